@@ -1,0 +1,106 @@
+/* base/alloc.c -- counted, failable allocation on top of the C library's. */
+#include "base/alloc.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static _Atomic uint64_t calls_count;
+static _Atomic int64_t live_count;
+static _Atomic uint64_t fail_countdown; /* 0: off; n: the n-th call from now fails */
+
+static bool must_fail(void)
+{
+    uint64_t left = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
+    if (__builtin_expect(left == 0, 1))
+        return false;
+    return atomic_fetch_sub_explicit(&fail_countdown, 1, memory_order_relaxed) == 1;
+}
+
+static void *count(void *p)
+{
+    if (p) {
+        atomic_fetch_add_explicit(&calls_count, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&live_count, 1, memory_order_relaxed);
+    }
+    return p;
+}
+
+void *leat__malloc(size_t size)
+{
+    return must_fail() ? NULL : count(malloc(size ? size : 1));
+}
+
+void *leat__calloc(size_t count_, size_t size)
+{
+    if (count_ == 0 || size == 0)
+        count_ = size = 1;
+    return must_fail() ? NULL : count(calloc(count_, size));
+}
+
+void *leat__realloc(void *p, size_t size)
+{
+    if (!p)
+        return leat__malloc(size);
+    if (must_fail())
+        return NULL;
+    void *grown = realloc(p, size ? size : 1);
+    if (grown)
+        atomic_fetch_add_explicit(&calls_count, 1, memory_order_relaxed);
+    return grown;
+}
+
+void *leat__aligned_alloc(size_t align, size_t size)
+{
+    const size_t rounded = (size + align - 1) / align * align;
+    if (rounded < size || must_fail())
+        return NULL;
+    return count(aligned_alloc(align, rounded ? rounded : align));
+}
+
+void leat__free(void *p)
+{
+    if (!p)
+        return;
+    atomic_fetch_sub_explicit(&live_count, 1, memory_order_relaxed);
+    free(p);
+}
+
+char *leat__strndup(const char *text, size_t len)
+{
+    char *copy = leat__malloc(len + 1);
+    if (copy) {
+        memcpy(copy, text, len);
+        copy[len] = '\0';
+    }
+    return copy;
+}
+
+char *leat__strdup(const char *text)
+{
+    return leat__strndup(text, strlen(text));
+}
+
+uint64_t leat__alloc_calls(void)
+{
+    return atomic_load_explicit(&calls_count, memory_order_relaxed);
+}
+
+int64_t leat__alloc_live(void)
+{
+    return atomic_load_explicit(&live_count, memory_order_relaxed);
+}
+
+void leat__alloc_fail_at(uint64_t n)
+{
+    atomic_store_explicit(&fail_countdown, n, memory_order_relaxed);
+}
+
+void leat__advise_huge(void *p, size_t size)
+{
+    const uintptr_t huge = (uintptr_t)2 << 20;
+    const uintptr_t from = ((uintptr_t)p + huge - 1) & ~(huge - 1);
+    const uintptr_t to = ((uintptr_t)p + size) & ~(huge - 1);
+    if (to > from)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* advice: failing changes nothing */
+}

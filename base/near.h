@@ -1,0 +1,9 @@
+/* base/near.h -- "did you mean": the candidate that is nearest to a misspelt word. */
+#ifndef LEAT_BASE_NEAR_H
+#define LEAT_BASE_NEAR_H
+#include <leat/api.h>
+
+/* The index of the candidate within an edit distance of max(1, len/3) of `word` (case ignored at half
+ * cost), the nearest and then the first; -1 when none is near. */
+int leat__near(const char *word, const char *const *candidates, size_t count);
+#endif
