@@ -2,7 +2,7 @@
 add_library(leat_flags INTERFACE)
 target_compile_definitions(leat_flags INTERFACE _GNU_SOURCE)
 target_compile_options(leat_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wvla -Wundef -Wno-missing-field-initializers
+  -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wvla -Wundef -Wno-missing-field-initializers -Wno-format-truncation
   $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion
     -Werror=incompatible-pointer-types -Werror=implicit-function-declaration>)
 if(LEAT_WERROR)
