@@ -1,0 +1,95 @@
+/* include/leat/aggregate.h -- one result per window and key. */
+#ifndef LEAT_AGGREGATE_H
+#define LEAT_AGGREGATE_H
+#include <leat/window.h>
+
+enum leat_aggregate_kind {
+    LEAT_AGGREGATE_COUNT = 1,
+    LEAT_AGGREGATE_SUM,
+    LEAT_AGGREGATE_MIN,
+    LEAT_AGGREGATE_MAX,
+    LEAT_AGGREGATE_AVG,
+    LEAT_AGGREGATE_USER,
+};
+
+enum leat_on_overflow { LEAT_OVERFLOW_FAIL = 1 /* default */, LEAT_OVERFLOW_SATURATE, LEAT_OVERFLOW_WRAP };
+
+/* A user's aggregate over a fixed-size accumulator; made by LEAT_DEFINE_AGGREGATE. Zeroed is the empty accumulator. It must
+ * not hold pointers: the engine copies and stores its bytes. */
+struct leat_aggregate_fn {
+    size_t size;
+    const char *name;
+    const struct leat_type *in, *out;
+    uint32_t accumulator_size;
+    void (*accumulate)(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows, uint32_t count,
+        void *const *accumulators); /* rows[i] into accumulators[i] */
+    void (*merge)(struct leat_ctx *ctx, void *into, const void *from); /* NULL: not mergeable */
+    void (*result)(struct leat_ctx *ctx, const void *accumulator, void *out); /* sets its fields of the output record */
+};
+
+struct leat_aggregate {
+    enum leat_aggregate_kind kind;
+    const char *of; /* field path or expression; NULL for count(*) */
+    const char *as; /* field of the output record */
+    const struct leat_aggregate_fn *fn; /* LEAT_AGGREGATE_USER */
+};
+/* count(*): long. */
+#define LEAT_COUNT(as_) { LEAT_AGGREGATE_COUNT, NULL, (as_), NULL }
+/* Values that are not null: long. */
+#define LEAT_COUNT_OF(of_, as_) { LEAT_AGGREGATE_COUNT, (of_), (as_), NULL }
+/* Integers: exact, to a long; floats: compensated, to a double. Null over no values. */
+#define LEAT_SUM(of_, as_) { LEAT_AGGREGATE_SUM, (of_), (as_), NULL }
+/* Numbers, timestamps (NaN last) and strings (bytewise). */
+#define LEAT_MIN(of_, as_) { LEAT_AGGREGATE_MIN, (of_), (as_), NULL }
+#define LEAT_MAX(of_, as_) { LEAT_AGGREGATE_MAX, (of_), (as_), NULL }
+/* To a double, from exact sum and count. */
+#define LEAT_AVG(of_, as_) { LEAT_AGGREGATE_AVG, (of_), (as_), NULL }
+#define LEAT_USER(fn_) { LEAT_AGGREGATE_USER, NULL, NULL, (fn_) }
+
+struct leat_aggregate_opts {
+    struct leat_aggregate aggs[32]; /* up to the first without a kind; at least one */
+    /* The output record. Its fields are filled from: aggs; the key's fields of the same name; and, where they exist and
+     * no aggregate has the name: window_start, window_end (long, timestamps in their unit), pane (int: enum leat_pane,
+     * or an enum with the symbols EARLY, ON_TIME, LATE), pane_index (int or long, from 0). Others must be nullable. */
+    const struct leat_type *out;
+    enum leat_on_overflow on_overflow; /* of integer sums */
+    bool ordered; /* rows of a firing in key order, at a price; else free */
+};
+
+LEAT_BEGIN_DECLS
+LEAT_API leat_stream *leat_aggregate_sized(
+    leat_windowed_stream *in, const char *name, const struct leat_aggregate_opts *opts, size_t size);
+static inline leat_stream *leat_aggregate(
+    leat_windowed_stream *in, const char *name, const struct leat_aggregate_opts *opts)
+{
+    return leat_aggregate_sized(in, name, opts, sizeof *opts);
+}
+LEAT_END_DECLS
+
+/* After, for `struct order`, `struct spread` (the accumulator) and `struct result` (the output record),
+ *   static void fn__add(struct leat_ctx *, const struct order *, struct spread *);
+ *   static void fn__merge(struct leat_ctx *, struct spread *into, const struct spread *from);
+ *   static void fn__result(struct leat_ctx *, const struct spread *, struct result *);
+ * defines fn_aggregate for LEAT_USER(&fn_aggregate). */
+#define LEAT_DEFINE_AGGREGATE(fn_, in_, accumulator_, out_) \
+    static void fn_##__accumulate(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows, \
+        uint32_t count, void *const *accumulators) \
+    { \
+        for (uint32_t i = 0; i < count; i++) { \
+            ctx->row = rows[i]; \
+            fn_##__add(ctx, (const struct in_ *)leat_batch_at(batch, rows[i]), \
+                (struct accumulator_ *)accumulators[i]); \
+        } \
+    } \
+    static void fn_##__merge_any(struct leat_ctx *ctx, void *into, const void *from) \
+    { \
+        fn_##__merge(ctx, (struct accumulator_ *)into, (const struct accumulator_ *)from); \
+    } \
+    static void fn_##__result_any(struct leat_ctx *ctx, const void *accumulator, void *out) \
+    { \
+        fn_##__result(ctx, (const struct accumulator_ *)accumulator, (struct out_ *)out); \
+    } \
+    static const struct leat_aggregate_fn fn_##_aggregate = { sizeof(struct leat_aggregate_fn), #fn_, \
+        &in_##_type, &out_##_type, sizeof(struct accumulator_), fn_##__accumulate, fn_##__merge_any, \
+        fn_##__result_any }
+#endif
