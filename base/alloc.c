@@ -12,9 +12,11 @@ static _Atomic uint64_t fail_countdown; /* 0: off; n: the n-th call from now fai
 static bool must_fail(void)
 {
     uint64_t left = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
-    if (__builtin_expect(left == 0, 1))
-        return false;
-    return atomic_fetch_sub_explicit(&fail_countdown, 1, memory_order_relaxed) == 1;
+    while (__builtin_expect(left != 0, 0)) /* again when another thread counted down at the same time */
+        if (atomic_compare_exchange_weak_explicit(
+                &fail_countdown, &left, left - 1, memory_order_relaxed, memory_order_relaxed))
+            return left == 1;
+    return false;
 }
 
 static void *count(void *p)

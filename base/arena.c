@@ -1,4 +1,5 @@
-/* base/arena.c -- a list of blocks, each twice the last up to a limit; large requests get their own. */
+/* base/arena.c -- a list of blocks, each twice the last up to a limit. A request that is larger than the next
+ * block would be gets one of its own, behind the newest, whose rest stays in use. */
 #include "base/arena.h"
 #include "base/alloc.h"
 #include <stdio.h>
@@ -25,6 +26,23 @@ void leat__arena_release(struct leat_arena *arena)
     arena->blocks = NULL;
 }
 
+static struct leat_arena_block *add_block(struct leat_arena *arena, size_t need)
+{
+    struct leat_arena_block *newest = arena->blocks;
+    size_t bytes = newest ? newest->size * 2 : BLOCK_BYTES_FIRST;
+    if (bytes > BLOCK_BYTES_MAX)
+        bytes = BLOCK_BYTES_MAX;
+    const bool own = newest && need > bytes;
+    struct leat_arena_block *block = leat__malloc(sizeof *block + (need > bytes ? need : bytes));
+    if (!block)
+        return NULL;
+    block->used = 0;
+    block->size = need > bytes ? need : bytes;
+    block->next = own ? newest->next : newest;
+    *(own ? &newest->next : &arena->blocks) = block;
+    return block;
+}
+
 void *leat__arena_alloc(struct leat_arena *arena, size_t size)
 {
     struct leat_arena_block *block = arena->blocks;
@@ -32,18 +50,9 @@ void *leat__arena_alloc(struct leat_arena *arena, size_t size)
         return NULL;
     const size_t need = (size + 15) & ~(size_t)15;
     if (!block || block->size - block->used < need) {
-        size_t bytes = block ? block->size * 2 : BLOCK_BYTES_FIRST;
-        if (bytes > BLOCK_BYTES_MAX)
-            bytes = BLOCK_BYTES_MAX;
-        if (bytes < need)
-            bytes = need;
-        block = leat__malloc(sizeof *block + bytes);
+        block = add_block(arena, need);
         if (!block)
             return NULL;
-        block->next = arena->blocks;
-        block->used = 0;
-        block->size = bytes;
-        arena->blocks = block;
     }
     void *p = block->data + block->used;
     block->used += need;

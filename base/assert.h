@@ -8,9 +8,8 @@ __attribute__((noreturn, cold)) void leat__assert_failed(
     const char *expression, const char *file, int line, const char *function);
 
 #define LEAT_ASSERT(expression_) \
-    (__builtin_expect(!!(expression_), 1) \
-            ? (void)0 \
-            : leat__assert_failed(#expression_, __FILE__, __LINE__, __func__))
+    (__builtin_expect(!!(expression_), 1) ? (void)0 \
+                                          : leat__assert_failed(#expression_, __FILE__, __LINE__, __func__))
 
 #ifdef NDEBUG
 #define LEAT_CHECK_SLOW(expression_) ((void)sizeof(expression_))

@@ -43,8 +43,8 @@ struct leat_env {
         struct leat_error *err);
     void (*fs_close)(struct leat_env *env, leat_fd fd);
     /* Bytes read, 0 at the end of the file. Short only at the end. */
-    int64_t (*fs_pread)(struct leat_env *env, leat_fd fd, void *data, size_t size, uint64_t offset,
-        struct leat_error *err);
+    int64_t (*fs_pread)(
+        struct leat_env *env, leat_fd fd, void *data, size_t size, uint64_t offset, struct leat_error *err);
     /* For pipes: bytes read (may be short), 0 at the end, LEAT_EAGAIN_NOW when there is nothing yet. */
     int64_t (*fs_read)(struct leat_env *env, leat_fd fd, void *data, size_t size, struct leat_error *err);
     /* Writes all of it or fails. */
@@ -54,11 +54,15 @@ struct leat_env {
     int (*fs_rename)(struct leat_env *env, const char *from, const char *to, struct leat_error *err);
     int (*fs_link)(struct leat_env *env, const char *from, const char *to, struct leat_error *err);
     int (*fs_unlink)(struct leat_env *env, const char *path, struct leat_error *err);
-    int (*fs_mkdir)(struct leat_env *env, const char *path, struct leat_error *err); /* with parents; exists: 0 */
-    int (*fs_list)(struct leat_env *env, const char *dir, leat_env_list_fn fn, void *arg, struct leat_error *err);
-    int (*fs_stat)(struct leat_env *env, const char *path, struct leat_file_info *info, struct leat_error *err);
+    int (*fs_mkdir)(
+        struct leat_env *env, const char *path, struct leat_error *err); /* with parents; exists: 0 */
+    int (*fs_list)(
+        struct leat_env *env, const char *dir, leat_env_list_fn fn, void *arg, struct leat_error *err);
+    int (*fs_stat)(
+        struct leat_env *env, const char *path, struct leat_file_info *info, struct leat_error *err);
     /* Paths that match a shell pattern, sorted; one call of fn each; LEAT_ENOTFOUND when there is none. */
-    int (*fs_glob)(struct leat_env *env, const char *pattern, leat_env_list_fn fn, void *arg, struct leat_error *err);
+    int (*fs_glob)(
+        struct leat_env *env, const char *pattern, leat_env_list_fn fn, void *arg, struct leat_error *err);
 };
 
 /* fs_read: nothing there yet; not an error. */

@@ -1,4 +1,4 @@
-/* base/env_posix.c -- the environment on a POSIX system. Thread-safe: holds no state but a random counter. */
+/* base/env_posix.c -- the environment on a POSIX system. Thread-safe: it holds no state. */
 #include "base/env.h"
 #include "base/alloc.h"
 #include <dirent.h>
@@ -193,13 +193,15 @@ static int fs_list(
         return fail(err, "list", dir);
     int result = 0;
     struct dirent *entry;
-    while (result == 0 && (entry = readdir(handle)) != NULL) {
+    while (result == 0 && (errno = 0, entry = readdir(handle)) != NULL) {
         struct stat st;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         const bool is_dir = fstatat(dirfd(handle), entry->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
         result = fn(arg, entry->d_name, is_dir);
     }
+    if (result == 0 && errno != 0)
+        result = fail(err, "list", dir);
     (void)closedir(handle);
     return result;
 }
@@ -222,14 +224,16 @@ static int fs_stat(
 static int fs_glob(
     struct leat_env *env, const char *pattern, leat_env_list_fn fn, void *arg, struct leat_error *err)
 {
-    glob_t found;
+    glob_t found = { 0 };
+    int result = 0;
     (void)env;
     const int code = glob(pattern, GLOB_ERR | GLOB_MARK, NULL, &found);
     if (code == GLOB_NOMATCH)
-        return leat__error(err, LEAT_ENOTFOUND, "no file matches %s", pattern);
-    if (code != 0)
-        return leat__error(err, code == GLOB_NOSPACE ? LEAT_ENOMEM : LEAT_EIO, "cannot expand %s", pattern);
-    int result = 0;
+        result = leat__error(err, LEAT_ENOTFOUND, "no file matches %s", pattern);
+    else if (code == GLOB_NOSPACE)
+        result = leat__error(err, LEAT_ENOMEM, "expand %s: out of memory", pattern);
+    else if (code != 0)
+        result = fail(err, "read a directory of the pattern", pattern);
     for (size_t i = 0; result == 0 && i < found.gl_pathc; i++) {
         char *path = found.gl_pathv[i];
         const size_t len = strlen(path);

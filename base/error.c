@@ -51,9 +51,11 @@ bool leat_error_is_retriable(int code)
 
 int leat__error_v(struct leat_error *err, int code, const char *format, va_list args)
 {
+    char text[LEAT_ERROR_MESSAGE_MAX]; /* the arguments may point into the message that is replaced */
     if (err) {
+        (void)vsnprintf(text, sizeof text, format, args);
+        memcpy(err->message, text, strlen(text) + 1);
         err->code = code;
-        (void)vsnprintf(err->message, sizeof err->message, format, args);
     }
     return code;
 }

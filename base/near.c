@@ -38,6 +38,13 @@ static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_le
     return last[b_len];
 }
 
+static bool same_folded(const char *a, const char *b)
+{
+    while (*a && fold((unsigned char)*a) == fold((unsigned char)*b))
+        a++, b++;
+    return *a == *b;
+}
+
 int leat__near(const char *word, const char *const *candidates, size_t count)
 {
     const size_t len = strlen(word);
@@ -49,7 +56,9 @@ int leat__near(const char *word, const char *const *candidates, size_t count)
         const size_t other = strlen(candidates[i]);
         if (other == 0 || other > WORD_BYTES_MAX)
             continue;
-        const unsigned d = distance(word, len, candidates[i], other);
+        unsigned d = distance(word, len, candidates[i], other);
+        if (d > 1 && len == other && same_folded(word, candidates[i]))
+            d = 1;
         if (d < best_distance) {
             best_distance = d;
             best = (int)i;

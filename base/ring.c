@@ -1,12 +1,12 @@
 /* base/ring.c -- making and releasing rings; the fast path is in the header. */
 #include "base/ring.h"
 #include "base/alloc.h"
-#include "base/error.h"
 #include <string.h>
 
 int leat__ring_init(struct leat_ring *ring, uint32_t capacity)
 {
-    uint32_t slots = 2;
+    uint32_t slots = 1;
+    LEAT_ASSERT(capacity <= UINT32_C(1) << 31); /* the indexes wrap at 32 bits */
     while (slots < capacity)
         slots *= 2;
     memset(ring, 0, sizeof *ring);

@@ -7,7 +7,8 @@
  * empty: most operations touch no shared cache line but the slot. */
 #ifndef LEAT_BASE_RING_H
 #define LEAT_BASE_RING_H
-#include <leat/api.h>
+#include "base/assert.h"
+#include <leat/error.h>
 #include <stdatomic.h>
 
 struct leat_ring {
@@ -19,7 +20,8 @@ struct leat_ring {
     uint32_t tail_seen;
 };
 
-/* `capacity` is rounded up to a power of two. LEAT_ENOMEM or 0. */
+/* `capacity` is rounded up to a power of two. LEAT_ENOMEM or 0. The ring itself lies at a multiple of 64: an
+ * array on the heap comes from leat__aligned_alloc. */
 LEAT_NODISCARD int leat__ring_init(struct leat_ring *ring, uint32_t capacity);
 void leat__ring_release(struct leat_ring *ring); /* does not touch the items */
 
@@ -35,9 +37,10 @@ static inline uint32_t leat__ring_room(struct leat_ring *ring)
     return room;
 }
 
-/* Producer: false when full. */
+/* Producer: false when full. An item is never NULL: that is how the consumer sees an empty ring. */
 static inline bool leat__ring_push(struct leat_ring *ring, void *item)
 {
+    LEAT_ASSERT(item != NULL);
     if (leat__ring_room(ring) == 0)
         return false;
     const uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);

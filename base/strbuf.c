@@ -30,6 +30,7 @@ bool leat__strbuf_reserve(struct leat_strbuf *s, size_t more)
         s->failed = true;
         return false;
     }
+    data[s->len] = '\0';
     s->data = data;
     s->capacity = capacity;
     return true;
@@ -60,7 +61,9 @@ void leat__strbuf_vprintf(struct leat_strbuf *s, const char *format, va_list arg
     va_list again;
     va_copy(again, args);
     const int len = vsnprintf(NULL, 0, format, args);
-    if (len >= 0 && leat__strbuf_reserve(s, (size_t)len)) {
+    if (len < 0) {
+        s->failed = true; /* out of memory, or a text beyond INT_MAX */
+    } else if (leat__strbuf_reserve(s, (size_t)len)) {
         (void)vsnprintf(s->data + s->len, (size_t)len + 1, format, again);
         s->len += (size_t)len;
     }
@@ -132,6 +135,7 @@ void leat__strbuf_json(struct leat_strbuf *s, const char *text, size_t len)
             leat__strbuf_str(s, "\xef\xbf\xbd");
         from = ++i;
     }
-    leat__strbuf_add(s, text + from, len - from);
+    if (from < len) /* text may be NULL when it is empty */
+        leat__strbuf_add(s, text + from, len - from);
     leat__strbuf_char(s, '"');
 }

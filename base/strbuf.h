@@ -18,6 +18,8 @@ static inline void leat__strbuf_clear(struct leat_strbuf *s)
 {
     s->len = 0;
     s->failed = false;
+    if (s->data)
+        s->data[0] = '\0';
 }
 /* Makes room for `more` bytes behind len (plus a NUL and 16 bytes of slack); false when out of memory. */
 bool leat__strbuf_reserve(struct leat_strbuf *s, size_t more);
