@@ -18,7 +18,7 @@ static void test_near__given_a_misspelt_word__when_looked_up__then_the_nearest_o
         { "two letters swapped", "cutsomer_id", 0 },
         { "case only", "STATUS", 3 },
         { "case of a short word", "QTY", 5 },
-        { "case and a letter", "statu", 3 },
+        { "case and a letter", "statuss", 3 },
         { "short word, one edit", "tz", 4 },
         { "short word, two edits", "zz", -1 },
         { "three letters, one edit", "qyy", 5 },
