@@ -363,16 +363,14 @@ int leat__json_encode(const struct leat_type *type, enum leat_json_mode mode, co
     w.err = err;
     w.path.used = 0;
     const size_t len = out->len;
-    const int code = put_value(&w, type, record);
-    if (code < 0) {
-        out->len = len;
+    int code = put_value(&w, type, record);
+    if (code < 0)
         leat__json_path_finish(&w.path, err);
-        return code;
-    }
-    if (out->failed || !leat__strbuf_reserve(out, 0)) {
+    else if (!leat__strbuf_reserve(out, 0))
+        code = leat__error(err, LEAT_ENOMEM, "out of memory for a JSON document");
+    if (code < 0)
         out->len = len;
-        return leat__error(err, LEAT_ENOMEM, "out of memory for a JSON document");
-    }
-    out->data[out->len] = '\0';
-    return 0;
+    if (out->data)
+        out->data[out->len] = '\0';
+    return code;
 }
