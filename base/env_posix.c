@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -87,8 +88,12 @@ static int64_t fs_pread(
 
 static int64_t fs_read(struct leat_env *env, leat_fd fd, void *data, size_t size, struct leat_error *err)
 {
+    struct pollfd ready = { .fd = fd, .events = POLLIN };
     (void)env;
     for (;;) {
+        /* Asked first, so that a pipe or terminal whose descriptor blocks does not stop the caller. */
+        if (poll(&ready, 1, 0) == 0)
+            return LEAT_EAGAIN_NOW;
         const ssize_t n = read(fd, data, size);
         if (n >= 0)
             return n;
