@@ -228,6 +228,11 @@ uint64_t leat__container_size(const struct leat_container_reader *reader)
 
 /* ---- positions ---- */
 
+uint64_t leat__container_at(const struct leat_container_reader *reader)
+{
+    return reader->at;
+}
+
 /* Offset of the first sync marker that begins in [from, to); the file's size where there is none. */
 static int find_marker(
     struct leat_container_reader *r, uint64_t from, uint64_t to, uint64_t *marker, struct leat_error *err)
