@@ -1,0 +1,163 @@
+/* state/state.c -- the state of a worker: its budget, and the memory that namespaces hand on.
+ *
+ * A window that closes leaves blocks behind of just the sizes that the next one asks for. They are kept by
+ * size class, so that in the steady state nothing is allocated; the oldest go first when there are more than
+ * recent windows needed or when the budget is short.
+ *
+ * Invariants: (1) used + cached <= budget, where there is one; (2) a free block is in its class's list and in
+ * the list by age; (3) keep_bytes >= used_bytes. Threads: one worker. Memory: a slice owns its blocks, the
+ * state the free ones. */
+#include "base/alloc.h"
+#include "state/state_private.h"
+
+#define HUGE_BYTES ((size_t)2 << 20)
+#define KEEP_SHIFT 6u /* what is kept shrinks by 1/64 at each drop */
+#define KEEP_BYTES_MIN (1u << 20)
+#define BLOCK_BYTES_MIN 64u
+
+int leat__state_new(const struct leat_state_opts *opts, struct leat_state **state)
+{
+    *state = leat__calloc(1, sizeof **state);
+    if (!*state)
+        return LEAT_ENOMEM;
+    (*state)->budget_bytes = opts ? opts->budget_bytes : 0;
+    (*state)->key_groups = opts ? opts->key_groups : 0;
+    (*state)->keep_bytes = KEEP_BYTES_MIN;
+    return 0;
+}
+
+/* The eighth of a power of two that holds `size`, and its size. */
+static uint32_t class_of(size_t size, size_t *class_size)
+{
+    if (size < BLOCK_BYTES_MIN)
+        size = BLOCK_BYTES_MIN;
+    const uint32_t octave = 63u - (uint32_t)__builtin_clzll(size);
+    const size_t step = (size_t)1 << (octave - 3);
+    const size_t rounded = (size + step - 1) & ~(step - 1);
+    const uint32_t octave_rounded = 63u - (uint32_t)__builtin_clzll(rounded);
+    *class_size = rounded;
+    return 8 * octave_rounded + (uint32_t)((rounded >> (octave_rounded - 3)) & 7u);
+}
+
+static void unlink_free(struct leat_state *state, struct leat__block *block)
+{
+    if (block->prev)
+        block->prev->next = block->next;
+    else
+        state->free[block->size_class] = block->next;
+    if (block->next)
+        block->next->prev = block->prev;
+    if (block->older)
+        block->older->newer = block->newer;
+    else
+        state->oldest = block->newer;
+    if (block->newer)
+        block->newer->older = block->older;
+    else
+        state->newest = block->older;
+    state->cached_bytes -= block->size;
+}
+
+/* Frees the oldest free blocks until used + cached + more <= limit. */
+static void evict(struct leat_state *state, uint64_t limit, uint64_t more)
+{
+    while (state->oldest && state->used_bytes + state->cached_bytes + more > limit) {
+        struct leat__block *block = state->oldest;
+        unlink_free(state, block);
+        leat__free(block);
+    }
+}
+
+static int over_budget(const struct leat_table *table, size_t size, struct leat_error *err)
+{
+    const struct leat_state *state = table->state;
+    return leat__error(err, LEAT_ESTATE,
+        "state of \"%s\", table \"%s\": %zu more bytes are needed, and %llu of the budget of %llu are in "
+        "use; raise"
+        " state_budget_bytes of the job, or use more workers, shorter windows or less lateness",
+        table->node, table->name, size, (unsigned long long)state->used_bytes,
+        (unsigned long long)state->budget_bytes);
+}
+
+int leat__block_get(struct leat_table *table, size_t size, struct leat__block **block, struct leat_error *err)
+{
+    struct leat_state *state = table->state;
+    size_t class_size = 0;
+    *block = NULL;
+    if (size > SIZE_MAX / 4)
+        return leat__error(err, LEAT_ENOMEM,
+            "state of \"%s\", table \"%s\": %zu bytes are more than there can be", table->node, table->name,
+            size);
+    const uint32_t size_class = class_of(size, &class_size);
+    struct leat__block *found = state->free[size_class];
+    if (found) {
+        unlink_free(state, found);
+    } else {
+        if (state->budget_bytes) {
+            evict(state, state->budget_bytes, class_size);
+            if (state->used_bytes + class_size > state->budget_bytes)
+                return over_budget(table, class_size, err);
+        }
+        found = leat__aligned_alloc(64, sizeof *found + class_size);
+        if (!found)
+            return leat__error(err, LEAT_ENOMEM, "state of \"%s\", table \"%s\": no memory for %zu bytes",
+                table->node, table->name, class_size);
+        if (class_size >= HUGE_BYTES)
+            leat__advise_huge(found, sizeof *found + class_size);
+        found->size = class_size;
+        found->size_class = size_class;
+    }
+    found->next = found->prev = found->older = found->newer = NULL;
+    state->used_bytes += found->size;
+    if (state->keep_bytes < state->used_bytes)
+        state->keep_bytes = state->used_bytes;
+    *block = found;
+    return 0;
+}
+
+void leat__block_give(struct leat_state *state, struct leat__block *block)
+{
+    LEAT_ASSERT(state->used_bytes >= block->size);
+    state->used_bytes -= block->size;
+    evict(state, state->keep_bytes, block->size);
+    struct leat__block **list = &state->free[block->size_class];
+    block->prev = NULL;
+    block->next = *list;
+    if (*list)
+        (*list)->prev = block;
+    *list = block;
+    block->newer = NULL;
+    block->older = state->newest;
+    if (state->newest)
+        state->newest->newer = block;
+    else
+        state->oldest = block;
+    state->newest = block;
+    state->cached_bytes += block->size;
+}
+
+void leat__state_relax(struct leat_state *state, uint64_t used_before)
+{
+    uint64_t keep = state->keep_bytes - (state->keep_bytes >> KEEP_SHIFT);
+    if (keep < used_before)
+        keep = used_before;
+    if (keep < KEEP_BYTES_MIN)
+        keep = KEEP_BYTES_MIN;
+    state->keep_bytes = keep;
+    evict(state, keep, 0);
+}
+
+void leat__state_free(struct leat_state *state)
+{
+    if (!state)
+        return;
+    LEAT_ASSERT(state->tables_count == 0); /* operators close their tables first */
+    LEAT_ASSERT(state->used_bytes == 0);
+    evict(state, 0, 0);
+    leat__free(state);
+}
+
+uint64_t leat__state_bytes(const struct leat_state *state)
+{
+    return state->used_bytes;
+}

@@ -1,0 +1,84 @@
+/* state/table_memory_list.c -- lists of rows by key: what joins keep.
+ *
+ * A key's value is the two ends of its list. A row is one piece of its slice's arena: links, time, flags, and
+ * the self-contained copy of the record. Rows are freed with their namespace.
+ *
+ *   offset 0   struct leat_list_row   next, event_us, record (-> 40), flags (-> 32)
+ *          32  flags, 7 bytes unused
+ *          40  the record and what its views show (record/copy.h) */
+#include "base/alloc.h"
+#include "state/state_private.h"
+
+struct stored_row {
+    struct leat_list_row row;
+    uint8_t flags;
+    uint8_t unused[7];
+};
+_Static_assert(sizeof(struct stored_row) == 40, "the record behind it is aligned to 8");
+
+static int reserve_values(struct leat_table *table, uint32_t count, struct leat_error *err)
+{
+    if (count <= table->values_capacity)
+        return 0;
+    void **grown = leat__realloc(table->values, count * sizeof *grown);
+    if (!grown)
+        return leat__error(
+            err, LEAT_ENOMEM, "state of \"%s\", table \"%s\": out of memory", table->node, table->name);
+    table->values = grown;
+    table->values_capacity = count;
+    return 0;
+}
+
+static int append_row(struct leat_table *table, struct leat__slice *slice, struct leat__list *list,
+    const void *record, int64_t event_us, struct leat_error *err)
+{
+    const bool flat = leat__copier_is_flat(table->copier);
+    const size_t size = flat ? table->row_size : leat__copy_size(table->copier, record);
+    struct stored_row *stored = leat__slice_bytes(table, slice, sizeof *stored + size, err);
+    if (!stored)
+        return err && err->code < 0 ? err->code : LEAT_ESTATE;
+    memset(stored, 0, sizeof *stored);
+    stored->row.event_us = event_us;
+    stored->row.record = stored + 1;
+    stored->row.flags = &stored->flags;
+    if (flat)
+        memcpy(stored + 1, record, size);
+    else
+        leat__copy_to(table->copier, record, stored + 1);
+    if (list->last)
+        list->last->next = &stored->row;
+    else
+        list->first = &stored->row;
+    list->last = &stored->row;
+    return 0;
+}
+
+int leat__table_append(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
+    const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_batch *batch,
+    struct leat_error *err)
+{
+    LEAT_ASSERT(table->kind == LEAT_TABLE_LIST);
+    LEAT_TRY(reserve_values(table, count, err));
+    LEAT_TRY(leat__table_upsert(table, ns, keys, hashes, rows, count, table->values, err));
+    struct leat__slice *slice = leat__slice_find(table, ns);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t r = rows ? rows[i] : i;
+        LEAT_TRY(
+            append_row(table, slice, table->values[i], leat_batch_at(batch, r), batch->event_us[r], err));
+    }
+    return 0;
+}
+
+int leat__table_lists(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
+    const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_list_row **lists,
+    struct leat_error *err)
+{
+    LEAT_ASSERT(table->kind == LEAT_TABLE_LIST);
+    LEAT_TRY(reserve_values(table, count, err));
+    LEAT_TRY(leat__table_find(table, ns, keys, hashes, rows, count, table->values, err));
+    for (uint32_t i = 0; i < count; i++) {
+        const struct leat__list *list = table->values[i];
+        lists[i] = list ? list->first : NULL;
+    }
+    return 0;
+}
