@@ -185,7 +185,8 @@ int leat__buffer_get(struct leat_pool *pool, size_t capacity, struct leat_buffer
     const uint32_t class_ = buffer_class(capacity);
     struct leat_buffer *got = NULL;
     *buffer = NULL;
-    if (class_ < BUFFER_CLASSES) {
+    const bool is_pooled = pool && class_ < BUFFER_CLASSES;
+    if (is_pooled) {
         if (!pool->buffers_free[class_])
             collect_buffers(pool);
         got = pool->buffers_free[class_];
@@ -195,12 +196,13 @@ int leat__buffer_get(struct leat_pool *pool, size_t capacity, struct leat_buffer
         }
     }
     if (!got) {
-        got = make_buffer(class_ < BUFFER_CLASSES ? (size_t)BUFFER_BYTES_MIN << class_ : capacity);
+        got = make_buffer(is_pooled ? (size_t)BUFFER_BYTES_MIN << class_ : capacity);
         if (!got)
             return LEAT_ENOMEM;
-        count_made(pool);
+        if (pool)
+            count_made(pool);
     }
-    if (class_ < BUFFER_CLASSES) {
+    if (is_pooled) {
         got->home = pool;
         pool_ref(pool);
     }
@@ -329,6 +331,7 @@ void leat__batch_release(struct leat_batch *batch)
         leat__buffer_release(batch->buffers[i]);
     batch->buffers_count = 0;
     batch->arena_at = batch->arena_end = NULL;
+    batch->arena_bytes = 0;
     batch->parent = NULL;
     batch->type = NULL;
     struct leat_batch *top = __atomic_load_n(&home->batches_returned, __ATOMIC_RELAXED);
@@ -376,6 +379,7 @@ static void *alloc_slow(struct leat_batch *batch, size_t size)
         leat__buffer_release(buffer);
         return NULL;
     }
+    batch->arena_bytes += buffer->capacity;
     if (!own) {
         batch->arena_at = buffer->data + size;
         batch->arena_end = buffer->data + buffer->capacity;

@@ -54,6 +54,12 @@ static inline void *leat__batch_push(struct leat_batch *batch)
     void *row = leat_batch_at(batch, batch->count++);
     return memset(row, 0, batch->stride);
 }
+/* Whether no row should be added: no room, or what the rows point to has become so large that the batch must go on
+ * (hostile data can blow up a few bytes to LEAT_RECORD_BYTES_MAX, for every row). */
+static inline bool leat__batch_is_full(const struct leat_batch *batch)
+{
+    return batch->count >= batch->capacity || (batch->count > 0 && batch->arena_bytes > LEAT_RECORD_BYTES_MAX);
+}
 /* Zeroes rows 0 .. n-1 and sets count = n. */
 void leat__batch_rows(struct leat_batch *batch, uint32_t n);
 
@@ -81,7 +87,8 @@ LEAT_NODISCARD int leat__batch_slice(struct leat_pool *pool, struct leat_batch *
 LEAT_NODISCARD int leat__batch_writable(
     struct leat_pool *pool, struct leat_batch *batch, struct leat_batch **writable);
 
-/* A buffer with refs 1 and at least `capacity` bytes, from the pool's free list where one fits. */
+/* A buffer with refs 1 and at least `capacity` bytes, from the pool's free list where one fits. `pool` may be
+ * NULL: the buffer is then freed with its last reference. */
 LEAT_NODISCARD int leat__buffer_get(struct leat_pool *pool, size_t capacity, struct leat_buffer **buffer);
 void leat__buffer_ref(struct leat_buffer *buffer);
 void leat__buffer_release(struct leat_buffer *buffer);

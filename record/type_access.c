@@ -223,10 +223,13 @@ static void print_record(struct leat_strbuf *out, const struct leat_type *type, 
 static void print_items(struct leat_strbuf *out, const struct leat_type *type, const void *at)
 {
     const bool is_map = type->kind == LEAT_KIND_MAP;
-    const struct leat_array *view = at; /* a map's view has the same two members */
+    const void *items =
+        is_map ? ((const struct leat_map *)at)->entries : ((const struct leat_array *)at)->items;
+    const size_t count =
+        is_map ? ((const struct leat_map *)at)->count : ((const struct leat_array *)at)->count;
     leat__strbuf_char(out, is_map ? '{' : '[');
-    for (size_t i = 0; i < view->count; i++) {
-        const unsigned char *item = (const unsigned char *)view->items + i * type->entry_size;
+    for (size_t i = 0; i < count; i++) {
+        const unsigned char *item = (const unsigned char *)items + i * type->entry_size;
         if (i)
             leat__strbuf_char(out, ',');
         if (is_map) {

@@ -28,6 +28,7 @@ struct leat_batch {
     uint32_t buffers_capacity;
     char *arena_at; /* free bytes of the last own buffer */
     char *arena_end;
+    size_t arena_bytes; /* of own buffers so far */
     struct leat_pool *home;
     struct leat_batch *next; /* in a free list or a queue */
     struct leat_batch *parent; /* of a slice: owns the memory that the slice shows */
