@@ -37,11 +37,15 @@ void leat__need_type(
     struct leat_node *node, uint32_t i, const struct leat_type *want, const char *option, const char *fn_name);
 const struct leat_type *leat__input_type(const struct leat_node *node, uint32_t i); /* NULL when inert */
 
-/* Appends an output port; event time is inherited from input 0 (sources: whether time.field is set). */
+/* Appends an output port. Checks the type (leat__type_check); NULL is an error unless the node is inert. There is event time
+ * where all inputs that were set have it (sources: whether time.field is set). */
 uint32_t leat__output(struct leat_node *node, const struct leat_type *type, const char *name);
 /* The handle of an output port; the inert stream when the node is inert. Never NULL. */
 struct leat_stream *leat__stream(struct leat_node *node, uint32_t port);
 struct leat_stream *leat__stream_inert(struct leat_topology *t);
+/* The inert handles of group by and window, for the same purpose: shared, never written to. */
+struct leat_keyed_stream *leat__keyed_inert(struct leat_topology *t);
+struct leat_windowed_stream *leat__windowed_inert(struct leat_topology *t);
 
 /* Copies an option struct of the caller's size into `to` (`to_size` bytes, zeroed first). LEAT_EDECLARE on the node when the caller's
  * is larger and its tail is not zero (built against newer headers), or `from` is NULL. */

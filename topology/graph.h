@@ -39,7 +39,8 @@ struct leat_output {
     const char *name; /* of side outputs, cases, "late", "dead-letters"; NULL for the main one */
     const char *partitioned_by; /* key text if rows leave the subtask that owns their key by these fields, else NULL */
     bool has_event_time;
-    uint32_t consumers_count;
+    bool taken; /* by any node, inert and virtual ones included: what is not is an error of leat_check */
+    uint32_t consumers_count; /* nodes with work that take it */
 };
 
 /* Where a source's event time comes from; from the options that all sources share (include/leat/source.h). */
@@ -76,6 +77,7 @@ struct leat_node {
     int32_t dead_letters_port; /* -1: none */
     int32_t late_ports[2]; /* of late records, by input; -1: not taken */
     struct leat_source_time time; /* sources */
+    bool taken; /* virtual: something goes through it */
 };
 
 struct leat_stream {
@@ -99,6 +101,8 @@ struct leat_windowed_stream {
 };
 
 struct leat_deferred;
+struct leat_declared;
+struct leat_checked_type;
 
 struct leat_topology {
     struct leat_arena arena;
@@ -108,7 +112,14 @@ struct leat_topology {
     struct leat_topology_error *errors;
     uint32_t errors_count, errors_capacity;
     struct leat_deferred *deferred;
+    struct leat_declared *declared; /* names of all nodes, newest first, of those with errors too */
+    struct leat_checked_type *checked_types; /* descriptors that leat__output has found right */
+    struct leat_stream inert_stream; /* what declarations with errors give */
+    struct leat_keyed_stream inert_keyed;
+    struct leat_windowed_stream inert_windowed;
+    uint32_t declared_errors_count; /* errors before those of leat_check; valid if checked */
     bool inert; /* made without memory */
+    bool out_of_memory; /* LEAT_ENOMEM is among the errors */
     bool checked;
 };
 #endif

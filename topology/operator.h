@@ -46,7 +46,7 @@ struct leat_op_class {
 struct leat_counters {
     uint64_t records_in, records_out, late_records, dropped_records, dead_letters, bytes_in, bytes_out;
     int64_t watermark_us;
-    uint64_t busy_us, backpressured_us, state_bytes, state_keys;
+    uint64_t busy_ns, backpressured_ns, state_keys;
 };
 static inline void leat__count(uint64_t *counter, uint64_t n)
 {
@@ -79,6 +79,7 @@ struct leat__ctx {
     const struct leat_batch *batch_in; /* the rows that callbacks are about: event times; may be NULL */
     struct leat_batch *batch_out; /* leat_alloc's memory; may be NULL */
     struct leat_batch *scratch; /* leat_alloc's memory when batch_out is NULL (keys); made on demand */
+    bool alloc_failed; /* leat_alloc had no memory: leat__ctx_end fails the job */
     struct {
         uint32_t row;
         char message[160];
@@ -107,11 +108,14 @@ static inline int64_t leat__ctx_late_wm(const struct leat__ctx *ctx, const struc
     return batch->late && batch->late_wm_us > ctx->watermark_us ? batch->late_wm_us : ctx->watermark_us;
 }
 
-/* Around calls of user code: sets the batches that leat_ctx_event_us and leat_alloc use and forgets old failures. */
+/* Around calls of user code: sets the batches that leat_ctx_event_us and leat_alloc use and forgets old failures. What
+ * leat_alloc gave without an output batch lives until the next begin without one: calls that use each other's
+ * memory (keys, then a callback) go between one begin and end. */
 void leat__ctx_begin(struct leat__ctx *ctx, const struct leat_batch *in, struct leat_batch *out);
 /* After them: applies the node's policy to refused rows. `in` and `out` have the same number of rows (out may be
  * == in, or NULL); refused rows are removed from `out` (compacted), counted, and dead-lettered from `in`. 0 or the error that
- * fails the job: the message names node, row and reason. Cheap when no row was refused. */
+ * fails the job: the message names node, row and reason. Cheap when no row was refused. Marks in out->keep that a predicate
+ * has made before move with their rows. */
 int leat__ctx_end(struct leat__ctx *ctx, const struct leat_batch *in, struct leat_batch *out);
 /* Refuses a row of the current batch on behalf of engine code (an expression's overflow, a failed cast). */
 void leat__ctx_refuse(struct leat__ctx *ctx, uint32_t row, const char *format, ...) LEAT_PRINTF(3, 4);

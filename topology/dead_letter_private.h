@@ -1,0 +1,19 @@
+/* topology/dead_letter_private.h -- writing refused records to a node's output of dead letters. */
+#ifndef LEAT_TOPOLOGY_DEAD_LETTER_PRIVATE_H
+#define LEAT_TOPOLOGY_DEAD_LETTER_PRIVATE_H
+#include "topology/operator.h"
+
+/* Letters on their way; zeroed but for ctx it is ready for use. After an error nothing is held. */
+struct leat__dead_letters {
+    struct leat__ctx *ctx;
+    struct leat_batch *batch;
+};
+
+/* Adds a letter (texts are copied), counts it, emits what is full. */
+LEAT_NODISCARD int leat__dead_letters_add(struct leat__dead_letters *letters, struct leat_sv split,
+    int64_t position, struct leat_sv error, struct leat_sv raw);
+/* The same for a record, which is written as plain JSON; `record` may be NULL. */
+LEAT_NODISCARD int leat__dead_letters_add_record(struct leat__dead_letters *letters, struct leat_sv error,
+    const void *record, const struct leat_type *type);
+LEAT_NODISCARD int leat__dead_letters_flush(struct leat__dead_letters *letters);
+#endif

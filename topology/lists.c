@@ -1,0 +1,104 @@
+/* topology/lists.c -- what sources and sinks hand to the runtime: splits, commit handles, rows that can not
+ * be decoded. Lists grow by doubling in their own arena, which is also where their texts live. */
+#include "topology/dead_letter_private.h"
+#include "topology/sink.h"
+#include "topology/source.h"
+#include <stdio.h>
+#include <string.h>
+
+/* Room for one more item; the items, perhaps moved, or NULL. */
+static void *grow(struct leat_arena *arena, void *items, uint32_t count, uint32_t *capacity, size_t item_size)
+{
+    if (count < *capacity)
+        return items;
+    if (count > UINT32_MAX / 4)
+        return NULL;
+    const uint32_t more = *capacity ? *capacity * 2 : 16;
+    void *grown = leat__arena_array(arena, more, item_size);
+    if (!grown)
+        return NULL;
+    if (count)
+        memcpy(grown, items, count * item_size);
+    *capacity = more;
+    return grown;
+}
+
+struct leat_split *leat__split_add(struct leat_split_list *list, const char *id)
+{
+    struct leat_split *splits =
+        grow(&list->arena, list->splits, list->count, &list->capacity, sizeof list->splits[0]);
+    const char *copy = leat__arena_str(&list->arena, id);
+    if (splits)
+        list->splits = splits;
+    if (!splits || !copy)
+        return NULL;
+    struct leat_split *split = &splits[list->count++];
+    *split = (struct leat_split){ .id = copy };
+    return split;
+}
+
+void leat__split_list_release(struct leat_split_list *list)
+{
+    leat__arena_release(&list->arena);
+    *list = (struct leat_split_list){ 0 };
+}
+
+int leat__handle_add(
+    struct leat_handle_list *list, const struct leat_node *node, const void *data, size_t len)
+{
+    struct leat_handle *handles =
+        grow(&list->arena, list->handles, list->count, &list->capacity, sizeof list->handles[0]);
+    char *copy = leat__arena_alloc(&list->arena, len + 1);
+    if (handles)
+        list->handles = handles;
+    if (!handles || !copy)
+        return LEAT_ENOMEM;
+    if (len)
+        memcpy(copy, data, len);
+    handles[list->count++] = (struct leat_handle){ node, copy, len };
+    return 0;
+}
+
+void leat__handle_list_release(struct leat_handle_list *list)
+{
+    leat__arena_release(&list->arena);
+    *list = (struct leat_handle_list){ 0 };
+}
+
+/* The error that ends the job: which row of which split, why, and what could be done instead. */
+static int fail_row(struct leat_reader *reader, int64_t position)
+{
+    struct leat_error *err = reader->ctx->error;
+    char place[32] = "";
+    if (position >= 0)
+        (void)snprintf(place, sizeof place, " at %lld", (long long)position);
+    const size_t used = strlen(err->message);
+    (void)snprintf(err->message + used, sizeof err->message - used,
+        " (set .on_error to LEAT_SKIP or LEAT_DEAD_LETTER to go on without such records)");
+    (void)leat__error_prefix(err, "split \"%s\"%s", reader->split->id, place);
+    return leat__fail_here(reader->ctx);
+}
+
+int leat__reader_bad_row(struct leat_reader *reader, int64_t position, const void *raw, size_t raw_len)
+{
+    struct leat__ctx *ctx = reader->ctx;
+    if (ctx->error->code == 0)
+        (void)leat__error(ctx->error, LEAT_EDATA, "a record can not be decoded");
+    switch (reader->node->policy) {
+    case LEAT_SKIP:
+        leat__count(&ctx->counters->dropped_records, 1);
+        break;
+    case LEAT_DEAD_LETTER: {
+        struct leat__dead_letters letters = { .ctx = ctx };
+        const struct leat_sv bytes = { raw, raw ? raw_len : 0 };
+        LEAT_TRY(leat__dead_letters_add(
+            &letters, leat_sv_of(reader->split->id), position, leat_sv_of(ctx->error->message), bytes));
+        LEAT_TRY(leat__dead_letters_flush(&letters));
+        break;
+    }
+    default:
+        return fail_row(reader, position);
+    }
+    *ctx->error = (struct leat_error){ 0 };
+    return 0;
+}

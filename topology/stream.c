@@ -1,0 +1,96 @@
+/* topology/stream.c -- what can be asked of any stream, and what happens to records that can not be used. */
+#include <leat/stream.h>
+#include "base/alloc.h"
+#include "topology/declare.h"
+#include "topology/graph_private.h"
+#include <stdio.h>
+
+static const struct leat_type string_type = { .kind = LEAT_KIND_STRING,
+    .name = "string",
+    .size = sizeof(struct leat_sv),
+    .align = _Alignof(struct leat_sv) };
+static const struct leat_type bytes_type = { .kind = LEAT_KIND_BYTES,
+    .name = "bytes",
+    .size = sizeof(struct leat_sv),
+    .align = _Alignof(struct leat_sv) };
+static const struct leat_type long_type = {
+    .kind = LEAT_KIND_LONG, .name = "long", .size = sizeof(int64_t), .align = _Alignof(int64_t)
+};
+static const struct leat_type timestamp_micros_type = { .kind = LEAT_KIND_LONG,
+    .logical = LEAT_LOGICAL_TIMESTAMP_MICROS,
+    .name = "long",
+    .size = sizeof(int64_t),
+    .align = _Alignof(int64_t) };
+
+static const struct leat_field dead_letter_fields[] = {
+    { "node", &string_type, offsetof(struct leat_dead_letter, node), LEAT_NOT_NULLABLE },
+    { "split", &string_type, offsetof(struct leat_dead_letter, split), LEAT_NOT_NULLABLE },
+    { "position", &long_type, offsetof(struct leat_dead_letter, position), LEAT_NOT_NULLABLE },
+    { "error", &string_type, offsetof(struct leat_dead_letter, error), LEAT_NOT_NULLABLE },
+    { "raw", &bytes_type, offsetof(struct leat_dead_letter, raw), LEAT_NOT_NULLABLE },
+    { "failed_at", &timestamp_micros_type, offsetof(struct leat_dead_letter, failed_at), LEAT_NOT_NULLABLE },
+};
+
+const struct leat_type leat_dead_letter_type = {
+    .kind = LEAT_KIND_RECORD,
+    .name = "leat_dead_letter",
+    .size = sizeof(struct leat_dead_letter),
+    .align = _Alignof(struct leat_dead_letter),
+    .fields_count = sizeof dead_letter_fields / sizeof dead_letter_fields[0],
+    .fields = dead_letter_fields,
+    .schema = "{\"type\":\"record\",\"name\":\"leat_dead_letter\",\"fields\":["
+              "{\"name\":\"node\",\"type\":\"string\"},"
+              "{\"name\":\"split\",\"type\":\"string\"},"
+              "{\"name\":\"position\",\"type\":\"long\"},"
+              "{\"name\":\"error\",\"type\":\"string\"},"
+              "{\"name\":\"raw\",\"type\":\"bytes\"},"
+              "{\"name\":\"failed_at\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}}]}",
+    .fingerprint = UINT64_C(0x2a36c39ecc507710),
+};
+
+const struct leat_type *leat_stream_type(const leat_stream *stream)
+{
+    return stream->node ? stream->node->outputs[stream->port].type : NULL;
+}
+
+leat_stream *leat_on_error(leat_stream *stream, enum leat_policy policy)
+{
+    struct leat_node *node = stream->node;
+    if (!node)
+        return stream;
+    leat__topology_uncheck(node->t);
+    if (policy >= LEAT_FAIL && policy <= LEAT_DEAD_LETTER) {
+        node->policy = policy;
+        return stream;
+    }
+    char text[96];
+    (void)snprintf(
+        text, sizeof text, "%d is no policy: LEAT_FAIL, LEAT_SKIP or LEAT_DEAD_LETTER", (int)policy);
+    leat__topology_add_error(node->t, node->kind_name, node->name, "on_error", LEAT_EDECLARE, text);
+    return stream;
+}
+
+leat_stream *leat_dead_letters(leat_stream *stream)
+{
+    struct leat_node *node = stream->node;
+    if (!node)
+        return stream;
+    leat__topology_uncheck(node->t);
+    node->policy = LEAT_DEAD_LETTER;
+    if (node->dead_letters_port >= 0)
+        return leat__stream(node, (uint32_t)node->dead_letters_port);
+    if (node->outputs_count == LEAT_NODE_OUTPUTS_MAX) {
+        leat__topology_add_error(node->t, node->kind_name, node->name, NULL, LEAT_ELIMIT,
+            "no output is left for its dead letters: a node has at most 16; give it fewer");
+        return leat__stream_inert(node->t);
+    }
+    const uint32_t port = leat__output(node, &leat_dead_letter_type, "dead-letters");
+    node->outputs[port].has_event_time = false; /* what is refused need not have one */
+    node->dead_letters_port = (int32_t)port;
+    return leat__stream(node, port);
+}
+
+void leat_free(void *text)
+{
+    leat__free(text);
+}
