@@ -109,6 +109,8 @@ int leat__block_get(struct leat_table *table, size_t size, struct leat__block **
     }
     found->next = found->prev = found->older = found->newer = NULL;
     state->used_bytes += found->size;
+    if (state->peak_bytes < state->used_bytes)
+        state->peak_bytes = state->used_bytes;
     if (state->keep_bytes < state->used_bytes)
         state->keep_bytes = state->used_bytes;
     *block = found;
@@ -136,14 +138,15 @@ void leat__block_give(struct leat_state *state, struct leat__block *block)
     state->cached_bytes += block->size;
 }
 
-void leat__state_relax(struct leat_state *state, uint64_t used_before)
+void leat__state_relax(struct leat_state *state)
 {
     uint64_t keep = state->keep_bytes - (state->keep_bytes >> KEEP_SHIFT);
-    if (keep < used_before)
-        keep = used_before;
+    if (keep < state->peak_bytes)
+        keep = state->peak_bytes;
     if (keep < KEEP_BYTES_MIN)
         keep = KEEP_BYTES_MIN;
     state->keep_bytes = keep;
+    state->peak_bytes = state->used_bytes;
     evict(state, keep, 0);
 }
 

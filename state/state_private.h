@@ -34,6 +34,7 @@ struct leat_state {
     uint64_t budget_bytes; /* 0: no limit */
     uint64_t used_bytes; /* blocks in slices, and the tables' own */
     uint64_t cached_bytes; /* free blocks */
+    uint64_t peak_bytes; /* the most that was used since a namespace was last dropped */
     uint64_t keep_bytes; /* used + cached beyond this is not worth keeping */
     uint32_t key_groups;
     uint32_t tables_count;
@@ -47,7 +48,7 @@ LEAT_NODISCARD int leat__block_get(
     struct leat_table *table, size_t size, struct leat__block **block, struct leat_error *err);
 void leat__block_give(struct leat_state *state, struct leat__block *block);
 /* A namespace is gone: lets what is kept for the next one shrink to what the last ones needed. */
-void leat__state_relax(struct leat_state *state, uint64_t used_before);
+void leat__state_relax(struct leat_state *state);
 
 #define LEAT__KEY_INLINE_MAX 20u
 

@@ -181,7 +181,6 @@ int leat__table_drop(struct leat_table *table, int64_t ns, struct leat_error *er
     if (i == table->slices_count || (*at)->ns != ns)
         return 0;
     struct leat__slice *slice = *at;
-    const uint64_t used_before = table->state->used_bytes;
     /* Decays: one burst must not make all windows after it large. */
     table->keys_expected = slice->count > table->keys_expected / 4 ? slice->count : table->keys_expected / 4;
     table->keys_count -= slice->count;
@@ -193,7 +192,7 @@ int leat__table_drop(struct leat_table *table, int64_t ns, struct leat_error *er
         table->slices_head++;
     else
         memmove(at, at + 1, (table->slices_count - i) * sizeof *at);
-    leat__state_relax(table->state, used_before);
+    leat__state_relax(table->state);
     return 0;
 }
 
