@@ -1,0 +1,69 @@
+# Leat: the commands that one types; `make help` lists them. All work is done by CMake and by scripts/.
+# BUILD=dir  where builds go (default build)        JOBS=n  how many jobs at once (default: the cores)
+# PREFIX=dir where `make install` puts things       ARGS=.. handed to demo and bench
+BUILD ?= build
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+SECONDS_EACH ?= 60
+export BUILD JOBS
+
+configure = cmake --preset $(1) -B $(BUILD)/$(1) --log-level=WARNING
+build = $(call configure,$(1)) && cmake --build $(BUILD)/$(1) -j$(JOBS) $(2)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench fuzz asan tsan format lint docs install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: ## builds the release and shows a running topology
+	@scripts/setup build
+	@$(call build,release)
+	@test -x scripts/demo || { echo 'demo: scripts/demo is not there'; exit 1; }
+	@scripts/demo $(ARGS)
+
+test: ## the whole test suite (gcc, checks on)
+	@scripts/setup
+	@$(call build,dev)
+	@scripts/run-tests $(BUILD)/dev
+
+check: ## the quick part of it: unit tests and checks
+	@$(call build,dev)
+	@scripts/run-tests $(BUILD)/dev '^(unit|checks)/'
+
+asan: ## the suite under the address and undefined-behaviour sanitizers
+	@$(call build,asan)
+	@scripts/run-tests $(BUILD)/asan
+
+tsan: ## tests with threads under the thread sanitizer
+	@$(call build,tsan,--target tests_unit_base tests_unit_runtime tests_integration)
+	@scripts/run-tests $(BUILD)/tsan '^(unit/(base|runtime)|integration)/'
+
+fuzz: ## searches for inputs that break a decoder (SECONDS_EACH=60)
+	@scripts/fuzz $(SECONDS_EACH)
+
+bench: ## builds the release and runs the benchmarks
+	@scripts/setup build
+	@$(call build,release)
+	@test -x scripts/bench || { echo 'bench: scripts/bench is not there'; exit 1; }
+	@scripts/bench $(ARGS)
+
+format: ## rewrites the C files as .clang-format says
+	@tools/check-format --fix
+
+lint: ## the checks of layers, style, format, headers and symbols
+	@$(call build,dev)
+	@scripts/run-tests $(BUILD)/dev '^checks/'
+
+docs: ## the API reference, into $(BUILD)/docs
+	@scripts/docs $(BUILD)/docs
+
+install: ## library, headers and tool (PREFIX=/usr/local, DESTDIR=)
+	@scripts/setup build
+	@$(call configure,release) -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+	@cmake --build $(BUILD)/release -j$(JOBS) --target install_parts
+	@cmake --install $(BUILD)/release
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+
+clean: ## removes all builds
+	@rm -rf $(BUILD)/dev $(BUILD)/clang $(BUILD)/asan $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/release $(BUILD)/docs
