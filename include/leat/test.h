@@ -17,6 +17,7 @@ typedef struct leat_test leat_test;
 struct leat_test_opts {
     uint32_t parallelism; /* 0: 1 */
     uint32_t batch_rows; /* 0: 1024 */
+    uint32_t splits; /* of every source; 0: 1. A split that gets no records holds the watermark back until it ends */
     int64_t wall_us; /* what the wall clock shows at the start; 0: 2020-01-01T00:00:00Z */
     uint64_t seed; /* of the scheduler */
 };
@@ -29,7 +30,7 @@ LEAT_API void leat_test_free(leat_test *test);
 LEAT_API const struct leat_error *leat_test_error(const leat_test *test);
 
 /* Puts a record (its struct is copied deeply) into a source; event time and watermark follow the source's options. With
- * leat_test_pipe_to another split than 0 is meant; a source has as many splits as were named. */
+ * leat_test_pipe_to another split than 0 is meant. */
 LEAT_API void leat_test_pipe(leat_test *test, const char *source, const void *record);
 LEAT_API void leat_test_pipe_to(leat_test *test, const char *source, uint32_t split, const void *record);
 /* The same from a line of plain JSON. */

@@ -1,0 +1,236 @@
+/* runtime/emit.c -- from an output port to the consumers' channels.
+ *
+ * Forward and gather edges hand the batch itself over. A fan-out gives each consumer a reference: the rows
+ * are then read-only. A hash exchange copies rows (not strings: the new batch takes references to the buffers
+ * that they show) into one batch per destination and gathers there until a batch is full, has waited long, or
+ * order demands it:
+ *   - a watermark may be overtaken by rows that come after it, for they are above it anyway; so it waits in
+ * pending_wm_us;
+ *   - late rows may not: everything gathered and the watermark go first, then the late rows on their own. */
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "runtime/instance.h"
+#include "runtime/worker.h"
+
+#define LINGER_NS INT64_C(5000000) /* rows wait at most this long for a batch to fill */
+
+int leat__out_edge_open(struct leat_out_edge *edge, const struct leat_instance *inst)
+{
+    (void)inst;
+    edge->pending_wm_us = LEAT_TIME_MIN;
+    if (edge->plan->partitioning != LEAT_HASH)
+        return 0;
+    LEAT_TRY(leat__key_scratch_new(&edge->keys));
+    if (!edge->plan->exchange)
+        return 0;
+    edge->building = leat__calloc(edge->channels_count, sizeof *edge->building);
+    edge->shared = leat__calloc(edge->channels_count, sizeof *edge->shared);
+    return edge->building && edge->shared ? 0 : LEAT_ENOMEM;
+}
+
+void leat__out_edge_release(struct leat_out_edge *edge)
+{
+    for (uint32_t i = 0; edge->building && i < edge->channels_count; i++)
+        leat__batch_release(edge->building[i]);
+    leat__free(edge->building);
+    leat__free(edge->shared);
+    leat__free(edge->channels);
+    leat__key_scratch_free(edge->keys);
+}
+
+static int send(struct leat_instance *inst, struct leat_channel *channel, struct leat_message message)
+{
+    if (channel->remote)
+        leat__worker_touch(inst->worker, channel->consumer);
+    if (leat__channel_send(channel, message) < 0)
+        return leat__fail(&inst->ctx, LEAT_ENOMEM, "out of memory for a message to another subtask");
+    return 0;
+}
+
+static int send_to_all(struct leat_instance *inst, struct leat_out_edge *edge, struct leat_message message)
+{
+    for (uint32_t i = 0; i < edge->channels_count; i++)
+        LEAT_TRY(send(inst, edge->channels[i], message));
+    return 0;
+}
+
+/* Sends the rows gathered for each destination, then the watermark that waits behind them. */
+static int flush_edge(struct leat_instance *inst, struct leat_out_edge *edge)
+{
+    for (uint32_t i = 0; edge->building && i < edge->channels_count; i++) {
+        struct leat_batch *batch = edge->building[i];
+        if (!batch)
+            continue;
+        edge->building[i] = NULL;
+        edge->shared[i] = NULL;
+        LEAT_TRY(send(inst, edge->channels[i], (struct leat_message){ LEAT_MESSAGE_BATCH, batch, 0 }));
+    }
+    if (edge->pending_wm_us > LEAT_TIME_MIN) {
+        const int64_t wm_us = edge->pending_wm_us;
+        edge->pending_wm_us = LEAT_TIME_MIN;
+        LEAT_TRY(send_to_all(inst, edge, (struct leat_message){ LEAT_MESSAGE_WATERMARK, NULL, wm_us }));
+    }
+    edge->gathering_since_ns = 0;
+    return 0;
+}
+
+static int gather_row(struct leat_instance *inst, struct leat_out_edge *edge, uint32_t to,
+    const struct leat_batch *from, uint32_t row)
+{
+    struct leat_batch *batch = edge->building[to];
+    if (!batch) {
+        if (leat__batch_get(inst->ctx.pool, from->type, &batch) < 0)
+            return leat__fail(&inst->ctx, LEAT_ENOMEM, "out of memory for a batch");
+        edge->building[to] = batch;
+        leat__batch_copy_marks(batch, from);
+    }
+    if (edge->shared[to] != from) {
+        if (leat__batch_share(batch, from) < 0)
+            return leat__fail(&inst->ctx, LEAT_ENOMEM, "out of memory for a batch");
+        edge->shared[to] = from;
+    }
+    const uint32_t at = batch->count++;
+    memcpy(leat_batch_at(batch, at), leat_batch_at(from, row), from->stride);
+    batch->event_us[at] = from->event_us[row];
+    batch->key_hash[at] = from->key_hash[row];
+    if (batch->count < batch->capacity)
+        return 0;
+    edge->building[to] = NULL;
+    edge->shared[to] = NULL;
+    return send(inst, edge->channels[to], (struct leat_message){ LEAT_MESSAGE_BATCH, batch, 0 });
+}
+
+static int hash_keys(struct leat_instance *inst, struct leat_out_edge *edge, struct leat_batch *batch)
+{
+    const struct leat_sv *keys;
+    leat__ctx_begin(&inst->ctx, batch, NULL);
+    if (leat__key_eval(edge->plan->key, edge->keys, &inst->ctx.user, batch, &keys) < 0)
+        return leat__fail(&inst->ctx, LEAT_ENOMEM, "out of memory for keys");
+    leat__key_hash(keys, batch);
+    return leat__ctx_end(&inst->ctx, batch, batch);
+}
+
+/* Takes the batch. */
+static int exchange(struct leat_instance *inst, struct leat_out_edge *edge, struct leat_batch *batch)
+{
+    const uint32_t groups = inst->worker->plan->max_parallelism;
+    int result = 0;
+    if (batch->late)
+        result = flush_edge(inst, edge);
+    if (result == 0 && edge->gathering_since_ns == 0)
+        edge->gathering_since_ns = inst->worker->now_ns;
+    for (uint32_t i = 0; result == 0 && i < batch->count; i++) {
+        const uint32_t group = leat__key_group(batch->key_hash[i], groups);
+        result = gather_row(inst, edge, leat__key_group_owner(group, groups, edge->channels_count), batch, i);
+    }
+    for (uint32_t i = 0; i < edge->channels_count; i++)
+        edge->shared[i] = NULL; /* the address may come again for other rows */
+    if (result == 0 && batch->late)
+        result = flush_edge(inst, edge);
+    leat__batch_release(batch);
+    return result;
+}
+
+/* Gives the batch (one reference) to one edge. `others` follow: the rows must not be changed for them. */
+static int emit_to_edge(
+    struct leat_instance *inst, struct leat_out_edge *edge, struct leat_batch *batch, bool others)
+{
+    if (edge->plan->partitioning == LEAT_HASH) {
+        if (others && leat__batch_writable(inst->ctx.pool, batch, &batch) < 0)
+            return leat__fail(&inst->ctx, LEAT_ENOMEM, "out of memory for a batch");
+        const int result = hash_keys(inst, edge, batch);
+        if (result < 0 || batch->count == 0) {
+            leat__batch_release(batch);
+            return result;
+        }
+        if (edge->plan->exchange)
+            return exchange(inst, edge, batch);
+    }
+    if (edge->plan->partitioning == LEAT_BROADCAST) {
+        for (uint32_t i = 1; i < edge->channels_count; i++) {
+            leat__batch_ref(batch);
+            const int result =
+                send(inst, edge->channels[i], (struct leat_message){ LEAT_MESSAGE_BATCH, batch, 0 });
+            if (result < 0) {
+                leat__batch_release(batch);
+                return result;
+            }
+        }
+    }
+    return send(inst, edge->channels[0], (struct leat_message){ LEAT_MESSAGE_BATCH, batch, 0 });
+}
+
+int leat__instance_emit(struct leat_instance *inst, uint32_t port, struct leat_batch *batch)
+{
+    uint32_t consumers = 0;
+    if (batch->count == 0) {
+        leat__batch_release(batch);
+        return 0;
+    }
+    leat__count(&inst->counters.records_out, batch->count);
+    for (uint32_t i = 0; i < inst->outs_count; i++)
+        consumers += inst->outs[i].plan->port == port;
+    const bool fan_out = consumers > 1;
+    for (uint32_t i = 0; i < inst->outs_count; i++) {
+        if (inst->outs[i].plan->port != port)
+            continue;
+        if (--consumers > 0)
+            leat__batch_ref(batch);
+        const int result = emit_to_edge(inst, &inst->outs[i], batch, fan_out);
+        if (result < 0 && consumers > 0)
+            leat__batch_release(batch);
+        if (result < 0 || consumers == 0)
+            return result;
+    }
+    leat__batch_release(batch);
+    return 0;
+}
+
+int leat__instance_send_watermark(struct leat_instance *inst, int64_t wm_us)
+{
+    __atomic_store_n(&inst->counters.watermark_us, wm_us, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < inst->outs_count; i++) {
+        struct leat_out_edge *edge = &inst->outs[i];
+        if (edge->building) {
+            LEAT_ASSERT(wm_us > edge->pending_wm_us); /* watermarks only rise */
+            edge->pending_wm_us = wm_us;
+            if (edge->gathering_since_ns == 0)
+                edge->gathering_since_ns = inst->worker->now_ns;
+        } else {
+            LEAT_TRY(send_to_all(inst, edge, (struct leat_message){ LEAT_MESSAGE_WATERMARK, NULL, wm_us }));
+        }
+    }
+    return 0;
+}
+
+static int flush_and_send(struct leat_instance *inst, struct leat_message message)
+{
+    for (uint32_t i = 0; i < inst->outs_count; i++) {
+        LEAT_TRY(flush_edge(inst, &inst->outs[i]));
+        LEAT_TRY(send_to_all(inst, &inst->outs[i], message));
+    }
+    return 0;
+}
+
+int leat__instance_send_idle(struct leat_instance *inst)
+{
+    return flush_and_send(inst, (struct leat_message){ LEAT_MESSAGE_IDLE, NULL, 0 });
+}
+
+int leat__instance_send_end(struct leat_instance *inst, bool stopped)
+{
+    return flush_and_send(inst, (struct leat_message){ LEAT_MESSAGE_END, NULL, stopped });
+}
+
+int leat__instance_flush(struct leat_instance *inst, bool all, int64_t now_ns)
+{
+    int flushed = 0;
+    for (uint32_t i = 0; i < inst->outs_count; i++) {
+        struct leat_out_edge *edge = &inst->outs[i];
+        if (edge->gathering_since_ns == 0 || (!all && now_ns - edge->gathering_since_ns < LINGER_NS))
+            continue;
+        LEAT_TRY(flush_edge(inst, edge));
+        flushed = 1;
+    }
+    return flushed;
+}

@@ -1,0 +1,325 @@
+/* runtime/instance.c -- delivering messages to one operator or sink, in the order that the rules demand.
+ *
+ * settle() is the heart: after every message or step it carries on, as long as the operator has nothing left
+ * to say, with what is due: the merged watermark, idleness, the end. Its state is (more, after, sent_wm_us,
+ * sent_idle, ended). */
+#include "runtime/instance.h"
+#include "base/alloc.h"
+#include "runtime/worker.h"
+
+#define STREAK_MAX \
+    8u /* messages in a row from the channel that is furthest behind, before another gets a turn */
+
+static int host_emit(struct leat__ctx *ctx, uint32_t port, struct leat_batch *batch)
+{
+    return leat__instance_emit(ctx->host, port, batch);
+}
+
+static int64_t host_now_us(const struct leat__ctx *ctx)
+{
+    return ctx->env->wall_us(ctx->env);
+}
+
+static const struct leat_ctx_api host_api = { .emit = host_emit, .now_us = host_now_us };
+
+int leat__instance_init(struct leat_instance *inst, struct leat_worker *worker,
+    const struct leat_plan_node *plan, uint32_t subtask)
+{
+    inst->worker = worker;
+    inst->plan = plan;
+    inst->sent_wm_us = LEAT_TIME_MIN;
+    inst->counters.watermark_us = LEAT_TIME_MIN;
+    inst->ctx = (struct leat__ctx){ .api = &host_api,
+        .host = inst,
+        .node = plan->node,
+        .subtask = subtask,
+        .parallelism = plan->parallelism,
+        .env = worker->env,
+        .pool = worker->pool,
+        .state = worker->state,
+        .counters = &inst->counters,
+        .error = &inst->error,
+        .watermark_us = LEAT_TIME_MIN };
+    inst->ctx.user.engine = &inst->ctx;
+    for (uint32_t i = 0; i < LEAT_NODE_INPUTS_MAX; i++)
+        inst->ctx.input_watermark_us[i] = LEAT_TIME_MIN;
+    return 0;
+}
+
+static int open_merges(struct leat_instance *inst)
+{
+    const uint32_t inputs = inst->plan->node->inputs_count;
+    inst->input_merges = leat__calloc(inputs, sizeof *inst->input_merges);
+    if (!inst->input_merges || leat__wm_init(&inst->merge, inputs) < 0)
+        return LEAT_ENOMEM;
+    for (uint32_t input = 0; input < inputs; input++) {
+        uint32_t parts = 0;
+        for (uint32_t i = 0; i < inst->inputs_count; i++)
+            if (inst->inputs[i]->input == input)
+                inst->inputs[i]->part = parts++;
+        LEAT_TRY(leat__wm_init(&inst->input_merges[input], parts));
+    }
+    return 0;
+}
+
+static void merge_input(struct leat_instance *inst, uint32_t input);
+
+int leat__instance_open(struct leat_instance *inst)
+{
+    const struct leat_node *node = inst->plan->node;
+    for (uint32_t i = 0; i < inst->outs_count; i++)
+        LEAT_TRY(leat__out_edge_open(&inst->outs[i], inst));
+    if (node->kind == LEAT_NODE_SOURCE)
+        return leat__source_host_new(inst, leat__worker_splits(inst->worker, node));
+    LEAT_TRY(open_merges(inst));
+    for (uint32_t input = 0; input < inst->merge.count; input++)
+        if (inst->input_merges[input].ended)
+            merge_input(inst, input); /* a single subtask feeds another worker: nothing will come here */
+    if (node->kind == LEAT_NODE_SINK) {
+        const struct leat_sink_class *sink_class = leat__worker_sink_class(inst->worker, node);
+        inst->sink = leat__calloc(1, sink_class->size);
+        if (!inst->sink)
+            return LEAT_ENOMEM;
+        inst->sink->sink_class = sink_class;
+        inst->sink->node = node;
+        return sink_class->open(inst->sink, &inst->ctx);
+    }
+    inst->op = leat__calloc(1, node->op->size);
+    if (!inst->op)
+        return LEAT_ENOMEM;
+    inst->op->op_class = node->op;
+    inst->op->node = node;
+    return node->op->init ? node->op->init(inst->op, &inst->ctx) : 0;
+}
+
+void leat__instance_release(struct leat_instance *inst)
+{
+    if (inst->op && inst->op->op_class->release)
+        inst->op->op_class->release(inst->op, &inst->ctx);
+    if (inst->sink)
+        inst->sink->sink_class->close(inst->sink, &inst->ctx);
+    leat__free(inst->op);
+    leat__free(inst->sink);
+    leat__source_host_free(inst->source);
+    for (uint32_t i = 0; i < inst->outs_count; i++)
+        leat__out_edge_release(&inst->outs[i]);
+    leat__free(inst->outs);
+    leat__free(inst->inputs);
+    for (uint32_t i = 0; inst->input_merges && i < inst->merge.count; i++)
+        leat__wm_release(&inst->input_merges[i]);
+    leat__free(inst->input_merges);
+    leat__wm_release(&inst->merge);
+    leat__ctx_release(&inst->ctx);
+}
+
+bool leat__instance_has_room(struct leat_instance *inst)
+{
+    for (uint32_t i = 0; i < inst->outs_count; i++)
+        for (uint32_t c = 0; c < inst->outs[i].channels_count; c++)
+            if (!leat__channel_has_room(inst->outs[i].channels[c]))
+                return false;
+    return true;
+}
+
+static bool has_work(struct leat_instance *inst)
+{
+    if (inst->source)
+        return leat__source_host_is_ready(inst->source, inst->worker->wall_us);
+    if (inst->more)
+        return true;
+    for (uint32_t i = 0; i < inst->inputs_count; i++)
+        if (leat__channel_has_message(inst->inputs[i]))
+            return true;
+    return false;
+}
+
+bool leat__instance_is_runnable(struct leat_instance *inst, int64_t now_ns)
+{
+    if (inst->ended || !has_work(inst))
+        return false;
+    if (!leat__instance_has_room(inst)) {
+        if (inst->blocked_since_ns == 0)
+            inst->blocked_since_ns = now_ns;
+        return false;
+    }
+    return true;
+}
+
+/* The channel to serve: the one that is furthest behind in event time, which keeps the state of joins small;
+ * but none starves. */
+static struct leat_channel *pick_channel(struct leat_instance *inst)
+{
+    uint32_t best = inst->inputs_count;
+    int64_t best_us = 0;
+    const bool rotate = inst->input_streak >= STREAK_MAX;
+    for (uint32_t k = 1; k <= inst->inputs_count; k++) {
+        const uint32_t i = (inst->input_last + k) % inst->inputs_count;
+        struct leat_channel *channel = inst->inputs[i];
+        if (!leat__channel_has_message(channel))
+            continue;
+        const int64_t wm_us = inst->input_merges[channel->input].parts[channel->part].wm_us;
+        if (best == inst->inputs_count || wm_us < best_us) {
+            best = i;
+            best_us = wm_us;
+        }
+        if (rotate)
+            break;
+    }
+    if (best == inst->inputs_count)
+        return NULL;
+    inst->input_streak = best == inst->input_last ? inst->input_streak + 1 : 0;
+    inst->input_last = best;
+    return inst->inputs[best];
+}
+
+static int note_result(struct leat_instance *inst, int result)
+{
+    if (result < 0)
+        return result;
+    inst->more = result == LEAT_MORE;
+    LEAT_ASSERT(!inst->more || inst->op);
+    return 0;
+}
+
+static int deliver_batch(struct leat_instance *inst, uint32_t input, struct leat_batch *batch)
+{
+    LEAT_ASSERT(batch->count > 0);
+    leat__count(&inst->counters.records_in, batch->count);
+    if (inst->sink)
+        return inst->sink->sink_class->on_batch(inst->sink, &inst->ctx, batch);
+    return note_result(inst, inst->op->op_class->on_batch(inst->op, &inst->ctx, input, batch));
+}
+
+/* Brings an input's state into the merge over the inputs. */
+static void merge_input(struct leat_instance *inst, uint32_t input)
+{
+    const struct leat_wm_merge *from = &inst->input_merges[input];
+    LEAT_ASSERT(from->merged_us >= inst->ctx.input_watermark_us[input]);
+    inst->ctx.input_watermark_us[input] = from->merged_us;
+    if (from->merged_us > LEAT_TIME_MIN)
+        (void)leat__wm_advance(&inst->merge, input, from->merged_us);
+    if (from->ended)
+        (void)leat__wm_end(&inst->merge, input);
+    else if (from->idle)
+        (void)leat__wm_set_idle(&inst->merge, input);
+    else
+        (void)leat__wm_set_active(&inst->merge, input);
+}
+
+static int on_watermark(struct leat_instance *inst, int64_t wm_us)
+{
+    LEAT_ASSERT(wm_us > inst->sent_wm_us);
+    inst->ctx.watermark_us = wm_us;
+    inst->after = LEAT_AFTER_WATERMARK;
+    if (inst->sink)
+        return inst->sink->sink_class->on_watermark
+            ? inst->sink->sink_class->on_watermark(inst->sink, &inst->ctx, wm_us)
+            : 0;
+    const struct leat_op_class *op_class = inst->op->op_class;
+    return op_class->on_watermark ? note_result(inst, op_class->on_watermark(inst->op, &inst->ctx, wm_us))
+                                  : 0;
+}
+
+static int on_end(struct leat_instance *inst)
+{
+    inst->after = LEAT_AFTER_END;
+    if (inst->stopped || !inst->op || !inst->op->op_class->on_end)
+        return 0;
+    return note_result(inst, inst->op->op_class->on_end(inst->op, &inst->ctx));
+}
+
+static int finish_after(struct leat_instance *inst)
+{
+    const enum leat_after after = inst->after;
+    inst->after = LEAT_AFTER_NOTHING;
+    if (after == LEAT_AFTER_WATERMARK) {
+        inst->sent_wm_us = inst->ctx.watermark_us;
+        return leat__instance_send_watermark(inst, inst->sent_wm_us);
+    }
+    inst->ended = true;
+    return leat__instance_send_end(inst, inst->stopped);
+}
+
+static bool all_channels_ended(const struct leat_instance *inst)
+{
+    for (uint32_t i = 0; i < inst->inputs_count; i++)
+        if (!inst->inputs[i]->ended)
+            return false;
+    return true;
+}
+
+static int settle(struct leat_instance *inst)
+{
+    while (!inst->more && !inst->ended) {
+        if (inst->after != LEAT_AFTER_NOTHING) {
+            LEAT_TRY(finish_after(inst));
+        } else if (inst->merge.merged_us > inst->sent_wm_us) {
+            LEAT_TRY(on_watermark(inst, inst->merge.merged_us));
+        } else if (inst->merge.idle != inst->sent_idle) {
+            inst->sent_idle = inst->merge.idle;
+            if (inst->sent_idle)
+                LEAT_TRY(leat__instance_send_idle(inst));
+        } else if (all_channels_ended(inst)) {
+            LEAT_TRY(on_end(inst));
+        } else {
+            break;
+        }
+    }
+    return 0;
+}
+
+static int receive(struct leat_instance *inst, struct leat_channel *channel)
+{
+    struct leat_wm_merge *merge = &inst->input_merges[channel->input];
+    struct leat_message message;
+    if (!leat__channel_receive(channel, &message))
+        return 0;
+    if (channel->remote)
+        leat__worker_touch(inst->worker, channel->producer);
+    switch (message.kind) {
+    case LEAT_MESSAGE_BATCH:
+        if (leat__wm_set_active(merge, channel->part))
+            merge_input(inst, channel->input);
+        LEAT_TRY(deliver_batch(inst, channel->input, message.batch));
+        break;
+    case LEAT_MESSAGE_WATERMARK:
+        if (leat__wm_advance(merge, channel->part, message.value))
+            merge_input(inst, channel->input);
+        break;
+    case LEAT_MESSAGE_IDLE:
+        if (leat__wm_set_idle(merge, channel->part))
+            merge_input(inst, channel->input);
+        break;
+    case LEAT_MESSAGE_END:
+        channel->ended = true;
+        inst->stopped = inst->stopped || message.value;
+        if (!message.value && leat__wm_end(merge, channel->part))
+            merge_input(inst, channel->input);
+        break;
+    }
+    return settle(inst);
+}
+
+int leat__instance_run(struct leat_instance *inst, int64_t now_ns)
+{
+    if (inst->blocked_since_ns) {
+        leat__count(&inst->counters.backpressured_ns, (uint64_t)(now_ns - inst->blocked_since_ns));
+        inst->blocked_since_ns = 0;
+        if (inst->source)
+            leat__source_host_unblocked(inst->source);
+    }
+    if (inst->source) {
+        LEAT_TRY(leat__source_host_run(inst->source, now_ns));
+        return 1;
+    }
+    if (inst->more) {
+        LEAT_TRY(note_result(inst, inst->op->op_class->step(inst->op, &inst->ctx)));
+        LEAT_TRY(settle(inst));
+        return 1;
+    }
+    struct leat_channel *channel = pick_channel(inst);
+    if (!channel)
+        return 0;
+    LEAT_TRY(receive(inst, channel));
+    return 1;
+}

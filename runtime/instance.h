@@ -1,0 +1,103 @@
+/* runtime/instance.h -- one subtask of one node: an operator, a sink or a source, with its channels.
+ *
+ * Life:   created -> [deliver a message | continue a step | read a split]* -> ended
+ * An instance runs only on its worker and only while all its outputs have room. It is given, per call, one
+ * message of one channel; what the operator left undone (LEAT_MORE) is finished first.
+ *
+ * Watermarks are merged per input over its channels and per instance over its inputs (runtime/watermark.h).
+ * When the merged one rises, the operator sees it, finishes its steps, and then it is sent on: "all output
+ * caused by w leaves before w". */
+#ifndef LEAT_RUNTIME_INSTANCE_H
+#define LEAT_RUNTIME_INSTANCE_H
+#include "runtime/channel.h"
+#include "runtime/watermark.h"
+#include "topology/operator.h"
+#include "topology/plan.h"
+#include "topology/sink.h"
+#include "topology/source.h"
+
+struct leat_worker;
+struct leat_instance;
+struct leat_source_host;
+
+/* The way from an output port to the subtasks of one consumer. */
+struct leat_out_edge {
+    const struct leat_plan_edge *plan;
+    struct leat_channel **channels; /* one per subtask of the consumer that this one may send to */
+    uint32_t channels_count;
+    uint32_t own; /* index of the channel to the same worker's subtask (forward edges: 0) */
+    struct leat_key_scratch *keys; /* hash */
+    struct leat_batch **building; /* hash exchange: rows on their way to each channel; NULL: none */
+    const struct leat_batch **shared; /* hash exchange: the batch whose buffers `building` already holds */
+    int64_t
+        pending_wm_us; /* exchange: a watermark that waits behind rows being gathered; LEAT_TIME_MIN: none */
+    int64_t gathering_since_ns; /* 0: nothing waits */
+};
+
+/* What is left to do after a step has finished. */
+enum leat_after { LEAT_AFTER_NOTHING = 0, LEAT_AFTER_WATERMARK, LEAT_AFTER_END };
+
+struct leat_instance {
+    struct leat__ctx ctx;
+    struct leat_counters counters;
+    struct leat_error error;
+    struct leat_worker *worker;
+    const struct leat_plan_node *plan;
+    struct leat_op *op; /* operators */
+    struct leat_sink *sink; /* sinks */
+    struct leat_source_host *source; /* sources */
+
+    struct leat_channel **inputs; /* all channels of all inputs */
+    uint32_t inputs_count;
+    uint32_t input_last, input_streak; /* the channel served last, and how often in a row */
+    struct leat_wm_merge *input_merges; /* per input, over its channels */
+    struct leat_wm_merge merge; /* over the inputs */
+    int64_t sent_wm_us; /* told to the operator and sent on */
+    bool sent_idle;
+    bool stopped; /* some input was stopped rather than ended */
+    bool more; /* the operator has more to say: step */
+    enum leat_after after;
+    bool ended;
+    int64_t blocked_since_ns; /* 0: not blocked by a full output */
+
+    struct leat_out_edge *outs;
+    uint32_t outs_count;
+};
+
+/* Makes and releases an instance; channels are attached by the worker's set-up in between. */
+LEAT_NODISCARD int leat__instance_init(struct leat_instance *inst, struct leat_worker *worker,
+    const struct leat_plan_node *plan, uint32_t subtask);
+LEAT_NODISCARD int leat__instance_open(
+    struct leat_instance *inst); /* after channels: merges, operator init */
+void leat__instance_release(struct leat_instance *inst);
+
+/* Whether run would do something now; with room for its output, and a cheap check. */
+bool leat__instance_is_runnable(struct leat_instance *inst, int64_t now_ns);
+/* One bounded piece of work. 1: did something, 0: nothing to do after all, or an error (ctx.error tells). */
+LEAT_NODISCARD int leat__instance_run(struct leat_instance *inst, int64_t now_ns);
+bool leat__instance_has_room(struct leat_instance *inst);
+/* Sends on what exchanges have gathered: `all`, or what has waited for long. 1: something was sent. */
+LEAT_NODISCARD int leat__instance_flush(struct leat_instance *inst, bool all, int64_t now_ns);
+
+/* Output side (runtime/emit.c). */
+LEAT_NODISCARD int leat__instance_emit(struct leat_instance *inst, uint32_t port, struct leat_batch *batch);
+LEAT_NODISCARD int leat__instance_send_watermark(struct leat_instance *inst, int64_t wm_us);
+LEAT_NODISCARD int leat__instance_send_idle(struct leat_instance *inst);
+LEAT_NODISCARD int leat__instance_send_end(struct leat_instance *inst, bool stopped);
+LEAT_NODISCARD int leat__out_edge_open(struct leat_out_edge *edge, const struct leat_instance *inst);
+void leat__out_edge_release(struct leat_out_edge *edge);
+
+/* Sources (runtime/source_host.c). */
+LEAT_NODISCARD int leat__source_host_new(struct leat_instance *inst, const struct leat_split_list *splits);
+void leat__source_host_free(struct leat_source_host *host);
+/* Time spent blocked by a full output is no idleness. */
+void leat__source_host_unblocked(struct leat_source_host *host);
+bool leat__source_host_is_ready(struct leat_source_host *host, int64_t wall_us);
+LEAT_NODISCARD int leat__source_host_run(struct leat_source_host *host, int64_t now_ns);
+/* Wall time at which a waiting split wants to be asked again; LEAT_TIME_MAX: none waits. */
+int64_t leat__source_host_wake_us(const struct leat_source_host *host);
+/* For the test kit: lets every split be asked at once. */
+void leat__source_host_wake(struct leat_source_host *host);
+/* For the test kit: lifts the watermark of all splits and sends what follows from it. */
+LEAT_NODISCARD int leat__source_host_lift(struct leat_source_host *host, int64_t wm_us);
+#endif

@@ -1,0 +1,68 @@
+/* runtime/job_private.h -- the inside of a job, for the files of runtime/.
+ *
+ * Life:
+ *   leat_job_new -> leat__job_prepare (plan, splits, sinks' checks, workers, channels) -> a shell runs the
+ * workers
+ *   -> leat__job_finish (prepare and commit the sinks, or discard) -> leat_job_free
+ * Threads: the coordinator (who called leat_job_run) owns everything but what a worker owns while it runs.
+ * Fields marked atomic are shared; `error` is written once, by whoever sets `failed` first. */
+#ifndef LEAT_RUNTIME_JOB_PRIVATE_H
+#define LEAT_RUNTIME_JOB_PRIVATE_H
+#include "base/env.h"
+#include "runtime/worker.h"
+#include <leat/job.h>
+
+struct leat_shell;
+struct leat_endpoints;
+
+struct leat_job {
+    struct leat_topology *t;
+    struct leat_job_opts opts; /* defaults filled in */
+    struct leat_env *env;
+    struct leat_env *sim_env; /* owned, or NULL */
+    struct leat_plan *plan;
+    struct leat_split_list splits[LEAT_NODES_MAX]; /* by node id; sources only */
+    struct leat_worker *workers;
+    uint32_t workers_count;
+    struct leat_channel *channels;
+    uint32_t channels_count;
+
+    /* The test kit's endpoints instead of the declared ones; NULL: as declared. */
+    const struct leat_source_class *source_class;
+    const struct leat_sink_class *sink_class;
+    struct leat_endpoints *endpoints; /* theirs */
+
+    uint32_t state; /* atomic: enum leat_job_state */
+    uint32_t stop_requested, cancel_requested; /* atomic */
+    uint32_t failed; /* atomic: 0, 1 while the first error is written, 2 when it is there */
+    struct leat_error error;
+    struct leat_shell *shell; /* atomic: set when threads start, lives as long as the job, so that requests
+                                 can always reach it */
+
+    int64_t started_ns;
+    struct leat_progress progress;
+    struct leat_node_metrics *metrics;
+};
+
+LEAT_NODISCARD int leat__job_prepare(struct leat_job *job);
+/* After the workers rest: commits or discards, and sets the final state. */
+void leat__job_finish(struct leat_job *job, bool all_done);
+/* The first error wins. */
+void leat__job_fail(struct leat_job *job, const struct leat_error *err);
+bool leat__job_must_quit(const struct leat_job *job); /* failed or cancelled */
+void leat__job_set_state(struct leat_job *job, enum leat_job_state state);
+void leat__job_report_progress(struct leat_job *job);
+void leat__job_log(struct leat_job *job, enum leat_log_level level, const char *node, const char *format, ...)
+    LEAT_PRINTF(4, 5);
+
+uint32_t leat__shell_cores(void); /* that this process may use */
+/* Shells: run all workers until they are done or the job must quit. Whether all are done. */
+bool leat__shell_threads_run(struct leat_job *job);
+bool leat__shell_sim_run(struct leat_job *job);
+/* From any thread or a signal handler: have the coordinator look at the request flags. */
+void leat__shell_notify(struct leat_shell *shell);
+void leat__shell_free(struct leat_shell *shell);
+/* One pass of the simulation: runs until nobody has work at this virtual time. LEAT_TIME_MAX or the next
+ * wake-up in *wake_us. false when the job must quit. For the test kit. */
+bool leat__sim_settle(struct leat_job *job, int64_t *wake_us, bool *all_done);
+#endif

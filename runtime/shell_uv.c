@@ -1,0 +1,260 @@
+/* runtime/shell_uv.c -- workers on threads, each with a libuv loop that it sleeps in; the coordinator on the
+ * caller's thread.
+ *
+ * A worker runs its step function for as long as there is work, without touching its loop. Before it sleeps
+ * it raises its flag and looks once more; whoever sends to it (or makes room for it) afterwards sees the flag
+ * and wakes it by uv_async_send. The coordinator's loop has the progress timer and one async for "a worker
+ * has finished", requests to stop and errors. Lock order: there are no locks; shared are atomics, rings and
+ * uv_async handles. */
+#include "base/alloc.h"
+#include "runtime/job_private.h"
+#include <uv.h>
+
+#define STEP_BUDGET 64u
+
+struct worker_thread {
+    struct leat_shell *shell;
+    struct leat_worker *worker;
+    uv_thread_t thread;
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_timer_t timer;
+    bool loop_made, started;
+    uint32_t done; /* atomic: its instances have all ended */
+};
+
+struct leat_shell {
+    struct leat_job *job;
+    struct worker_thread *threads;
+    uv_loop_t loop;
+    uv_async_t notify;
+    uv_timer_t timer;
+    uint32_t running; /* atomic: threads that have not returned */
+};
+
+uint32_t leat__shell_cores(void)
+{
+    const unsigned cores = uv_available_parallelism();
+    return cores < 1 ? 1 : cores > LEAT_WORKERS_MAX ? LEAT_WORKERS_MAX : cores;
+}
+
+void leat__shell_notify(struct leat_shell *shell)
+{
+    (void)uv_async_send(
+        &shell->notify); /* fails only on a closed handle; ours closes after the job has let go of it */
+}
+
+static void wake_worker(void *arg, uint32_t index)
+{
+    struct leat_shell *shell = arg;
+    (void)uv_async_send(&shell->threads[index].wake);
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    (void)handle; /* waking is all */
+}
+
+static void on_timer(uv_timer_t *handle)
+{
+    (void)handle;
+}
+
+static void sleep_until(struct worker_thread *self, int64_t wake_us)
+{
+    struct leat_worker *worker = self->worker;
+    const uint64_t no_timer = UINT64_MAX;
+    uint64_t wait_ms = no_timer;
+    if (wake_us != LEAT_TIME_MAX) {
+        const int64_t left_us = wake_us - worker->wall_us;
+        wait_ms = left_us <= 0 ? 0 : (uint64_t)left_us / 1000 + 1;
+    }
+    __atomic_store_n(&worker->sleeping, 1, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    const bool stay = !leat__worker_has_work(worker) && !leat__job_must_quit(worker->job);
+    if (stay && wait_ms > 0) {
+        if (wait_ms != no_timer)
+            (void)uv_timer_start(&self->timer, on_timer, wait_ms, 0); /* fails only on a closing handle */
+        (void)uv_run(&self->loop, UV_RUN_ONCE);
+        (void)uv_timer_stop(&self->timer);
+    }
+    __atomic_store_n(&worker->sleeping, 0, __ATOMIC_SEQ_CST);
+}
+
+static void run_worker(struct worker_thread *self)
+{
+    struct leat_job *job = self->worker->job;
+    while (!leat__job_must_quit(job)) {
+        int64_t wake_us = LEAT_TIME_MAX;
+        struct leat_instance *failed = NULL;
+        const int result = leat__worker_step(self->worker, STEP_BUDGET, &wake_us, &failed);
+        leat__worker_wake_touched(self->worker, wake_worker, self->shell);
+        if (result < 0) {
+            leat__job_fail(job, &failed->error);
+            return;
+        }
+        if (result == LEAT_STEP_DONE) {
+            __atomic_store_n(&self->done, 1, __ATOMIC_RELEASE);
+            return;
+        }
+        if (result == LEAT_STEP_IDLE)
+            sleep_until(self, wake_us);
+    }
+}
+
+static void thread_main(void *arg)
+{
+    struct worker_thread *self = arg;
+    run_worker(self);
+    __atomic_fetch_sub(&self->shell->running, 1, __ATOMIC_ACQ_REL);
+    leat__shell_notify(self->shell);
+}
+
+static void wake_all(struct leat_shell *shell)
+{
+    for (uint32_t i = 0; i < shell->job->workers_count; i++)
+        if (shell->threads[i].started)
+            wake_worker(shell, i); /* `started` is this thread's to write */
+}
+
+static void on_notify(uv_async_t *handle)
+{
+    struct leat_shell *shell = handle->data;
+    if (__atomic_load_n(&shell->job->stop_requested, __ATOMIC_SEQ_CST) &&
+        leat_job_state(shell->job) == LEAT_JOB_RUNNING)
+        leat__job_set_state(shell->job, LEAT_JOB_STOPPING);
+    wake_all(shell);
+    if (__atomic_load_n(&shell->running, __ATOMIC_ACQUIRE) == 0)
+        uv_stop(&shell->loop);
+}
+
+static void on_progress(uv_timer_t *handle)
+{
+    struct leat_shell *shell = handle->data;
+    leat__job_report_progress(shell->job);
+}
+
+static int make_loop(struct leat_shell *shell, uint32_t index)
+{
+    struct worker_thread *self = &shell->threads[index];
+    self->shell = shell;
+    self->worker = &shell->job->workers[index];
+    if (uv_loop_init(&self->loop) < 0)
+        return LEAT_ENOMEM;
+    self->loop_made = true;
+    const bool made = uv_async_init(&self->loop, &self->wake, on_wake) == 0 &&
+        uv_timer_init(&self->loop, &self->timer) == 0;
+    return made ? 0 : LEAT_ENOMEM;
+}
+
+static int start_thread(struct worker_thread *self)
+{
+    __atomic_fetch_add(&self->shell->running, 1, __ATOMIC_ACQ_REL);
+    if (uv_thread_create(&self->thread, thread_main, self) < 0) {
+        __atomic_fetch_sub(&self->shell->running, 1, __ATOMIC_ACQ_REL);
+        return LEAT_ENOMEM;
+    }
+    self->started = true;
+    return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void close_loop(uv_loop_t *loop)
+{
+    uv_walk(loop, close_handle, NULL);
+    while (uv_run(loop, UV_RUN_DEFAULT) != 0)
+        ;
+    const int result = uv_loop_close(loop);
+    LEAT_ASSERT(result == 0); /* every handle was closed above */
+}
+
+/* The loops of all workers exist before the first thread runs: any of them may be woken from then on. */
+static int start_threads(struct leat_shell *shell)
+{
+    for (uint32_t i = 0; i < shell->job->workers_count; i++)
+        LEAT_TRY(make_loop(shell, i));
+    for (uint32_t i = 0; i < shell->job->workers_count; i++)
+        LEAT_TRY(start_thread(&shell->threads[i]));
+    return 0;
+}
+
+static int open_shell(struct leat_shell *shell)
+{
+    if (uv_loop_init(&shell->loop) < 0)
+        return LEAT_ENOMEM;
+    shell->notify.data = shell->timer.data = shell;
+    if (uv_async_init(&shell->loop, &shell->notify, on_notify) < 0 ||
+        uv_timer_init(&shell->loop, &shell->timer) < 0) {
+        close_loop(&shell->loop);
+        return LEAT_ENOMEM;
+    }
+    return 0;
+}
+
+static void run_shell(struct leat_shell *shell)
+{
+    struct leat_job *job = shell->job;
+    const uint64_t interval_ms = (uint64_t)(job->opts.progress_interval_us / 1000);
+    struct leat_error err = { 0 };
+    if (job->opts.on_progress)
+        (void)uv_timer_start(&shell->timer, on_progress, interval_ms, interval_ms ? interval_ms : 1);
+    if (start_threads(shell) < 0) {
+        (void)leat__error(&err, LEAT_ENOMEM, "cannot start %u worker threads", job->workers_count);
+        leat__job_fail(job, &err);
+    }
+    leat__shell_notify(shell); /* a request, or the last thread's end, may have come before */
+    (void)uv_run(&shell->loop, UV_RUN_DEFAULT);
+}
+
+/* Waits for the threads and closes their loops; whether all workers were done. */
+static bool join_threads(struct leat_shell *shell)
+{
+    bool all_done = true;
+    for (uint32_t i = 0; i < shell->job->workers_count; i++) {
+        struct worker_thread *thread = &shell->threads[i];
+        if (thread->started)
+            (void)uv_thread_join(&thread->thread);
+        all_done = all_done && thread->started && __atomic_load_n(&thread->done, __ATOMIC_ACQUIRE);
+        thread->started = false;
+    }
+    for (uint32_t i = 0; i < shell->job->workers_count; i++)
+        if (shell->threads[i].loop_made)
+            close_loop(&shell->threads[i].loop);
+    return all_done;
+}
+
+bool leat__shell_threads_run(struct leat_job *job)
+{
+    struct leat_error err = { 0 };
+    struct leat_shell *shell = leat__calloc(1, sizeof *shell);
+    if (shell) {
+        shell->job = job;
+        shell->threads = leat__calloc(job->workers_count, sizeof *shell->threads);
+    }
+    if (!shell || !shell->threads || open_shell(shell) < 0) {
+        (void)leat__error(&err, LEAT_ENOMEM, "out of memory for %u workers", job->workers_count);
+        leat__job_fail(job, &err);
+        if (shell)
+            leat__free(shell->threads);
+        leat__free(shell);
+        return false;
+    }
+    __atomic_store_n(&job->shell, shell, __ATOMIC_SEQ_CST);
+    run_shell(shell);
+    return join_threads(shell);
+}
+
+void leat__shell_free(struct leat_shell *shell)
+{
+    if (!shell)
+        return;
+    close_loop(&shell->loop);
+    leat__free(shell->threads);
+    leat__free(shell);
+}

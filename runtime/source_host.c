@@ -1,0 +1,357 @@
+/* runtime/source_host.c -- what all sources have in common: which split to read, event times, watermarks,
+ * late rows, idleness.
+ *
+ * Every worker has one host per source, with the splits whose index is its own modulo the workers. The split
+ * that is furthest behind in event time is read next: hourly files given as one source then move through time
+ * together, and windows can close.
+ *
+ * Per split: wm = newest event time so far - max_out_of_orderness - 1, saturating. A row is late iff its time
+ * <= wm before it. The host cuts a batch at every change between late and on-time rows (slices, no copies),
+ * so that (docs/decisions/0002)
+ *   - what is judged late depends on the split's own rows alone, not on batch sizes, other splits or timing;
+ *   - before late rows everything downstream has been told the watermark that made them late.
+ * Watermarks of splits are merged as those of channels are (runtime/watermark.h). */
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "runtime/instance.h"
+#include "runtime/worker.h"
+
+#define WAIT_US 2000 /* how soon a split is asked again that has nothing now and names no time */
+
+struct host_split {
+    const struct leat_split *split;
+    struct leat_reader *reader; /* NULL before it is opened and after its end */
+    int64_t newest_us;
+    int64_t wm_us;
+    int64_t wait_until_us; /* wall time; 0: readable */
+    int64_t active_ns; /* when it last gave rows or was not ours to blame */
+    bool ended;
+};
+
+struct leat_source_host {
+    struct leat_instance *inst;
+    const struct leat_source_class *source_class;
+    struct host_split *splits;
+    uint32_t splits_count;
+    uint32_t last; /* split read last */
+    struct leat_wm_merge merge;
+    int64_t sent_wm_us;
+    bool sent_idle;
+    bool was_blocked;
+};
+
+int leat__source_host_new(struct leat_instance *inst, const struct leat_split_list *splits)
+{
+    struct leat_source_host *host = leat__calloc(1, sizeof *host);
+    if (!host)
+        return LEAT_ENOMEM;
+    inst->source = host;
+    host->inst = inst;
+    host->source_class = leat__worker_source_class(inst->worker, inst->plan->node);
+    host->sent_wm_us = LEAT_TIME_MIN;
+    host->splits = leat__calloc(splits->count, sizeof *host->splits);
+    if (!host->splits)
+        return LEAT_ENOMEM;
+    for (uint32_t i = inst->ctx.subtask; i < splits->count; i += inst->ctx.parallelism)
+        host->splits[host->splits_count++] = (struct host_split){ .split = &splits->splits[i],
+            .newest_us = LEAT_TIME_MIN,
+            .wm_us = LEAT_TIME_MIN,
+            .active_ns = inst->worker->env->mono_ns(inst->worker->env) };
+    return leat__wm_init(&host->merge, host->splits_count);
+}
+
+static void close_split(struct leat_source_host *host, struct host_split *split)
+{
+    if (split->reader) {
+        host->source_class->close(split->reader);
+        leat__free(split->reader);
+        split->reader = NULL;
+    }
+}
+
+void leat__source_host_free(struct leat_source_host *host)
+{
+    if (!host)
+        return;
+    for (uint32_t i = 0; i < host->splits_count; i++)
+        close_split(host, &host->splits[i]);
+    leat__free(host->splits);
+    leat__wm_release(&host->merge);
+    leat__free(host);
+}
+
+void leat__source_host_unblocked(struct leat_source_host *host)
+{
+    host->was_blocked = true;
+}
+
+bool leat__source_host_is_ready(struct leat_source_host *host, int64_t wall_us)
+{
+    if (host->inst->ended)
+        return false;
+    if (host->merge.ended || leat__worker_is_stopping(host->inst->worker))
+        return true; /* to say so */
+    for (uint32_t i = 0; i < host->splits_count; i++)
+        if (!host->splits[i].ended && host->splits[i].wait_until_us <= wall_us)
+            return true;
+    return false;
+}
+
+void leat__source_host_wake(struct leat_source_host *host)
+{
+    for (uint32_t i = 0; i < host->splits_count; i++)
+        host->splits[i].wait_until_us = 0;
+}
+
+int64_t leat__source_host_wake_us(const struct leat_source_host *host)
+{
+    int64_t wake_us = LEAT_TIME_MAX;
+    for (uint32_t i = 0; i < host->splits_count; i++)
+        if (!host->splits[i].ended && host->splits[i].wait_until_us < wake_us)
+            wake_us = host->splits[i].wait_until_us;
+    return wake_us;
+}
+
+/* The readable split that is furthest behind; in turn among equals (and where there is no event time). */
+static struct host_split *pick_split(struct leat_source_host *host, int64_t wall_us)
+{
+    struct host_split *best = NULL;
+    for (uint32_t k = 1; k <= host->splits_count; k++) {
+        struct host_split *split = &host->splits[(host->last + k) % host->splits_count];
+        if (split->ended || split->wait_until_us > wall_us)
+            continue;
+        if (!best || split->newest_us < best->newest_us)
+            best = split;
+    }
+    if (best)
+        host->last = (uint32_t)(best - host->splits);
+    return best;
+}
+
+static int send_progress(struct leat_source_host *host)
+{
+    if (host->merge.merged_us > host->sent_wm_us && !host->merge.ended) {
+        host->sent_wm_us = host->merge.merged_us;
+        host->inst->ctx.watermark_us = host->sent_wm_us;
+        LEAT_TRY(leat__instance_send_watermark(host->inst, host->sent_wm_us));
+    }
+    if (host->merge.idle != host->sent_idle) {
+        host->sent_idle = host->merge.idle;
+        if (host->sent_idle)
+            LEAT_TRY(leat__instance_send_idle(host->inst));
+    }
+    return 0;
+}
+
+static int end(struct leat_source_host *host, bool stopped)
+{
+    for (uint32_t i = 0; i < host->splits_count; i++)
+        close_split(host, &host->splits[i]);
+    host->inst->ended = true;
+    if (!stopped)
+        LEAT_TRY(leat__instance_send_watermark(host->inst, LEAT_TIME_MAX));
+    return leat__instance_send_end(host->inst, stopped);
+}
+
+static int64_t watermark_behind(int64_t newest_us, int64_t out_of_orderness_us)
+{
+    int64_t wm_us;
+    if (newest_us == LEAT_TIME_MIN || __builtin_sub_overflow(newest_us, out_of_orderness_us, &wm_us))
+        return LEAT_TIME_MIN;
+    return wm_us == LEAT_TIME_MIN ? LEAT_TIME_MIN : wm_us - 1;
+}
+
+/* Reads the event time of a record; false where it is null. */
+static bool event_time(const struct leat_source_time *time, const void *record, int64_t *event_us)
+{
+    int64_t value;
+    if (leat_record_get_i64(record, &time->place, &value) < 0)
+        return false;
+    *event_us = time->to_us ? time->to_us(value) : value;
+    return true;
+}
+
+/* Whether the field is a plain not-null long at a fixed offset: then a load does. */
+static bool is_plain_long(const struct leat_place *place)
+{
+    return place->type->kind == LEAT_KIND_LONG && place->has_offset == LEAT_NOT_NULLABLE &&
+        place->outer_has[0] == LEAT_NOT_NULLABLE;
+}
+
+/* Fills event_us of all rows and refuses rows without a usable time. */
+static int stamp(struct leat_source_host *host, struct leat_batch *batch)
+{
+    const struct leat_source_time *time = &host->inst->plan->node->time;
+    struct leat__ctx *ctx = &host->inst->ctx;
+    const bool plain = is_plain_long(&time->place);
+    int64_t limit_us = LEAT_TIME_MAX;
+    if (time->max_ahead_us > 0 &&
+        __builtin_add_overflow(host->inst->worker->wall_us, time->max_ahead_us, &limit_us))
+        limit_us = LEAT_TIME_MAX;
+
+    leat__ctx_begin(ctx, batch, NULL);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const unsigned char *record = leat_batch_at(batch, i);
+        if (plain) {
+            int64_t value;
+            memcpy(&value, record + time->place.offset, sizeof value);
+            batch->event_us[i] = time->to_us ? time->to_us(value) : value;
+        } else if (!event_time(time, record, &batch->event_us[i])) {
+            batch->event_us[i] = LEAT_TIME_MIN;
+            leat__ctx_refuse(ctx, i, "event time %s is null", time->field);
+        }
+        if (batch->event_us[i] > limit_us)
+            leat__ctx_refuse(ctx, i, "event time %lld is more than max_ahead_us ahead of the clock",
+                (long long)batch->event_us[i]);
+    }
+    return leat__ctx_end(ctx, batch, batch);
+}
+
+/* Sends rows from .. to-1 as a batch of their own; the whole batch where that is all of it. */
+static int emit_rows(
+    struct leat_source_host *host, struct leat_batch *batch, uint32_t from, uint32_t to, int64_t late_wm_us)
+{
+    struct leat_batch *part = batch;
+    if (from == 0 && to == batch->count)
+        leat__batch_ref(batch);
+    else if (leat__batch_slice(host->inst->ctx.pool, batch, from, to - from, &part) < 0)
+        return leat__fail(&host->inst->ctx, LEAT_ENOMEM, "out of memory for a batch");
+    part->late = late_wm_us > LEAT_TIME_MIN;
+    part->late_wm_us = late_wm_us;
+    return leat__instance_emit(host->inst, 0, part);
+}
+
+static int note_watermark(struct leat_source_host *host, struct host_split *split)
+{
+    const int64_t out_of_orderness_us = host->inst->plan->node->time.max_out_of_orderness_us;
+    const int64_t wm_us = watermark_behind(split->newest_us, out_of_orderness_us);
+    if (wm_us > split->wm_us)
+        split->wm_us = wm_us;
+    if (split->wm_us > LEAT_TIME_MIN)
+        (void)leat__wm_advance(&host->merge, (uint32_t)(split - host->splits), split->wm_us);
+    return send_progress(host);
+}
+
+/* Sends the rows of a split's batch, cut where lateness changes. Borrows the batch. */
+static int emit_timed(struct leat_source_host *host, struct host_split *split, struct leat_batch *batch)
+{
+    const int64_t out_of_orderness_us = host->inst->plan->node->time.max_out_of_orderness_us;
+    const uint32_t count = batch->count;
+    int64_t newest_us = split->newest_us, wm_us = split->wm_us;
+    uint32_t from = 0;
+    bool late = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const int64_t event_us = batch->event_us[i];
+        const bool is_late = event_us <= wm_us && wm_us > LEAT_TIME_MIN;
+        if (__builtin_expect(is_late != late, 0)) {
+            if (i > from)
+                LEAT_TRY(emit_rows(host, batch, from, i, late ? wm_us : LEAT_TIME_MIN));
+            split->newest_us = newest_us;
+            LEAT_TRY(note_watermark(host, split));
+            from = i;
+            late = is_late;
+        }
+        if (event_us > newest_us) {
+            newest_us = event_us;
+            const int64_t behind_us = watermark_behind(newest_us, out_of_orderness_us);
+            wm_us = behind_us > wm_us ? behind_us : wm_us;
+        }
+    }
+    if (count > from)
+        LEAT_TRY(emit_rows(host, batch, from, count, late ? wm_us : LEAT_TIME_MIN));
+    split->newest_us = newest_us;
+    return note_watermark(host, split);
+}
+
+static int open_split(struct leat_source_host *host, struct host_split *split)
+{
+    split->reader = leat__calloc(1, host->source_class->reader_size);
+    if (!split->reader)
+        return leat__fail(&host->inst->ctx, LEAT_ENOMEM, "out of memory to open %s", split->split->id);
+    split->reader->source_class = host->source_class;
+    split->reader->node = host->inst->plan->node;
+    split->reader->split = split->split;
+    split->reader->ctx = &host->inst->ctx;
+    const int result = host->source_class->open(split->reader);
+    return result < 0 ? leat__fail_here(&host->inst->ctx) : 0;
+}
+
+/* What follows from a read besides its rows: waiting, idleness, the end. */
+static int note_read(
+    struct leat_source_host *host, struct host_split *split, int result, uint32_t rows, int64_t now_ns)
+{
+    const int64_t idle_timeout_us = host->inst->plan->node->time.idle_timeout_us;
+    const uint32_t index = (uint32_t)(split - host->splits);
+    split->wait_until_us = 0;
+    if (result == LEAT_READ_END) {
+        split->ended = true;
+        close_split(host, split);
+        (void)leat__wm_end(&host->merge, index);
+        return send_progress(host);
+    }
+    if (rows > 0 || host->was_blocked) {
+        split->active_ns = now_ns;
+        if (rows > 0 && leat__wm_set_active(&host->merge, index))
+            LEAT_TRY(send_progress(host));
+    }
+    if (result != LEAT_READ_WAIT)
+        return 0;
+    const int64_t soon_us = host->inst->worker->wall_us + WAIT_US;
+    split->wait_until_us =
+        split->reader->wake_us > host->inst->worker->wall_us ? split->reader->wake_us : soon_us;
+    if (idle_timeout_us > 0) {
+        if ((now_ns - split->active_ns) / 1000 >= idle_timeout_us) {
+            if (leat__wm_set_idle(&host->merge, index))
+                LEAT_TRY(send_progress(host));
+        } else {
+            const int64_t due_us =
+                host->inst->worker->wall_us + idle_timeout_us - (now_ns - split->active_ns) / 1000;
+            split->wait_until_us = due_us < split->wait_until_us ? due_us : split->wait_until_us;
+        }
+    }
+    return 0;
+}
+
+int leat__source_host_run(struct leat_source_host *host, int64_t now_ns)
+{
+    struct leat__ctx *ctx = &host->inst->ctx;
+    struct leat_batch *batch;
+    if (host->merge.ended || leat__worker_is_stopping(host->inst->worker))
+        return end(host, !host->merge.ended);
+    struct host_split *split = pick_split(host, host->inst->worker->wall_us);
+    if (!split)
+        return 0;
+    if (!split->reader)
+        LEAT_TRY(open_split(host, split));
+    if (leat__batch_get(ctx->pool, host->inst->plan->node->outputs[0].type, &batch) < 0)
+        return leat__fail(ctx, LEAT_ENOMEM, "out of memory for a batch");
+    split->reader->wake_us = 0;
+    int result = host->source_class->read(split->reader, batch);
+    if (result < 0)
+        result = leat__fail_here(ctx);
+    const uint32_t rows = batch->count;
+    const bool timed = host->inst->plan->node->time.field != NULL;
+    int outcome = result < 0 ? result : 0;
+    if (outcome == 0 && rows > 0 && timed)
+        outcome = stamp(host, batch);
+    if (outcome == 0 && rows > 0)
+        outcome = timed ? emit_timed(host, split, batch) : emit_rows(host, batch, 0, rows, LEAT_TIME_MIN);
+    leat__batch_release(batch);
+    LEAT_TRY(outcome);
+    LEAT_TRY(note_read(host, split, result, rows, now_ns));
+    host->was_blocked = false;
+    return host->merge.ended ? end(host, false) : 0;
+}
+
+int leat__source_host_lift(struct leat_source_host *host, int64_t wm_us)
+{
+    for (uint32_t i = 0; i < host->splits_count; i++) {
+        struct host_split *split = &host->splits[i];
+        if (split->ended || wm_us <= split->wm_us)
+            continue;
+        split->wm_us = wm_us;
+        (void)leat__wm_advance(&host->merge, i, wm_us);
+    }
+    return send_progress(host);
+}

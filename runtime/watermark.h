@@ -1,0 +1,38 @@
+/* runtime/watermark.h -- merging watermarks of several parts (splits, channels, inputs) into one.
+ *
+ * Rules (semantics 2, 4, 6), each tested in tests/unit/runtime/test_watermark.c:
+ *   (1) a part starts at LEAT_TIME_MIN and active; a lower watermark than its last is ignored;
+ *   (2) the merged watermark is the minimum over the parts that count, and never goes back; nothing comes out
+ * while a part that counts has not spoken; (3) an idle part does not count; when the last one goes idle, the
+ * maximum over all parts comes out, and then the whole is idle; (4) a part that was idle counts again when
+ * its own watermark has reached the merged one; (5) an ended part is at LEAT_TIME_MAX for ever; when all have
+ * ended so is the merged one. */
+#ifndef LEAT_RUNTIME_WATERMARK_H
+#define LEAT_RUNTIME_WATERMARK_H
+#include "base/error.h"
+
+struct leat_wm_part {
+    int64_t wm_us;
+    bool idle;
+    bool counts; /* false while idle, and afterwards until rule (4) lets it in */
+    bool ended;
+};
+
+struct leat_wm_merge {
+    struct leat_wm_part *parts;
+    uint32_t count;
+    int64_t merged_us;
+    bool idle; /* all parts that have not ended are idle, and there is such a part */
+    bool ended; /* all parts have ended */
+};
+
+/* `count` parts; with none the merge is ended from the start. */
+LEAT_NODISCARD int leat__wm_init(struct leat_wm_merge *merge, uint32_t count);
+void leat__wm_release(struct leat_wm_merge *merge);
+
+/* Each says whether merged_us, idle or ended of the whole may have changed (compare with what was sent). */
+bool leat__wm_advance(struct leat_wm_merge *merge, uint32_t part, int64_t wm_us); /* also makes it active */
+bool leat__wm_set_active(struct leat_wm_merge *merge, uint32_t part); /* a record came */
+bool leat__wm_set_idle(struct leat_wm_merge *merge, uint32_t part);
+bool leat__wm_end(struct leat_wm_merge *merge, uint32_t part);
+#endif

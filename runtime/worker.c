@@ -1,0 +1,149 @@
+/* runtime/worker.c -- the step function; see the header. */
+#include "runtime/worker.h"
+#include "runtime/job_private.h"
+#include "state/state.h"
+
+void leat__worker_touch(struct leat_worker *worker, const struct leat_worker *other)
+{
+    worker->touched[other->index / 64] |= UINT64_C(1) << (other->index % 64);
+}
+
+void leat__worker_wake_touched(struct leat_worker *worker, void (*wake)(void *arg, uint32_t index), void *arg)
+{
+    bool fenced = false;
+    for (uint32_t word = 0; word < sizeof worker->touched / sizeof worker->touched[0]; word++) {
+        while (worker->touched[word]) {
+            const uint32_t bit = (uint32_t)__builtin_ctzll(worker->touched[word]);
+            const uint32_t index = word * 64 + bit;
+            worker->touched[word] &= worker->touched[word] - 1;
+            /* Pairs with the sleeper, which sets its flag and then looks at its rings once more: whichever
+             * comes second in the one order of these operations sees the other. */
+            if (!fenced)
+                atomic_thread_fence(memory_order_seq_cst);
+            fenced = true;
+            if (__atomic_load_n(&worker->job->workers[index].sleeping, __ATOMIC_SEQ_CST))
+                wake(arg, index);
+        }
+    }
+}
+
+static bool drain_outputs(struct leat_instance *inst)
+{
+    bool moved = false;
+    for (uint32_t i = 0; i < inst->outs_count; i++) {
+        for (uint32_t c = 0; c < inst->outs[i].channels_count; c++) {
+            struct leat_channel *channel = inst->outs[i].channels[c];
+            if (channel->remote && channel->queue.count > 0 && leat__channel_drain(channel)) {
+                leat__worker_touch(inst->worker, channel->consumer);
+                moved = true;
+            }
+        }
+    }
+    return moved;
+}
+
+static bool has_overflow(const struct leat_instance *inst)
+{
+    for (uint32_t i = 0; i < inst->outs_count; i++)
+        for (uint32_t c = 0; c < inst->outs[i].channels_count; c++)
+            if (inst->outs[i].channels[c]->remote && inst->outs[i].channels[c]->queue.count > 0)
+                return true;
+    return false;
+}
+
+/* Runs the instance nearest to the sinks that can; 1, 0 if none can, or an error. */
+static int run_one(struct leat_worker *worker, struct leat_instance **failed)
+{
+    for (uint32_t i = worker->instances_count; i-- > 0;) {
+        struct leat_instance *inst = &worker->instances[i];
+        (void)drain_outputs(inst);
+        if (!leat__instance_is_runnable(inst, worker->now_ns))
+            continue;
+        const int64_t from_ns = worker->now_ns;
+        const int result = leat__instance_run(inst, from_ns);
+        worker->now_ns = worker->env->mono_ns(worker->env);
+        leat__count(&inst->counters.busy_ns, (uint64_t)(worker->now_ns - from_ns));
+        *failed = inst;
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+static int flush(struct leat_worker *worker, bool all, struct leat_instance **failed)
+{
+    int flushed = 0;
+    for (uint32_t i = 0; i < worker->instances_count; i++) {
+        *failed = &worker->instances[i];
+        const int result = leat__instance_flush(*failed, all, worker->now_ns);
+        LEAT_TRY(result);
+        flushed |= result;
+    }
+    return flushed;
+}
+
+int leat__worker_step(
+    struct leat_worker *worker, uint32_t budget, int64_t *wake_us, struct leat_instance **failed)
+{
+    worker->now_ns = worker->env->mono_ns(worker->env);
+    worker->wall_us = worker->env->wall_us(worker->env);
+    LEAT_TRY(flush(worker, false, failed));
+    for (uint32_t i = 0; i < budget; i++) {
+        const int result = run_one(worker, failed);
+        LEAT_TRY(result);
+        if (result > 0)
+            continue;
+        const int flushed = flush(worker, true, failed);
+        LEAT_TRY(flushed);
+        if (flushed == 0 && i == 0)
+            break;
+        if (flushed == 0)
+            return LEAT_STEP_WORKED;
+    }
+    __atomic_store_n(&worker->state_bytes, leat__state_bytes(worker->state), __ATOMIC_RELAXED);
+    if (leat__worker_has_work(worker))
+        return LEAT_STEP_WORKED;
+    *wake_us = LEAT_TIME_MAX;
+    worker->done = true;
+    for (uint32_t i = 0; i < worker->instances_count; i++) {
+        const struct leat_instance *inst = &worker->instances[i];
+        worker->done = worker->done && inst->ended && !has_overflow(inst);
+        if (inst->source && !inst->ended && leat__source_host_wake_us(inst->source) < *wake_us)
+            *wake_us = leat__source_host_wake_us(inst->source);
+    }
+    return worker->done ? LEAT_STEP_DONE : LEAT_STEP_IDLE;
+}
+
+bool leat__worker_has_work(struct leat_worker *worker)
+{
+    worker->wall_us = worker->env->wall_us(worker->env);
+    for (uint32_t i = worker->instances_count; i-- > 0;) {
+        struct leat_instance *inst = &worker->instances[i];
+        if (drain_outputs(inst) || leat__instance_is_runnable(inst, worker->now_ns))
+            return true;
+    }
+    return false;
+}
+
+const struct leat_split_list *leat__worker_splits(
+    const struct leat_worker *worker, const struct leat_node *node)
+{
+    return &worker->job->splits[node->id];
+}
+
+const struct leat_sink_class *leat__worker_sink_class(
+    const struct leat_worker *worker, const struct leat_node *node)
+{
+    return worker->job->sink_class ? worker->job->sink_class : node->sink;
+}
+
+const struct leat_source_class *leat__worker_source_class(
+    const struct leat_worker *worker, const struct leat_node *node)
+{
+    return worker->job->source_class ? worker->job->source_class : node->source;
+}
+
+bool leat__worker_is_stopping(const struct leat_worker *worker)
+{
+    return __atomic_load_n(&worker->job->stop_requested, __ATOMIC_RELAXED);
+}
