@@ -35,9 +35,12 @@ void *leat__malloc(size_t size)
 
 void *leat__calloc(size_t count_, size_t size)
 {
+    size_t bytes;
     if (count_ == 0 || size == 0)
         count_ = size = 1;
-    return must_fail() ? NULL : count(calloc(count_, size));
+    if (__builtin_mul_overflow(count_, size, &bytes) || must_fail())
+        return NULL;
+    return count(calloc(1, bytes));
 }
 
 void *leat__realloc(void *p, size_t size)

@@ -2,9 +2,12 @@
 add_library(leat_flags INTERFACE)
 target_compile_definitions(leat_flags INTERFACE _GNU_SOURCE)
 target_compile_options(leat_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wvla -Wundef -Wno-missing-field-initializers -Wno-format-truncation
+  -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wvla -Wundef -Wno-missing-field-initializers
   $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion
     -Werror=incompatible-pointer-types -Werror=implicit-function-declaration>)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(leat_flags INTERFACE -Wno-format-truncation) # messages are cut on purpose
+endif()
 if(LEAT_WERROR)
   target_compile_options(leat_flags INTERFACE -Werror)
 endif()
