@@ -194,19 +194,19 @@ static int fail_job(struct leat__ctx *ctx)
         row, when, ctx->failures[0].message);
 }
 
-static int send_letters(struct leat__ctx *ctx, const struct leat_batch *in)
+static int write_letters(struct leat__dead_letters *letters, const struct leat_batch *in)
 {
-    struct leat__dead_letters letters = { .ctx = ctx };
+    const struct leat__ctx *ctx = letters->ctx;
     for (uint32_t row = 0, left = ctx->user.failures_count; left; row++) {
-        LEAT_ASSERT(row < ctx->failed_rows_capacity);
+        LEAT_ASSERT(row < ctx->failed_rows_capacity); /* (1) */
         if (!ctx->failed_rows[row])
             continue;
         left--;
         const bool known = in && row < in->count;
         LEAT_TRY(leat__dead_letters_add_record(
-            &letters, reason(ctx, row), known ? leat_batch_at(in, row) : NULL, known ? in->type : NULL));
+            letters, reason(ctx, row), known ? leat_batch_at(in, row) : NULL, known ? in->type : NULL));
     }
-    return leat__dead_letters_flush(&letters);
+    return 0;
 }
 
 /* Takes the refused rows out; marks of a predicate (keep) stay with their rows. */
@@ -236,6 +236,7 @@ static int remove_refused(struct leat__ctx *ctx, struct leat_batch *out)
 
 int leat__ctx_end(struct leat__ctx *ctx, const struct leat_batch *in, struct leat_batch *out)
 {
+    struct leat__dead_letters letters = { .ctx = ctx };
     int code = 0;
     if (ctx->alloc_failed) {
         ctx->alloc_failed = false;
@@ -245,14 +246,15 @@ int leat__ctx_end(struct leat__ctx *ctx, const struct leat_batch *in, struct lea
     } else if (ctx->node->policy == LEAT_SKIP) {
         leat__count(&ctx->counters->dropped_records, ctx->user.failures_count);
     } else if (ctx->node->policy == LEAT_DEAD_LETTER) {
-        code = send_letters(ctx, in);
+        code = write_letters(&letters, in);
     } else {
         code = fail_job(ctx);
     }
     if (code == 0 && out)
         code = remove_refused(ctx, out);
     forget_failures(ctx);
-    return code;
+    return code < 0 ? code
+                    : leat__dead_letters_flush(&letters); /* last: it may begin and end in this context */
 }
 
 void leat__ctx_release(struct leat__ctx *ctx)

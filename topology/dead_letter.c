@@ -3,21 +3,52 @@
 #include "topology/dead_letter_private.h"
 #include <leat/stream.h>
 
+void leat__dead_letters_release(struct leat__dead_letters *letters)
+{
+    struct leat_batch *batch = letters->first;
+    letters->first = letters->last = NULL;
+    while (batch) {
+        struct leat_batch *next = batch->next;
+        batch->next = NULL;
+        leat__batch_release(batch);
+        batch = next;
+    }
+}
+
 static int fail_memory(struct leat__dead_letters *letters)
 {
-    leat__batch_release(letters->batch);
-    letters->batch = NULL;
-    return leat__fail(letters->ctx, LEAT_ENOMEM, "dead letters: out of memory");
+    leat__dead_letters_release(letters);
+    return leat__fail(letters->ctx, LEAT_ENOMEM, "out of memory for dead letters");
 }
 
 int leat__dead_letters_flush(struct leat__dead_letters *letters)
 {
-    struct leat_batch *batch = letters->batch;
-    letters->batch = NULL;
-    if (!batch)
-        return 0;
-    const int code = leat__emit(letters->ctx, (uint32_t)letters->ctx->node->dead_letters_port, batch);
-    return code < 0 ? code : 0;
+    while (letters->first) {
+        struct leat_batch *batch = letters->first;
+        letters->first = batch->next;
+        batch->next = NULL;
+        const int code = leat__emit(letters->ctx, (uint32_t)letters->ctx->node->dead_letters_port, batch);
+        if (code < 0) {
+            leat__dead_letters_release(letters);
+            return code;
+        }
+    }
+    letters->last = NULL;
+    return 0;
+}
+
+/* A batch with room for a row; NULL when out of memory. */
+static struct leat_batch *batch_with_room(struct leat__dead_letters *letters)
+{
+    struct leat_batch *batch = letters->last;
+    if (batch && batch->count < batch->capacity)
+        return batch;
+    if (leat__batch_get(letters->ctx->pool, &leat_dead_letter_type, &batch) < 0)
+        return NULL;
+    batch->next = NULL;
+    *(letters->last ? &letters->last->next : &letters->first) = batch;
+    letters->last = batch;
+    return batch;
 }
 
 /* A new row but for `raw`, with space for it; NULL when out of memory. */
@@ -26,10 +57,8 @@ static struct leat_dead_letter *push(struct leat__dead_letters *letters, struct 
 {
     struct leat__ctx *ctx = letters->ctx;
     LEAT_ASSERT(ctx->node->dead_letters_port >= 0); /* leat_check sees to it */
-    if (!letters->batch && leat__batch_get(ctx->pool, &leat_dead_letter_type, &letters->batch) < 0)
-        return NULL;
-    struct leat_batch *batch = letters->batch;
-    char *bytes = leat__batch_alloc(batch, split.len + error.len + raw_size + 1, 1);
+    struct leat_batch *batch = batch_with_room(letters);
+    char *bytes = batch ? leat__batch_alloc(batch, split.len + error.len + raw_size + 1, 1) : NULL;
     if (!bytes)
         return NULL;
     if (split.len)
@@ -51,11 +80,6 @@ static struct leat_dead_letter *push(struct leat__dead_letters *letters, struct 
     return letter;
 }
 
-static int flush_if_full(struct leat__dead_letters *letters)
-{
-    return letters->batch->count == letters->batch->capacity ? leat__dead_letters_flush(letters) : 0;
-}
-
 int leat__dead_letters_add(struct leat__dead_letters *letters, struct leat_sv split, int64_t position,
     struct leat_sv error, struct leat_sv raw)
 {
@@ -66,7 +90,7 @@ int leat__dead_letters_add(struct leat__dead_letters *letters, struct leat_sv sp
     if (raw.len)
         memcpy(bytes, raw.data, raw.len);
     letter->raw.len = raw.len;
-    return flush_if_full(letters);
+    return 0;
 }
 
 int leat__dead_letters_add_record(struct leat__dead_letters *letters, struct leat_sv error,
@@ -80,5 +104,5 @@ int leat__dead_letters_add_record(struct leat__dead_letters *letters, struct lea
     if (record)
         (void)leat_record_print(record, type, json, len + 1);
     letter->raw.len = len;
-    return flush_if_full(letters);
+    return 0;
 }

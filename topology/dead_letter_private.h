@@ -3,17 +3,19 @@
 #define LEAT_TOPOLOGY_DEAD_LETTER_PRIVATE_H
 #include "topology/operator.h"
 
-/* Letters on their way; zeroed but for ctx it is ready for use. After an error nothing is held. */
+/* Letters on their way; zeroed but for ctx it is ready for use. Nothing is emitted before flush, since
+ * emitting may run user code (keys of an exchange) in the same context. After an error nothing is held. */
 struct leat__dead_letters {
     struct leat__ctx *ctx;
-    struct leat_batch *batch;
+    struct leat_batch *first, *last; /* linked by `next` */
 };
 
-/* Adds a letter (texts are copied), counts it, emits what is full. */
+/* Adds a letter (texts are copied) and counts it. */
 LEAT_NODISCARD int leat__dead_letters_add(struct leat__dead_letters *letters, struct leat_sv split,
     int64_t position, struct leat_sv error, struct leat_sv raw);
 /* The same for a record, which is written as plain JSON; `record` may be NULL. */
 LEAT_NODISCARD int leat__dead_letters_add_record(struct leat__dead_letters *letters, struct leat_sv error,
     const void *record, const struct leat_type *type);
+void leat__dead_letters_release(struct leat__dead_letters *letters); /* without sending them */
 LEAT_NODISCARD int leat__dead_letters_flush(struct leat__dead_letters *letters);
 #endif

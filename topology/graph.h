@@ -1,11 +1,12 @@
 /* topology/graph.h -- the logical graph that declarations build.
  *
- * A topology owns everything that is declared: nodes, streams, specs, error texts live in its arena; what needs more than
- * freeing (expressions, keys) is registered with leat__topology_defer. After leat_check the graph is read-only.
+ * A topology owns everything that is declared: nodes, streams, specs, error texts live in its arena; what
+ * needs more than freeing (expressions, keys) is registered with leat__topology_defer. After leat_check the
+ * graph is read-only.
  *
- * Invariants: (1) nodes are in order of declaration, which is a topological order: an input's node has a smaller id; (2) an
- * inert stream has node == NULL; (3) virtual nodes (group by, window) exist for names and plans only: edges lead past them
- * to the node with work and name them in `via`. */
+ * Invariants: (1) nodes are in order of declaration, which is a topological order: an input's node has a
+ * smaller id; (2) an inert stream has node == NULL; (3) virtual nodes (group by, window) exist for names and
+ * plans only: edges lead past them to the node with work and name them in `via`. */
 #ifndef LEAT_TOPOLOGY_GRAPH_H
 #define LEAT_TOPOLOGY_GRAPH_H
 #include "base/arena.h"
@@ -37,7 +38,8 @@ struct leat_input {
 struct leat_output {
     const struct leat_type *type;
     const char *name; /* of side outputs, cases, "late", "dead-letters"; NULL for the main one */
-    const char *partitioned_by; /* key text if rows leave the subtask that owns their key by these fields, else NULL */
+    const char *partitioned_by; /* key text if rows leave the subtask that owns their key by these fields,
+                                   else NULL */
     bool has_event_time;
     bool taken; /* by any node, inert and virtual ones included: what is not is an error of leat_check */
     uint32_t consumers_count; /* nodes with work that take it */
@@ -97,7 +99,8 @@ struct leat_windowed_stream {
     struct leat_node *virtual_node;
     struct leat_window_opts opts; /* checked */
     struct leat_node *consumer; /* the aggregate, once declared */
-    struct leat_stream *late; /* handed out by leat_late_records, bound when the aggregate is declared; or NULL */
+    struct leat_stream
+        *late; /* handed out by leat_late_records, bound when the aggregate is declared; or NULL */
 };
 
 struct leat_deferred;

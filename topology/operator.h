@@ -1,16 +1,18 @@
 /* topology/operator.h -- the class of an operator, and the context in which its instances run.
  *
- * An *instance* (struct leat_op) is one subtask's part: everything it touches belongs to one worker. The runtime delivers, in
- * the order of each channel: batches (never empty), watermarks (merged over all inputs, strictly rising), the end. Every call does
- * a bounded piece of work: an operator that has more output than a few batches returns LEAT_MORE and is called again by `step`,
- * when its outputs have room, before anything else is delivered to it.
+ * An *instance* (struct leat_op) is one subtask's part: everything it touches belongs to one worker. The
+ * runtime delivers, in the order of each channel: batches (never empty), watermarks (merged over all inputs,
+ * strictly rising), the end. Every call does a bounded piece of work: an operator that has more output than a
+ * few batches returns LEAT_MORE and is called again by `step`, when its outputs have room, before anything
+ * else is delivered to it.
  *
- * Rules: (1) on_batch takes the batch: emits or releases it. (2) What watermark w causes is emitted before on_watermark
- * (and its steps) return 0; the runtime forwards w afterwards. (3) Before a batch with `late` set, the runtime has delivered the
- * watermark that its channel had when the rows were read. A row is late for a purpose iff its time <= max(ctx watermark,
- * batch->late_wm_us): leat__ctx_late_wm. (4) Batches may be shared (fan-out): rows are read-only unless made by the operator or
- * passed through leat__batch_writable. (5) Output batches keep lateness marks (leat__batch_copy_marks) when rows map one to one
- * in event time; operators with several inputs or with windows give unmarked rows, whose times are above the watermark that
+ * Rules: (1) on_batch takes the batch: emits or releases it. (2) What watermark w causes is emitted before
+ * on_watermark (and its steps) return 0; the runtime forwards w afterwards. (3) Before a batch with `late`
+ * set, the runtime has delivered the watermark that its channel had when the rows were read. A row is late
+ * for a purpose iff its time <= max(ctx watermark, batch->late_wm_us): leat__ctx_late_wm. (4) Batches may be
+ * shared (fan-out): rows are read-only unless made by the operator or passed through leat__batch_writable.
+ * (5) Output batches keep lateness marks (leat__batch_copy_marks) when rows map one to one in event time;
+ * operators with several inputs or with windows give unmarked rows, whose times are above the watermark that
  * they have forwarded. (6) No call blocks, allocates per row, reads clocks or spawns. */
 #ifndef LEAT_TOPOLOGY_OPERATOR_H
 #define LEAT_TOPOLOGY_OPERATOR_H
@@ -34,10 +36,12 @@ struct leat_op_class {
     const char *kind; /* "filter" */
     size_t size; /* of the instance, which begins with struct leat_op; the runtime allocates it, zeroed */
     bool keeps_rows; /* output 0 has only rows of input 0, unchanged: partitioning and order survive */
-    int (*init)(struct leat_op *op, struct leat__ctx *ctx); /* may be NULL; on failure release is called too */
+    int (*init)(
+        struct leat_op *op, struct leat__ctx *ctx); /* may be NULL; on failure release is called too */
     int (*on_batch)(struct leat_op *op, struct leat__ctx *ctx, uint32_t input, struct leat_batch *batch);
     int (*on_watermark)(struct leat_op *op, struct leat__ctx *ctx, int64_t w); /* NULL: nothing to do */
-    int (*on_end)(struct leat_op *op, struct leat__ctx *ctx); /* all inputs ended, after watermark LEAT_TIME_MAX; NULL: nothing */
+    int (*on_end)(struct leat_op *op,
+        struct leat__ctx *ctx); /* all inputs ended, after watermark LEAT_TIME_MAX; NULL: nothing */
     int (*step)(struct leat_op *op, struct leat__ctx *ctx); /* NULL if LEAT_MORE is never returned */
     void (*release)(struct leat_op *op, struct leat__ctx *ctx); /* may be NULL */
 };
@@ -55,7 +59,8 @@ static inline void leat__count(uint64_t *counter, uint64_t n)
 
 /* What the runtime (or a test harness) provides. */
 struct leat_ctx_api {
-    /* Takes the batch; gives it to all consumers of the port (releases it when there is none or it is empty). */
+    /* Takes the batch; gives it to all consumers of the port (releases it when there is none or it is empty).
+     */
     int (*emit)(struct leat__ctx *ctx, uint32_t port, struct leat_batch *batch);
     int64_t (*now_us)(const struct leat__ctx *ctx);
 };
@@ -108,14 +113,15 @@ static inline int64_t leat__ctx_late_wm(const struct leat__ctx *ctx, const struc
     return batch->late && batch->late_wm_us > ctx->watermark_us ? batch->late_wm_us : ctx->watermark_us;
 }
 
-/* Around calls of user code: sets the batches that leat_ctx_event_us and leat_alloc use and forgets old failures. What
- * leat_alloc gave without an output batch lives until the next begin without one: calls that use each other's
- * memory (keys, then a callback) go between one begin and end. */
+/* Around calls of user code: sets the batches that leat_ctx_event_us and leat_alloc use and forgets old
+ * failures. What leat_alloc gave without an output batch lives until the next begin without one: calls that
+ * use each other's memory (keys, then a callback) go between one begin and end. */
 void leat__ctx_begin(struct leat__ctx *ctx, const struct leat_batch *in, struct leat_batch *out);
-/* After them: applies the node's policy to refused rows. `in` and `out` have the same number of rows (out may be
- * == in, or NULL); refused rows are removed from `out` (compacted), counted, and dead-lettered from `in`. 0 or the error that
- * fails the job: the message names node, row and reason. Cheap when no row was refused. Marks in out->keep that a predicate
- * has made before move with their rows. */
+/* After them: applies the node's policy to refused rows. `in` and `out` have the same number of rows (out may
+ * be
+ * == in, or NULL); refused rows are removed from `out` (compacted), counted, and dead-lettered from `in`. 0
+ * or the error that fails the job: the message names node, row and reason. Cheap when no row was refused.
+ * Marks in out->keep that a predicate has made before move with their rows. */
 int leat__ctx_end(struct leat__ctx *ctx, const struct leat_batch *in, struct leat_batch *out);
 /* Refuses a row of the current batch on behalf of engine code (an expression's overflow, a failed cast). */
 void leat__ctx_refuse(struct leat__ctx *ctx, uint32_t row, const char *format, ...) LEAT_PRINTF(3, 4);

@@ -1,8 +1,9 @@
 /* topology/plan.h -- the physical plan: what runs where. Immutable, shared by all workers without locks.
  *
- * Planning drops virtual nodes, decides each node's parallelism (the job's, or one), turns partitionings into what is really needed
- * (with one worker, or when rows are already where their key lives, a hash edge is a forward one), and finds the chains: groups of
- * nodes joined by forward edges, which run on one worker without queues between threads. */
+ * Planning drops virtual nodes, decides each node's parallelism (the job's, or one), turns partitionings into
+ * what is really needed (with one worker, or when rows are already where their key lives, a hash edge is a
+ * forward one), and finds the chains: groups of nodes joined by forward edges, which run on one worker
+ * without queues between threads. */
 #ifndef LEAT_TOPOLOGY_PLAN_H
 #define LEAT_TOPOLOGY_PLAN_H
 #include "base/strbuf.h"

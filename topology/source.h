@@ -1,8 +1,10 @@
-/* topology/source.h -- the class of a source: how splits are found and read. The runtime's source host does the rest: event times,
- * watermarks per split, late rows, idleness, policies for bad rows, choice of the split to read.
+/* topology/source.h -- the class of a source: how splits are found and read. The runtime's source host does
+ * the rest: event times, watermarks per split, late rows, idleness, policies for bad rows, choice of the
+ * split to read.
  *
- * A split is an independent, ordered, replayable run of rows: a file, a byte range of one, a part of a generator. Its id is stable
- * across runs. Splits are spread over the workers by index; each worker has one reader per open split. */
+ * A split is an independent, ordered, replayable run of rows: a file, a byte range of one, a part of a
+ * generator. Its id is stable across runs. Splits are spread over the workers by index; each worker has one
+ * reader per open split. */
 #ifndef LEAT_TOPOLOGY_SOURCE_H
 #define LEAT_TOPOLOGY_SOURCE_H
 #include "base/strbuf.h"
@@ -34,29 +36,32 @@ struct leat_reader {
     const struct leat_source_class *source_class;
     const struct leat_node *node;
     const struct leat_split *split;
-    struct leat__ctx *ctx; /* the source's context: pool, env, error, counters (bytes_in is the class's to count) */
+    struct leat__ctx
+        *ctx; /* the source's context: pool, env, error, counters (bytes_in is the class's to count) */
     int64_t wake_us;
 };
 
 struct leat_source_class {
     const char *kind; /* "file source" */
     size_t reader_size; /* a reader begins with struct leat_reader; the runtime allocates it, zeroed */
-    /* All splits of the node, in a deterministic order; called once, by the coordinator before workers start. Nothing found is
-     * for the class to refuse. */
+    /* All splits of the node, in a deterministic order; called once, by the coordinator before workers start.
+     * Nothing found is for the class to refuse. */
     int (*list_splits)(const struct leat_node *node, struct leat_env *env, struct leat_split_list *list,
         struct leat_error *err);
     int (*open)(struct leat_reader *reader);
-    /* Adds rows to the empty batch (capacity known) and refs to what they point into; bounded work, never blocks for long. Rows that
-     * can not be decoded go to leat__reader_bad_row. Returns leat_read_result or an error. */
+    /* Adds rows to the empty batch (capacity known) and refs to what they point into; bounded work, never
+     * blocks for long. Rows that can not be decoded go to leat__reader_bad_row. Returns leat_read_result or
+     * an error. */
     int (*read)(struct leat_reader *reader, struct leat_batch *batch);
-    /* Where the next row to be read is, as text of the class's own ("block 4096 row 17"): checkpoints keep it. After `open`,
-     * `seek` continues there. */
+    /* Where the next row to be read is, as text of the class's own ("block 4096 row 17"): checkpoints keep
+     * it. After `open`, `seek` continues there. */
     int (*position)(struct leat_reader *reader, struct leat_strbuf *out);
     int (*seek)(struct leat_reader *reader, const char *position, size_t len);
     void (*close)(struct leat_reader *reader);
 };
 
-/* A row that can not be decoded: applies the node's policy. `position` is the class's (byte offset or row), raw bytes may be NULL;
- * ctx->error has the cause. Returns 0 to go on behind the row, or the error to return from `read`. */
+/* A row that can not be decoded: applies the node's policy. `position` is the class's (byte offset or row),
+ * raw bytes may be NULL; ctx->error has the cause. Returns 0 to go on behind the row, or the error to return
+ * from `read`. */
 int leat__reader_bad_row(struct leat_reader *reader, int64_t position, const void *raw, size_t raw_len);
 #endif
