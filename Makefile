@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 SECONDS_EACH ?= 60
 export BUILD JOBS
 
-configure = cmake --preset $(1) -B $(BUILD)/$(1) --log-level=WARNING
+configure = cmake --preset $(1) -B $(BUILD)/$(1) $(2) >/dev/null
 build = $(call configure,$(1)) && cmake --build $(BUILD)/$(1) -j$(JOBS) $(2)
 
 .DEFAULT_GOAL := help
@@ -60,7 +60,7 @@ docs: ## the API reference, into $(BUILD)/docs
 
 install: ## library, headers and tool (PREFIX=/usr/local, DESTDIR=)
 	@scripts/setup build
-	@$(call configure,release) -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+	@$(call configure,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX))
 	@cmake --build $(BUILD)/release -j$(JOBS) --target install_parts
 	@cmake --install $(BUILD)/release
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
