@@ -69,6 +69,8 @@ bool leat__type_equal(const struct leat_type *a, const struct leat_type *b);
 /* Checks a descriptor that came from outside (a generated header): its layout must be what its schema text
  * gives. LEAT_ESCHEMA "order: compiled with another layout of field x; run leat gen again". */
 LEAT_NODISCARD int leat__type_check(const struct leat_type *type, struct leat_error *err);
+/* The word of a logical type ("timestamp-millis"), or NULL for none. */
+const char *leat__logical_name(enum leat_logical logical);
 /* "record order {id: long, note: string or null}" for plans and errors. */
 void leat__type_print(struct leat_strbuf *out, const struct leat_type *type);
 #endif

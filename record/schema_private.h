@@ -10,8 +10,6 @@
 int32_t leat__decimal_digits_max(uint32_t size);
 /* Sets node->logical (and precision, scale) from the attributes of `json`; whatever is not valid is ignored. */
 void leat__schema_logical(struct leat_schema_node *node, const json_t *json);
-/* The word of a logical type ("timestamp-millis"), or NULL for none. */
-const char *leat__logical_name(enum leat_logical logical);
 
 /* The Avro word of a kind: "long", "record", "union" (OPTIONAL too). */
 const char *leat__kind_name(enum leat_kind kind);
