@@ -1,0 +1,23 @@
+# leat_generate(target dir schema...): C structs for the schemas, made by `leat gen` into the build tree and added to the
+# target. Works in Leat's own tree (target leat_tool) and in yours (the installed command).
+function(leat_generate target)
+  set(dir ${CMAKE_CURRENT_BINARY_DIR}/${target}_gen)
+  set(outputs)
+  set(schemas)
+  foreach(schema ${ARGN})
+    get_filename_component(path ${schema} ABSOLUTE)
+    get_filename_component(stem ${schema} NAME_WE)
+    list(APPEND schemas ${path})
+    list(APPEND outputs ${dir}/${stem}.h ${dir}/${stem}.c)
+  endforeach()
+  if(TARGET leat_tool)
+    set(tool leat_tool)
+  else()
+    find_program(LEAT_TOOL leat REQUIRED)
+    set(tool ${LEAT_TOOL})
+  endif()
+  add_custom_command(OUTPUT ${outputs} COMMAND ${tool} gen ${schemas} -o ${dir} DEPENDS ${schemas} ${tool}
+    COMMENT "leat gen for ${target}" VERBATIM)
+  target_sources(${target} PRIVATE ${outputs})
+  target_include_directories(${target} PRIVATE ${dir})
+endfunction()
