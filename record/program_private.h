@@ -7,9 +7,8 @@
 #define LEAT_RECORD_PROGRAM_PRIVATE_H
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "record/schema_private.h"
-
-#define LEAT_PROGRAM_OPS_MAX (1u << 20)
 
 struct leat__op {
     uint32_t code;
