@@ -178,8 +178,9 @@ static int lex_number(struct expr_lexer *lexer, struct expr_token *token)
     token->len = at - token->at;
     lexer->at = at;
     if (at < source->len && (is_word_start(source->text[at]) || source->text[at] == '.'))
-        return leat__expr_fail(source, token->at, "\"%.*s\" is not a number; expected digits, as in 12, 0.5, 1e-3",
-            (int)token->len + 1, source->text + token->at);
+        return leat__expr_fail(source, token->at,
+            "\"%.*s\" is not a number; expected digits, as in 12, 0.5, 1e-3", (int)token->len + 1,
+            source->text + token->at);
     if (!is_real)
         return lex_integer(lexer, token);
     token->kind = EXPR_REAL;
@@ -248,7 +249,8 @@ static int lex_symbol(struct expr_lexer *lexer, struct expr_token *token)
     if ((unsigned char)source->text[token->at] < 0x20)
         return leat__expr_fail(
             source, token->at, "unexpected byte 0x%02x", (unsigned)source->text[token->at] & 0xffu);
-    return leat__expr_fail(source, token->at, "unexpected character \"%.*s\"", (int)len, source->text + token->at);
+    return leat__expr_fail(
+        source, token->at, "unexpected character \"%.*s\"", (int)len, source->text + token->at);
 }
 
 int leat__expr_lex(struct expr_lexer *lexer, struct expr_token *token)
@@ -269,7 +271,8 @@ int leat__expr_lex(struct expr_lexer *lexer, struct expr_token *token)
     }
     if (!is_word_start(c))
         return lex_symbol(lexer, token);
-    while (lexer->at < source->len && (is_word_start(source->text[lexer->at]) || is_digit(source->text[lexer->at])))
+    while (lexer->at < source->len &&
+        (is_word_start(source->text[lexer->at]) || is_digit(source->text[lexer->at])))
         lexer->at++;
     token->kind = EXPR_WORD;
     token->len = lexer->at - token->at;

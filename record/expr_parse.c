@@ -136,8 +136,8 @@ static int parse_deeper(
     struct parser *p, int (*parse)(struct parser *p, struct expr_node **node), struct expr_node **node)
 {
     if (++p->depth > LEAT_EXPR_DEPTH_MAX)
-        return leat__expr_fail(&p->c->source, p->now.at, "the expression is nested deeper than %u levels",
-            LEAT_EXPR_DEPTH_MAX);
+        return leat__expr_fail(
+            &p->c->source, p->now.at, "the expression is nested deeper than %u levels", LEAT_EXPR_DEPTH_MAX);
     LEAT_TRY(parse(p, node));
     p->depth--;
     return 0;
@@ -572,8 +572,8 @@ int leat__expr_parse(struct expr_compiler *c, struct expr_node **root)
     p.lexer.source = &c->source;
     p.lexer.arena = c->arena;
     if (c->source.len > LEAT_EXPR_BYTES_MAX)
-        return leat__expr_fail(&c->source, 0, "an expression of %u bytes; at most %u are allowed", c->source.len,
-            LEAT_EXPR_BYTES_MAX);
+        return leat__expr_fail(&c->source, 0, "an expression of %u bytes; at most %u are allowed",
+            c->source.len, LEAT_EXPR_BYTES_MAX);
     LEAT_TRY(leat__expr_lex(&p.lexer, &p.next));
     LEAT_TRY(advance(&p));
     LEAT_TRY(parse_expression(&p, root));

@@ -3,19 +3,21 @@
  *   text --expr_lex--> tokens --expr_parse--> nodes --expr_type--> typed nodes --expr_compile--> program
  *   program + scratch + rows --expr_run, kernels--> vector
  *
- * A node starts as what was written; typing rewrites it in place to one of LITERAL, PATH, APPLY (a kernel over
- * arguments), AND, OR, CASE, COALESCE. The program is a straight line of instructions, each one kernel over a
- * whole chunk of rows. Its operands are slots: a register (vector in the scratch), a constant (step 0), or a
- * column of the rows themselves (step = size of a row), so that a field need not be copied to be compared.
+ * A node starts as what was written; typing rewrites it in place to one of LITERAL, PATH, APPLY (a kernel
+ * over arguments), AND, OR, CASE, COALESCE. The program is a straight line of instructions, each one kernel
+ * over a whole chunk of rows. Its operands are slots: a register (vector in the scratch), a constant (step
+ * 0), or a column of the rows themselves (step = size of a row), so that a field need not be copied to be
+ * compared.
  *
- * Errors that must not count. `b != 0 and a / b > 1` computes a / b for every row; a kernel that fails somewhere
- * asks leat__expr_is_live whether the row matters: its guard is a chain of conditions (the left side is not
- * false). So the fast path knows nothing of guards. Kernels that are slow or make strings skip such rows.
+ * Errors that must not count. `b != 0 and a / b > 1` computes a / b for every row; a kernel that fails
+ * somewhere asks leat__expr_is_live whether the row matters: its guard is a chain of conditions (the left
+ * side is not false). So the fast path knows nothing of guards. Kernels that are slow or make strings skip
+ * such rows.
  *
  * Invariants: (1) a register never shares memory with an operand of the instruction that writes it;
- * (2) a row that a kernel skips gets a defined value (0, ""), since later kernels may look at it; (3) the value
- * of a null row in a column of the records is anything: strings there are not followed; (4) boolean registers
- * hold 0 or 1, null bytes too. */
+ * (2) a row that a kernel skips gets a defined value (0, ""), since later kernels may look at it; (3) the
+ * value of a null row in a column of the records is anything: strings there are not followed; (4) boolean
+ * registers hold 0 or 1, null bytes too. */
 #ifndef LEAT_RECORD_EXPR_PRIVATE_H
 #define LEAT_RECORD_EXPR_PRIVATE_H
 #include "base/arena.h"
@@ -287,8 +289,8 @@ LEAT_NODISCARD int leat__expr_path_is_null(struct expr_compiler *c, struct expr_
 struct expr_node *leat__expr_path_code(struct expr_compiler *c, const struct expr_node *path);
 bool leat__expr_path_is_enum(const struct expr_node *node);
 int leat__expr_load_nulls(struct expr_frame *f, const struct expr_instr *in);
-/* The place of a dotted path, without a compiler; the error lists what there is. Unlike leat_record_find's, its
- * has_offset is the field's own flag and never that of a record on the way. */
+/* The place of a dotted path, without a compiler; the error lists what there is. Unlike leat_record_find's,
+ * its has_offset is the field's own flag and never that of a record on the way. */
 LEAT_NODISCARD int leat__expr_find_place(
     const struct leat_type *type, const char *path, struct leat_place *place, struct leat_error *err);
 
@@ -369,11 +371,9 @@ struct expr_frame {
 
 LEAT_NODISCARD int leat__expr_run(const struct expr_program *program, struct leat_expr_scratch *scratch,
     struct expr_frame *f, uint32_t count, unsigned char *data, uint8_t *nulls);
-LEAT_NODISCARD int leat__expr_scratch_of(const struct expr_program *program, uint32_t captures_max,
-    struct leat_expr_scratch **scratch);
+LEAT_NODISCARD int leat__expr_scratch_of(
+    const struct expr_program *program, uint32_t captures_max, struct leat_expr_scratch **scratch);
 
-/* Whether an error in row i of the chunk counts: the result is not null there and the guard holds. */
-bool leat__expr_is_live(const struct expr_frame *f, const struct expr_instr *in, uint32_t i);
 /* "row 3, column 8: " and the text; gives the code back. */
 int leat__expr_row_fail(struct expr_frame *f, const struct expr_instr *in, uint32_t i, int code,
     const char *format, ...) LEAT_PRINTF(5, 6);
@@ -387,7 +387,7 @@ LEAT_NODISCARD int leat__expr_matcher_new(uint32_t captures_max, struct expr_mat
 void leat__expr_matcher_free(struct expr_matcher *matcher);
 
 /* The value of an operand in row i. */
-#define EXPR_AT(type_, vec_, i_) (*(const type_ *)((vec_)->data + (size_t)(i_) * (vec_)->step))
+#define EXPR_AT(type_, vec_, i_) (*(const type_ *)(const void *)((vec_)->data + (size_t)(i_) * (vec_)->step))
 #define EXPR_DST(f_, in_) (&(f_)->slots[(in_)->dst])
 #define EXPR_ARG(f_, in_, k_) ((const struct expr_vec *)&(f_)->slots[(in_)->args[k_]])
 
@@ -396,7 +396,16 @@ EXPR_INLINE bool leat__expr_null_at(const struct expr_vec *vec, uint32_t i)
     return vec->nulls && vec->nulls[i * vec->nulls_step];
 }
 
-/* The body runs for every row that is neither null nor guarded; others get `zero_`. For slow kernels. */
+bool leat__expr_guard_holds(const struct expr_frame *f, uint32_t guard, uint32_t i);
+
+/* Whether row i of the chunk counts: the result is not null there and the guard holds. */
+EXPR_INLINE bool leat__expr_is_live(const struct expr_frame *f, const struct expr_instr *in, uint32_t i)
+{
+    const uint8_t *nulls = f->slots[in->dst].nulls;
+    return !(nulls && nulls[i]) && (in->guard == 0 || leat__expr_guard_holds(f, in->guard, i));
+}
+
+/* The body runs for every row that counts; others get `zero_`. For slow kernels. */
 #define EXPR_EACH_LIVE(f_, in_, i_, out_, zero_) \
     for (uint32_t i_ = 0; i_ < (f_)->count; i_++) \
         if (!leat__expr_is_live((f_), (in_), i_)) \
