@@ -1,11 +1,44 @@
 /* base/hash.c -- XXH3 and CRC-64-AVRO behind our names. */
 #include "base/hash.h"
+#include "base/alloc.h"
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 uint64_t leat__hash(const void *data, size_t len)
 {
     return XXH3_64bits(data, len);
+}
+
+struct leat_hash_stream {
+    XXH3_state_t state; /* aligned to 64 */
+};
+
+struct leat_hash_stream *leat__hash_stream_new(void)
+{
+    struct leat_hash_stream *stream = leat__aligned_alloc(_Alignof(struct leat_hash_stream), sizeof *stream);
+    if (stream)
+        leat__hash_stream_clear(stream);
+    return stream;
+}
+
+void leat__hash_stream_free(struct leat_hash_stream *stream)
+{
+    leat__free(stream);
+}
+
+void leat__hash_stream_clear(struct leat_hash_stream *stream)
+{
+    (void)XXH3_64bits_reset(&stream->state); /* fails only for NULL, and so the next */
+}
+
+void leat__hash_stream_add(struct leat_hash_stream *stream, const void *data, size_t len)
+{
+    (void)XXH3_64bits_update(&stream->state, data, len);
+}
+
+uint64_t leat__hash_stream_value(const struct leat_hash_stream *stream)
+{
+    return XXH3_64bits_digest(&stream->state);
 }
 
 /* The bitwise form of the algorithm in the Avro specification ("Schema Fingerprints"); runs at start only. */

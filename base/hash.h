@@ -5,6 +5,13 @@
 #include <leat/api.h>
 
 uint64_t leat__hash(const void *data, size_t len);
+/* The same hash of bytes that come in pieces. */
+struct leat_hash_stream;
+struct leat_hash_stream *leat__hash_stream_new(void); /* of no bytes yet; NULL when out of memory */
+void leat__hash_stream_free(struct leat_hash_stream *stream);
+void leat__hash_stream_clear(struct leat_hash_stream *stream);
+void leat__hash_stream_add(struct leat_hash_stream *stream, const void *data, size_t len);
+uint64_t leat__hash_stream_value(const struct leat_hash_stream *stream);
 /* CRC-32 (zlib's) and CRC-32C are in connectors' libraries; this is CRC-64-AVRO, for fingerprints. */
 uint64_t leat__crc64_avro(const void *data, size_t len);
 

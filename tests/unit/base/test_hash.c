@@ -160,6 +160,25 @@ static void test_hash__given_more_workers_than_groups__when_owned__then_each_gro
     }
 }
 
+static void test_hash__given_bytes_in_pieces__when_hashed_as_a_stream__then_as_if_whole(void **state)
+{
+    (void)state;
+    unsigned char bytes[5000];
+    struct leat_hash_stream *stream = leat__hash_stream_new();
+    assert_non_null(stream);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(i * 31 + i / 7);
+    assert_int_equal(leat__hash_stream_value(stream), leat__hash(bytes, 0));
+    for (size_t piece = 1; piece < sizeof bytes; piece = piece * 3 + 1) {
+        leat__hash_stream_clear(stream);
+        for (size_t at = 0; at < sizeof bytes; at += piece)
+            leat__hash_stream_add(stream, bytes + at, piece < sizeof bytes - at ? piece : sizeof bytes - at);
+        FAIL_UNLESS(
+            leat__hash_stream_value(stream) == leat__hash(bytes, sizeof bytes), "pieces of %zu", piece);
+    }
+    leat__hash_stream_free(stream);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_hash__given_many_real_keys__when_grouped__then_no_group_is_far_from_the_mean),
         cmocka_unit_test(test_hash__given_workers__when_groups_are_owned__then_contiguous_and_nearly_equal),
         cmocka_unit_test(test_hash__given_more_workers_than_groups__when_owned__then_each_group_has_its_own),
+        cmocka_unit_test(test_hash__given_bytes_in_pieces__when_hashed_as_a_stream__then_as_if_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
