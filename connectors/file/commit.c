@@ -12,27 +12,37 @@
  * Invariants: (1) what has a final name is whole and synced; (2) commit and discard may be repeated; (3)
  * check removes only hidden names of our own form; it runs when no handle of an earlier run is left to be
  * committed; (4) an "old" name is never one that a "put" of the same epoch has. */
+#include "base/alloc.h"
+#include "base/hash.h"
 #include "connectors/file/sink_private.h"
 #include <inttypes.h>
 #include <stdio.h>
 
 #define HIDDEN_ENDING ".inprogress"
+#define HASH_READ_BYTES (256u * 1024u)
 
 /* ---- names ---- */
 
-/* leat_file_sink_sized has checked that the directory leaves room, and names are ours. */
+/* Directory, slash and name; leat_file_sink_sized has checked that there is room. */
+static const char *join(const struct leat_file_target *target, const char *before, const char *name,
+    const char *behind, char path[LEAT_FILE_PATH_MAX])
+{
+    const bool here = strcmp(target->dir, ".") == 0;
+    (void)snprintf(path, LEAT_FILE_PATH_MAX, "%s%s%s%s%s", here ? "" : target->dir, here ? "" : "/", before,
+        name, behind);
+    return path;
+}
+
 const char *leat__file_path(
     const struct leat_file_target *target, const char *name, char path[LEAT_FILE_PATH_MAX])
 {
-    (void)snprintf(path, LEAT_FILE_PATH_MAX, "%s/%s", target->dir, name);
-    return path;
+    return join(target, "", name, "", path);
 }
 
 const char *leat__file_hidden_path(
     const struct leat_file_target *target, const char *name, char path[LEAT_FILE_PATH_MAX])
 {
-    (void)snprintf(path, LEAT_FILE_PATH_MAX, "%s/.%s" HIDDEN_ENDING, target->dir, name);
-    return path;
+    return join(target, ".", name, HIDDEN_ENDING, path);
 }
 
 void leat__file_part_name(
@@ -166,15 +176,49 @@ static int unlink_if_there(struct leat_env *env, const char *path, struct leat_e
     return code == LEAT_ENOTFOUND ? 0 : code;
 }
 
+static int hash_fd(struct leat_env *env, leat_fd fd, char *buffer, struct leat_hash_stream *stream,
+    uint64_t *size, struct leat_error *err)
+{
+    int64_t got;
+    *size = 0;
+    while ((got = env->fs_pread(env, fd, buffer, HASH_READ_BYTES, *size, err)) > 0) {
+        leat__hash_stream_add(stream, buffer, (size_t)got);
+        *size += (uint64_t)got;
+    }
+    return (int)got;
+}
+
+/* Size and hash of a file's content. */
+static int hash_file(
+    struct leat_env *env, const char *path, uint64_t *size, uint64_t *hash, struct leat_error *err)
+{
+    struct leat_hash_stream *stream = leat__hash_stream_new();
+    char *buffer = leat__malloc(HASH_READ_BYTES);
+    leat_fd fd;
+    int code = stream && buffer ? 0 : leat__error(err, LEAT_ENOMEM, "%s: out of memory for reading it", path);
+    if (code == 0)
+        code = env->fs_open(env, path, LEAT_OPEN_READ, &fd, err);
+    if (code == 0) {
+        code = hash_fd(env, fd, buffer, stream, size, err);
+        env->fs_close(env, fd);
+        *hash = leat__hash_stream_value(stream);
+        if (code < 0)
+            (void)leat__error_prefix(err, "%s", path);
+    }
+    leat__free(buffer);
+    leat__hash_stream_free(stream);
+    return code;
+}
+
 /* Whether the target is the file that the handle is about. */
 static int is_same(struct leat_env *env, const char *path, const struct leat_file_info *info,
     const struct leat_file_part *part, bool *same, struct leat_error *err)
 {
-    uint64_t size, hash;
+    uint64_t size = 0, hash = 0;
     *same = false;
     if (info->is_dir || info->size != part->size)
         return 0;
-    LEAT_TRY(leat__content_hash_of_file(env, path, &size, &hash, err));
+    LEAT_TRY(hash_file(env, path, &size, &hash, err));
     *same = size == part->size && hash == part->hash;
     return 0;
 }

@@ -159,7 +159,8 @@ static int take_rows(struct leat_file_reader *r, struct avro_reader *a, struct l
     a->row += batch->count - count;
     if (got < 0)
         return got == LEAT_EDATA ? skip_record(r, a) : leat__fail_here(ctx);
-    if (batch->count - count < want || (a->row == a->block.rows_count && a->at < a->end)) {
+    const bool is_short = batch->count - count < want && !leat__batch_is_full(batch);
+    if (is_short || (a->row == a->block.rows_count && a->at < a->end)) {
         (void)leat__error(ctx->error, LEAT_EDATA,
             "the block says that it has %llu records, but its bytes have %s: the file is damaged",
             (unsigned long long)a->block.rows_count, a->at < a->end ? "more" : "fewer");
@@ -172,7 +173,7 @@ static int avro_read(struct leat_file_reader *r, struct leat_batch *batch)
 {
     struct avro_reader *a = r->state;
     uint64_t bytes = 0;
-    while (batch->count < batch->capacity && bytes < LEAT_FILE_READ_BYTES) {
+    while (!leat__batch_is_full(batch) && bytes < LEAT_FILE_READ_BYTES) {
         if (!a->block.buffer) {
             const int got = next_block(r, a);
             if (got <= 0)

@@ -374,7 +374,7 @@ static int lines_read(struct leat_file_reader *r, struct leat_batch *batch)
     struct line_reader *l = r->state;
     int got = l->started ? LINE_FOUND : start(r, l);
     size_t bytes = 0;
-    while (got == LINE_FOUND && batch->count < batch->capacity && bytes < LEAT_FILE_READ_BYTES) {
+    while (got == LINE_FOUND && !leat__batch_is_full(batch) && bytes < LEAT_FILE_READ_BYTES) {
         struct line line;
         if (next_offset(l) >= r->reader.split->to && next_offset(l) > l->mark)
             return LEAT_READ_END;

@@ -13,6 +13,7 @@
  * Invariants: (1) `out` holds bytes of the open part only; (2) hidden files that this instance has made are
  * either the open part, in `parts`, or in a handle. */
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/near.h"
 #include "connectors/file/sink_private.h"
 #include "record/csv.h"
@@ -26,7 +27,7 @@ struct file_sink {
     const struct leat_file_target *target;
     struct leat_file_writer writer;
     struct leat_strbuf out;
-    struct leat_content_hash *hash; /* of the open part */
+    struct leat_hash_stream *hash; /* of the open part */
     leat_fd fd; /* -1: no part is open */
     struct leat_file_part part; /* the open one: name, and bytes written so far */
     uint32_t number; /* of the next part */
@@ -70,7 +71,7 @@ static int write_out(struct file_sink *s, struct leat__ctx *ctx)
         return 0;
     if (ctx->env->fs_write(ctx->env, s->fd, s->out.data, s->out.len, ctx->error) < 0)
         return fail_write(s, ctx);
-    leat__content_hash_add(s->hash, s->out.data, s->out.len);
+    leat__hash_stream_add(s->hash, s->out.data, s->out.len);
     s->part.size += s->out.len;
     leat__count(&ctx->counters->bytes_out, s->out.len);
     leat__strbuf_clear(&s->out);
@@ -100,7 +101,7 @@ static int begin_part(struct file_sink *s, struct leat__ctx *ctx)
         return leat__fail_here(ctx);
     }
     s->number++;
-    leat__content_hash_clear(s->hash);
+    leat__hash_stream_clear(s->hash);
     return s->writer.write_class->begin(&s->writer, ctx);
 }
 
@@ -127,7 +128,7 @@ static int end_part(struct file_sink *s, struct leat__ctx *ctx)
         return leat__fail(ctx, LEAT_ENOMEM, "%s: out of memory for its list of files", s->target->path);
     ctx->env->fs_close(ctx->env, s->fd);
     s->fd = -1;
-    s->part.hash = leat__content_hash_value(s->hash);
+    s->part.hash = leat__hash_stream_value(s->hash);
     s->parts[s->parts_count++] = s->part;
     return 0;
 }
@@ -187,7 +188,7 @@ static int file_open(struct leat_sink *sink, struct leat__ctx *ctx)
     const struct leat_file_target *target = sink->node->spec;
     s->target = target;
     s->fd = -1;
-    s->hash = leat__content_hash_new();
+    s->hash = leat__hash_stream_new();
     if (!s->hash)
         return leat__fail(ctx, LEAT_ENOMEM, "%s: out of memory for writing it", target->path);
     s->writer = (struct leat_file_writer){
@@ -269,7 +270,7 @@ static void file_close(struct leat_sink *sink, struct leat__ctx *ctx)
             ctx->env, leat__file_hidden_path(s->target, s->parts[i].name, path), &ignored);
     if (s->writer.write_class)
         s->writer.write_class->close(&s->writer);
-    leat__content_hash_free(s->hash);
+    leat__hash_stream_free(s->hash);
     leat__strbuf_release(&s->out);
     leat__free(s->parts);
     leat__arena_release(&s->arena);

@@ -3,7 +3,6 @@
  *   sink.c          the declaration, and an instance's life: parts are begun, filled, closed, reported
  *   write_avro.c    rows to container blocks        write_lines.c  rows to JSON lines or CSV
  *   commit.c        names; before the job: check; after it: commit and discard
- *   content_hash.c  the hash that tells our file from another
  *
  * A part is written as ".<name>.inprogress" in the directory where it will be "<name>": renaming never
  * crosses file systems. */
@@ -63,17 +62,6 @@ int leat__file_commit(const struct leat_node *node, struct leat_env *env, const 
     struct leat_error *err);
 int leat__file_discard(const struct leat_node *node, struct leat_env *env, const char *handle, size_t len,
     struct leat_error *err);
-
-/* ---- content ---- */
-
-struct leat_content_hash;
-struct leat_content_hash *leat__content_hash_new(void); /* NULL when out of memory */
-void leat__content_hash_free(struct leat_content_hash *hash);
-void leat__content_hash_clear(struct leat_content_hash *hash);
-void leat__content_hash_add(struct leat_content_hash *hash, const void *data, size_t size);
-uint64_t leat__content_hash_value(const struct leat_content_hash *hash);
-int leat__content_hash_of_file(
-    struct leat_env *env, const char *path, uint64_t *size, uint64_t *value, struct leat_error *err);
 
 /* ---- formats ---- */
 

@@ -72,8 +72,8 @@ static struct leat_collected *next_place(struct leat_collector_part *part)
     return &part->chunks[chunk][part->count % LEAT_COLLECTED_ROWS];
 }
 
-int leat__collector_part_add(
-    struct leat_collector_part *part, struct leat_copier *copier, const struct leat_batch *batch)
+int leat__collector_part_add(struct leat_collector_part *part, struct leat_copier *copier, bool is_timed,
+    const struct leat_batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
         const void *record = leat_batch_at(batch, i);
@@ -83,7 +83,7 @@ int leat__collector_part_add(
             return LEAT_ENOMEM;
         leat__copy_to(copier, record, copy);
         place->record = copy;
-        place->event_us = batch->event_us[i];
+        place->event_us = is_timed ? batch->event_us[i] : LEAT_TIME_MIN;
         part->count++;
     }
     return 0;

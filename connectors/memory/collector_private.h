@@ -31,9 +31,9 @@ struct leat_collector_part {
 
 struct leat_collector_part *leat__collector_part_new(uint32_t node_id, uint32_t subtask);
 void leat__collector_part_free(struct leat_collector_part *part);
-/* Appends deep copies of all rows. LEAT_ENOMEM or 0. */
-int leat__collector_part_add(
-    struct leat_collector_part *part, struct leat_copier *copier, const struct leat_batch *batch);
+/* Appends deep copies of all rows, with their event times or LEAT_TIME_MIN. LEAT_ENOMEM or 0. */
+int leat__collector_part_add(struct leat_collector_part *part, struct leat_copier *copier, bool is_timed,
+    const struct leat_batch *batch);
 /* Takes the part. Giving it again does nothing. */
 void leat__collector_give(struct leat_collector *collector, struct leat_collector_part *part);
 

@@ -12,6 +12,7 @@
 struct memory_target {
     leat_collector *into; /* NULL: count only */
     bool encode;
+    bool is_timed; /* the input has event time */
     const struct leat_type *type;
 };
 
@@ -44,7 +45,7 @@ static int collect(struct memory_sink *s, struct leat__ctx *ctx, const struct le
 {
     if (!s->part)
         s->part = leat__collector_part_new(s->sink.node->id, ctx->subtask);
-    if (!s->part || leat__collector_part_add(s->part, s->copier, batch) < 0)
+    if (!s->part || leat__collector_part_add(s->part, s->copier, s->target->is_timed, batch) < 0)
         return leat__fail(ctx, LEAT_ENOMEM, "out of memory for the records that it collects");
     return 0;
 }
@@ -170,6 +171,7 @@ void leat_memory_sink_sized(
         leat__declare_error(node, "into", LEAT_EDECLARE,
             "the collector has records of another type than %s already: make one for each type", type->name);
     *target = (struct memory_target){ .into = o.into, .encode = o.encode, .type = type };
+    target->is_timed = type && in->node->outputs[in->port].has_event_time;
     node->sink = &memory_sink_class;
     node->spec = target;
     node->detail = o.encode ? "encode and drop" : o.into ? "collect" : "count";
