@@ -1,6 +1,6 @@
 # Leat: the commands that one types; `make help` lists them. All work is done by CMake and by scripts/.
 # BUILD=dir  where builds go (default build)        JOBS=n  how many jobs at once (default: the cores)
-# PREFIX=dir where `make install` puts things       ARGS=.. handed to demo and bench
+# PREFIX=dir where `make install` puts things       ARGS=.. names of benchmarks
 BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
@@ -20,7 +20,7 @@ demo: ## builds the release and shows a running topology
 	@scripts/setup build
 	@$(call build,release)
 	@test -x scripts/demo || { echo 'demo: scripts/demo is not there'; exit 1; }
-	@scripts/demo $(ARGS)
+	@scripts/demo $(BUILD)/release
 
 test: ## the whole test suite (gcc, checks on)
 	@scripts/setup
@@ -44,9 +44,8 @@ fuzz: ## searches for inputs that break a decoder (SECONDS_EACH=60)
 
 bench: ## builds the release and runs the benchmarks
 	@scripts/setup build
-	@$(call build,release)
-	@test -x scripts/bench || { echo 'bench: scripts/bench is not there'; exit 1; }
-	@scripts/bench $(ARGS)
+	@$(call build,release,--target bench)
+	@scripts/bench $(BUILD)/release $(ARGS)
 
 format: ## rewrites the C files as .clang-format says
 	@tools/check-format --fix

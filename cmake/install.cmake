@@ -40,9 +40,11 @@ configure_file(${CMAKE_SOURCE_DIR}/cmake/leat.pc.in ${CMAKE_BINARY_DIR}/leat-uni
 install(EXPORT LeatTargets NAMESPACE Leat:: DESTINATION ${leat_cmake_dir})
 install(EXPORT LeatStaticTargets NAMESPACE Leat:: DESTINATION ${leat_cmake_dir})
 configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/LeatConfig.cmake.in
-  ${CMAKE_BINARY_DIR}/installed/LeatConfig.cmake INSTALL_DESTINATION ${leat_cmake_dir})
+  ${CMAKE_BINARY_DIR}/installed/LeatConfig.cmake INSTALL_DESTINATION ${leat_cmake_dir}
+  PATH_VARS CMAKE_INSTALL_BINDIR)
 # Before 1.0 a minor version may break.
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/installed/LeatConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/installed/LeatConfig.cmake ${CMAKE_BINARY_DIR}/installed/LeatConfigVersion.cmake
+  ${CMAKE_SOURCE_DIR}/cmake/leat_generate.cmake
   DESTINATION ${leat_cmake_dir})

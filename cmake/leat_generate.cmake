@@ -1,5 +1,5 @@
-# leat_generate(target dir schema...): C structs for the schemas, made by `leat gen` into the build tree and added to the
-# target. Works in Leat's own tree (target leat_tool) and in yours (the installed command).
+# leat_generate(target schema...): C structs for the schemas, made by `leat gen` into the build tree and added to
+# the target. Works in Leat's own tree (target leat_tool) and in yours (find_package(Leat) knows the command).
 function(leat_generate target)
   set(dir ${CMAKE_CURRENT_BINARY_DIR}/${target}_gen)
   set(outputs)
