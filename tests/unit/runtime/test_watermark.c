@@ -1,5 +1,5 @@
-/* tests/unit/runtime/test_watermark.c -- merging watermarks: a table of scripts for the rules of runtime/watermark.h
- * (semantics 2, 3, 4 and 6). */
+/* tests/unit/runtime/test_watermark.c -- merging watermarks: a table of scripts for the rules of
+ * runtime/watermark.h (semantics 2, 3, 4 and 6). */
 #include "runtime/watermark.h"
 #include "tests/support/unit.h"
 
@@ -23,7 +23,8 @@ struct script {
 static const struct script scripts[] = {
     { "nothing comes out before every active part has spoken", 2,
         { { ADVANCE, 0, 10, NONE }, { ADVANCE, 1, 5, 5 }, { ADVANCE, 1, 20, 10 } } },
-    { "a lower watermark is ignored", 1, { { ADVANCE, 0, 10, 10 }, { ADVANCE, 0, 9, 10 }, { ADVANCE, 0, 10, 10 } } },
+    { "a lower watermark is ignored", 1,
+        { { ADVANCE, 0, 10, 10 }, { ADVANCE, 0, 9, 10 }, { ADVANCE, 0, 10, 10 } } },
     { "an idle part does not hold the others back", 2,
         { { ADVANCE, 0, 10, NONE }, { IDLE, 1, 0, 10 }, { ADVANCE, 0, 30, 30 } } },
     { "a part that never spoke may go idle", 2, { { IDLE, 0, 0, NONE }, { ADVANCE, 1, 7, 7 } } },
@@ -46,7 +47,8 @@ static const struct script scripts[] = {
     { "one ended and the other idle: idle at its own maximum, not at the end of time", 2,
         { { ADVANCE, 0, 10, NONE }, { FINISH, 1, 0, 10 }, { IDLE, 0, 0, 10, true } } },
     { "the ends of time are watermarks like others", 1,
-        { { ADVANCE, 0, LEAT_TIME_MIN + 1, LEAT_TIME_MIN + 1 }, { ADVANCE, 0, LEAT_TIME_MAX, LEAT_TIME_MAX } } },
+        { { ADVANCE, 0, LEAT_TIME_MIN + 1, LEAT_TIME_MIN + 1 },
+            { ADVANCE, 0, LEAT_TIME_MAX, LEAT_TIME_MAX } } },
     { "going idle twice is going idle once", 2,
         { { ADVANCE, 0, 3, NONE }, { IDLE, 1, 0, 3 }, { IDLE, 1, 0, 3 }, { ADVANCE, 0, 4, 4 } } },
 };
@@ -71,7 +73,8 @@ static void run_line(struct leat_wm_merge *merge, const struct line *line)
     }
 }
 
-static void test_watermark__given_a_script__when_parts_speak__then_the_merged_one_follows_the_rules(void **state)
+static void test_watermark__given_a_script__when_parts_speak__then_the_merged_one_follows_the_rules(
+    void **state)
 {
     (void)state;
     for (size_t s = 0; s < sizeof scripts / sizeof scripts[0]; s++) {
@@ -81,9 +84,9 @@ static void test_watermark__given_a_script__when_parts_speak__then_the_merged_on
             const struct line *line = &scripts[s].lines[i];
             run_line(&merge, line);
             if (merge.merged_us != line->merged_us || merge.idle != line->idle || merge.ended != line->ended)
-                fail_msg("%s: line %zu: merged %lld idle %d ended %d, expected %lld %d %d", scripts[s].name, i + 1,
-                    (long long)merge.merged_us, merge.idle, merge.ended, (long long)line->merged_us, line->idle,
-                    line->ended);
+                fail_msg("%s: line %zu: merged %lld idle %d ended %d, expected %lld %d %d", scripts[s].name,
+                    i + 1, (long long)merge.merged_us, merge.idle, merge.ended, (long long)line->merged_us,
+                    line->idle, line->ended);
         }
         leat__wm_release(&merge);
     }
@@ -99,7 +102,8 @@ static void test_watermark__given_no_parts__then_the_merge_has_ended(void **stat
     leat__wm_release(&merge);
 }
 
-/* Whatever happens, in any order: the merged watermark never goes back and never passes an active part that counts. */
+/* Whatever happens, in any order: the merged watermark never goes back and never passes an active part that
+ * counts. */
 static void test_watermark__given_random_events__then_it_is_monotone_and_below_what_counts(void **state)
 {
     uint64_t seed = 42;
@@ -128,7 +132,8 @@ static void test_watermark__given_random_events__then_it_is_monotone_and_below_w
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_watermark__given_a_script__when_parts_speak__then_the_merged_one_follows_the_rules),
+        cmocka_unit_test(
+            test_watermark__given_a_script__when_parts_speak__then_the_merged_one_follows_the_rules),
         cmocka_unit_test(test_watermark__given_no_parts__then_the_merge_has_ended),
         cmocka_unit_test(test_watermark__given_random_events__then_it_is_monotone_and_below_what_counts),
     };
