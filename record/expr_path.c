@@ -129,34 +129,6 @@ int leat__expr_path_resolve(struct expr_compiler *c, struct expr_node *node)
     return 0;
 }
 
-int leat__expr_find_place(
-    const struct leat_type *type, const char *path, struct leat_place *place, struct leat_error *err)
-{
-    *place = place_of(type);
-    for (const char *at = path;;) {
-        const size_t len = strcspn(at, ".");
-        const struct leat_field *field = find_field(place->type, (struct leat_sv){ at, len });
-        if (!field) {
-            char hint[EXPR_HINT_BYTES], known[EXPR_NAMES_BYTES];
-            const char *names[64];
-            uint32_t count = 0;
-            while (place->type->kind == LEAT_KIND_RECORD && count < place->type->fields_count && count < 64) {
-                names[count] = place->type->fields[count].name;
-                count++;
-            }
-            return leat__error(err, LEAT_ENOTFOUND, "no field \"%s\" in %s (%s)%s", path, type->name,
-                leat__expr_names(names, count, known),
-                leat__expr_hint((struct leat_sv){ at, len }, names, count, hint));
-        }
-        const char *wrong = step_into(place, field);
-        if (wrong)
-            return leat__error(err, LEAT_ENOTFOUND, "field \"%s\" of %s: %s", path, type->name, wrong);
-        if (at[len] == '\0')
-            return 0;
-        at += len + 1;
-    }
-}
-
 /* ---- kernels ---- */
 
 static const unsigned char *record_at(const struct expr_frame *f, const struct expr_load *load, uint32_t i)

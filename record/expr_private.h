@@ -289,10 +289,6 @@ LEAT_NODISCARD int leat__expr_path_is_null(struct expr_compiler *c, struct expr_
 struct expr_node *leat__expr_path_code(struct expr_compiler *c, const struct expr_node *path);
 bool leat__expr_path_is_enum(const struct expr_node *node);
 int leat__expr_load_nulls(struct expr_frame *f, const struct expr_instr *in);
-/* The place of a dotted path, without a compiler; the error lists what there is. Unlike leat_record_find's,
- * its has_offset is the field's own flag and never that of a record on the way. */
-LEAT_NODISCARD int leat__expr_find_place(
-    const struct leat_type *type, const char *path, struct leat_place *place, struct leat_error *err);
 
 /* expr_call.c */
 struct expr_function {

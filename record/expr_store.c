@@ -68,7 +68,7 @@ int leat__expr_store_new(const struct leat_expr *expr, const struct leat_type *t
     struct leat_error unseen = { 0 };
     struct leat_error *why = err ? err : &unseen;
     const enum leat_value_class value_class = expr->program.value_class;
-    if (leat__expr_find_place(to, field, &store->place, why) != 0) {
+    if (leat_record_find(to, field, &store->place, why) != 0) {
         why->code = LEAT_EEXPR;
         return LEAT_EEXPR;
     }
