@@ -155,7 +155,8 @@ void golden_check(const char *name, const char *text)
         write_file(path, text);
         return;
     }
-    print_message("--- %s\n+++ what the program gives\n%s", path, diff);
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "--- %s\n+++ what the program gives\n%s", path, diff); /* print_message cuts */
     free(diff);
     fail_msg("%s differs; if the new text is right, run the test with LEAT_UPDATE_GOLDEN=1", path);
 }
