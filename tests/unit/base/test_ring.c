@@ -94,17 +94,18 @@ static void test_ring__given_no_memory__when_made__then_enomem_and_nothing_to_re
     assert_int_equal(leat__alloc_live(), live);
 }
 
-#define ITEMS_COUNT 1000000u
+#define ITEMS_COUNT_MAX 1000000u
 
 struct passage {
     struct leat_ring ring;
     uint32_t *numbers; /* number i is written just before its address goes into the ring */
+    uint32_t items_count;
 };
 
 static void *produce(void *arg)
 {
     struct passage *passage = arg;
-    for (uint32_t i = 0; i < ITEMS_COUNT; i++) {
+    for (uint32_t i = 0; i < passage->items_count; i++) {
         passage->numbers[i] = i + 1;
         while (!leat__ring_push(&passage->ring, &passage->numbers[i]))
             (void)sched_yield();
@@ -114,17 +115,22 @@ static void *produce(void *arg)
 
 static void test_ring__given_two_threads__when_a_million_items_pass__then_all_in_order(void **state)
 {
-    static const uint32_t capacities[] = { 1, 2, 3, 16, 64 };
+    /* Through a narrow ring almost every item waits for the other thread. */
+    static const struct {
+        uint32_t capacity, items_count;
+    } cases[] = { { 1, 100000 }, { 2, 100000 }, { 3, 200000 }, { 16, ITEMS_COUNT_MAX },
+        { 64, ITEMS_COUNT_MAX } };
     static struct passage passage;
     (void)state;
-    passage.numbers = leat__calloc(ITEMS_COUNT, sizeof *passage.numbers);
+    passage.numbers = leat__calloc(ITEMS_COUNT_MAX, sizeof *passage.numbers);
     assert_non_null(passage.numbers);
-    for (size_t c = 0; c < COUNT_OF(capacities); c++) {
+    for (size_t c = 0; c < COUNT_OF(cases); c++) {
         pthread_t producer;
-        assert_int_equal(leat__ring_init(&passage.ring, capacities[c]), 0);
+        assert_int_equal(leat__ring_init(&passage.ring, cases[c].capacity), 0);
+        passage.items_count = cases[c].items_count;
         assert_int_equal(pthread_create(&producer, NULL, produce, &passage), 0);
         uint32_t wrong = 0;
-        for (uint32_t i = 0; i < ITEMS_COUNT;) {
+        for (uint32_t i = 0; i < passage.items_count;) {
             const uint32_t *number = leat__ring_pop(&passage.ring);
             if (!number) {
                 (void)sched_yield();
@@ -134,7 +140,8 @@ static void test_ring__given_two_threads__when_a_million_items_pass__then_all_in
             i++;
         }
         assert_int_equal(pthread_join(producer, NULL), 0);
-        FAIL_UNLESS(wrong == 0, "capacity %u: %u items lost, doubled or out of order", capacities[c], wrong);
+        FAIL_UNLESS(
+            wrong == 0, "capacity %u: %u items lost, doubled or out of order", cases[c].capacity, wrong);
         assert_null(leat__ring_pop(&passage.ring));
         leat__ring_release(&passage.ring);
     }
