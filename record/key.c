@@ -264,6 +264,11 @@ const char *leat__key_text(const struct leat_key *key)
     return key->text;
 }
 
+bool leat__key_is_fn(const struct leat_key *key)
+{
+    return key->shape == SHAPE_CALLBACK;
+}
+
 uint32_t leat__key_fixed_size(const struct leat_key *key)
 {
     return key->fixed_size;

@@ -60,10 +60,13 @@ static uint32_t choose_parallelism(
     return node->inputs_count ? 1 : plan->parallelism;
 }
 
-static bool same_key(const struct leat_key *a, const struct leat_key *b)
+/* Whether rows spread by `a` are spread by `b`, given that the fields named in `text` are those of b. */
+static bool same_bytes(const struct leat_key *a, const char *text, const struct leat_key *b)
 {
-    return a == b ||
-        (strcmp(leat__key_text(a), leat__key_text(b)) == 0 && leat__key_compatible(a, b, NULL) == 0);
+    if (a == b)
+        return true;
+    return !leat__key_is_fn(a) && !leat__key_is_fn(b) && strcmp(text, leat__key_text(b)) == 0 &&
+        leat__key_compatible(a, b, NULL) == 0;
 }
 
 /* The key by which a node's own state is spread, NULL where it has none. */
@@ -81,12 +84,12 @@ static bool is_partitioned(
         const struct leat_node *node = at->node;
         const struct leat_key *own = own_key(node);
         const char *by = node->outputs[port].partitioned_by;
-        if (by && own && strcmp(by, leat__key_text(key)) == 0 && leat__key_compatible(own, key, NULL) == 0)
+        if (by && own && same_bytes(own, by, key))
             return true;
         if (port != 0 || !node->op || !node->op->keeps_rows || node->inputs_count != 1)
             return false;
         if (own)
-            return same_key(own, key);
+            return same_bytes(own, leat__key_text(own), key);
         const struct leat_plan_edge *edge = &plan->edges[at->edges_in[0]];
         if (edge->exchange || plan->nodes[edge->from].parallelism != at->parallelism)
             return false;

@@ -274,20 +274,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan__given_a_line_of_forward_edges__when_planned__then_it_is_one_chain),
-        cmocka_unit_test(
-            test_plan__given_a_hash_edge__when_planned__then_it_is_an_exchange_unless_there_is_one_worker),
+        cmocka_unit_test(test_plan__given_a_hash_edge__when_planned__then_it_is_an_exchange_unless_there_is_one_worker),
         cmocka_unit_test(test_plan__given_a_single_node__when_planned__then_all_is_gathered_there),
         cmocka_unit_test(test_plan__given_a_broadcast__when_planned__then_it_is_an_exchange_between_workers),
-        cmocka_unit_test(
-            test_plan__given_rows_that_are_where_their_key_lives__when_planned__then_there_is_no_second_exchange),
-        cmocka_unit_test(
-            test_plan__given_keys_that_treat_nulls_differently__when_planned__then_texts_alone_do_not_save_the_exchange),
-        cmocka_unit_test(
-            test_plan__given_side_outputs_and_virtual_nodes__when_planned__then_ports_and_real_nodes_are_joined),
+        cmocka_unit_test(test_plan__given_rows_that_are_where_their_key_lives__when_planned__then_there_is_no_second_exchange),
+        cmocka_unit_test(test_plan__given_keys_that_treat_nulls_differently__when_planned__then_texts_alone_do_not_save_the_exchange),
+        cmocka_unit_test(test_plan__given_side_outputs_and_virtual_nodes__when_planned__then_ports_and_real_nodes_are_joined),
         cmocka_unit_test(test_plan__given_inputs_by_two_ways__when_planned__then_edges_are_listed_by_input),
         cmocka_unit_test(test_plan__given_what_can_not_be_planned__when_asked__then_the_error_says_why),
-        cmocka_unit_test(
-            test_plan__given_no_memory_at_some_point__when_planned_and_described__then_it_fails_cleanly),
+        cmocka_unit_test(test_plan__given_no_memory_at_some_point__when_planned_and_described__then_it_fails_cleanly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
