@@ -120,7 +120,7 @@ static int memory_commit(const struct leat_node *node, struct leat_env *env, con
     struct leat_error *err)
 {
     const struct memory_target *target = node->spec;
-    struct leat_collector_part *part;
+    struct leat_collector_part *part = NULL;
     (void)env;
     LEAT_TRY(read_handle(handle, len, &part, err));
     leat__collector_give(target->into, part);
@@ -130,7 +130,7 @@ static int memory_commit(const struct leat_node *node, struct leat_env *env, con
 static int memory_discard(const struct leat_node *node, struct leat_env *env, const char *handle, size_t len,
     struct leat_error *err)
 {
-    struct leat_collector_part *part;
+    struct leat_collector_part *part = NULL;
     (void)node;
     (void)env;
     LEAT_TRY(read_handle(handle, len, &part, err));
