@@ -71,8 +71,8 @@ struct leat_env {
 /* The real world. Static; never released. */
 struct leat_env *leat__env_posix(void);
 
-/* Workers of a job that does not say how many: LEAT_PARALLELISM where it is a number from 1 to LEAT_WORKERS_MAX, else the
- * cores that the process may use, at most LEAT_WORKERS_MAX. */
+/* Workers of a job that does not say how many: LEAT_PARALLELISM where it is a number from 1 to
+ * LEAT_WORKERS_MAX, else the cores that the process may use, at most LEAT_WORKERS_MAX. */
 uint32_t leat__env_parallelism(void);
 
 /* A world with a virtual clock (starting at wall time `wall_us`, monotonic 0) and random numbers from `seed`.

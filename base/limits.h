@@ -21,7 +21,8 @@
 #define LEAT_SCHEMA_NODES_MAX 65536u
 #define LEAT_RECORD_BYTES_MAX (16u * 1024u * 1024u) /* in memory, views included, of one decoded record */
 #define LEAT_SKIP_DEPTH_MAX 1024u /* of recursive data that a decoder skips */
-#define LEAT_EMPTY_ITEMS_MAX 4096u /* of an array's items that take no bytes: a count alone must not cost much */
+#define LEAT_EMPTY_ITEMS_MAX \
+    4096u /* of an array's items that take no bytes: a count alone must not cost much */
 #define LEAT_PROGRAM_OPS_MAX (1u << 20) /* instructions of a decoder, encoder or copier */
 #define LEAT_ROW_BYTES_MAX (64u * 1024u) /* sizeof a record's struct */
 #define LEAT_BLOCK_BYTES_MAX (64u * 1024u * 1024u) /* of an Avro container block, packed or unpacked */
@@ -29,7 +30,8 @@
 #define LEAT_EXPR_BYTES_MAX (64u * 1024u)
 #define LEAT_EXPR_DEPTH_MAX 128u
 #define LEAT_EXPR_NODES_MAX 4096u
-#define LEAT_EXPR_SCRATCH_BYTES_MAX (256u * 1024u * 1024u) /* of strings made while one batch is evaluated */
+#define LEAT_EXPR_SCRATCH_BYTES_MAX (256u * 1024u * 1024u) /* of strings made while one batch is evaluated \
+                                                            */
 #define LEAT_REGEX_STEPS_MAX 1000000u /* of one match */
 #define LEAT_KEY_FIELDS_MAX 16u
 #define LEAT_AGGREGATES_MAX 32u
