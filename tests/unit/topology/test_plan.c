@@ -270,19 +270,62 @@ static void test_plan__given_no_memory_at_some_point__when_planned_and_described
     leat_topology_free(t);
 }
 
+static void no_keys(struct leat_ctx *ctx, const struct leat_batch *batch, struct leat_sv *keys)
+{
+    (void)ctx;
+    for (uint32_t i = 0; i < batch->count; i++)
+        keys[i] = (struct leat_sv){ NULL, 0 };
+}
+
+/* Two callbacks may have the same name, or that of a field. */
+static void test_plan__given_keys_from_callbacks__when_planned__then_only_one_object_is_one_key(void **state)
+{
+    leat_topology *t = leat_topology_new("t");
+    struct leat_key *fn[2];
+    struct leat_error err = { 0 };
+    (void)state;
+    leat_stream *first = fake_op(fake_source(t, "in", NULL), "first", &by_status);
+    leat_stream *last = fake_op(first, "last", &by_status);
+    fake_sink(last, "out", NULL);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(leat__key_new_fn(&fake_order_type, "status", no_keys, &fn[i], &err), 0);
+    const struct leat_key *fields = first->node->inputs[0].key;
+    const struct {
+        const struct leat_key *first, *last;
+        bool exchange;
+    } rows[] = { { fn[0], fn[0], false }, { fn[0], fn[1], true }, { fn[0], fields, true },
+        { fields, fn[1], true }, { fields, fields, false } };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        first->node->inputs[0].key = rows[i].first;
+        last->node->inputs[0].key = rows[i].last;
+        struct leat_plan *plan = plan_for(t, 2);
+        FAIL_UNLESS(plan->edges[1].exchange == rows[i].exchange, "row %zu", i);
+        leat__plan_free(plan);
+    }
+    leat_topology_free(t);
+    leat__key_free(fn[0]);
+    leat__key_free(fn[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan__given_a_line_of_forward_edges__when_planned__then_it_is_one_chain),
-        cmocka_unit_test(test_plan__given_a_hash_edge__when_planned__then_it_is_an_exchange_unless_there_is_one_worker),
+        cmocka_unit_test(
+            test_plan__given_a_hash_edge__when_planned__then_it_is_an_exchange_unless_there_is_one_worker),
         cmocka_unit_test(test_plan__given_a_single_node__when_planned__then_all_is_gathered_there),
         cmocka_unit_test(test_plan__given_a_broadcast__when_planned__then_it_is_an_exchange_between_workers),
-        cmocka_unit_test(test_plan__given_rows_that_are_where_their_key_lives__when_planned__then_there_is_no_second_exchange),
-        cmocka_unit_test(test_plan__given_keys_that_treat_nulls_differently__when_planned__then_texts_alone_do_not_save_the_exchange),
-        cmocka_unit_test(test_plan__given_side_outputs_and_virtual_nodes__when_planned__then_ports_and_real_nodes_are_joined),
+        cmocka_unit_test(
+            test_plan__given_rows_that_are_where_their_key_lives__when_planned__then_there_is_no_second_exchange),
+        cmocka_unit_test(
+            test_plan__given_keys_that_treat_nulls_differently__when_planned__then_texts_alone_do_not_save_the_exchange),
+        cmocka_unit_test(
+            test_plan__given_side_outputs_and_virtual_nodes__when_planned__then_ports_and_real_nodes_are_joined),
         cmocka_unit_test(test_plan__given_inputs_by_two_ways__when_planned__then_edges_are_listed_by_input),
         cmocka_unit_test(test_plan__given_what_can_not_be_planned__when_asked__then_the_error_says_why),
-        cmocka_unit_test(test_plan__given_no_memory_at_some_point__when_planned_and_described__then_it_fails_cleanly),
+        cmocka_unit_test(
+            test_plan__given_no_memory_at_some_point__when_planned_and_described__then_it_fails_cleanly),
+        cmocka_unit_test(test_plan__given_keys_from_callbacks__when_planned__then_only_one_object_is_one_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
