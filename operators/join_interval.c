@@ -158,17 +158,25 @@ static bool is_pair(const struct join_spec *spec, int64_t left_us, int64_t right
 
 /* ---- dropping what nobody needs ---- */
 
+/* The watermark that records of a side are judged by. It is the input's own; the merged one is above that
+ * only when the input was idle, and then its rows must not be waited for (semantics 4, 35). */
+static int64_t side_watermark(const struct leat__ctx *ctx, uint32_t side)
+{
+    const int64_t own = ctx->input_watermark_us[side];
+    return own > ctx->watermark_us ? own : ctx->watermark_us;
+}
+
 /* Whether a record of this side and time has no partner to come: the other side's would all be late. */
 static bool is_useless(const struct join *j, const struct leat__ctx *ctx, uint32_t side, int64_t time_us)
 {
-    return is_passed(reach_to(j->spec, side, time_us), ctx->input_watermark_us[!side], j->spec->lateness_us);
+    return is_passed(reach_to(j->spec, side, time_us), side_watermark(ctx, !side), j->spec->lateness_us);
 }
 
 /* Drops old buckets of a side. LEAT_MORE when the limit is reached. */
 static int drop_buckets(struct join *j, struct leat__ctx *ctx, uint32_t side, uint32_t *drops)
 {
     struct leat_table *table = j->tables[side];
-    const int64_t w = ctx->input_watermark_us[!side];
+    const int64_t w = side_watermark(ctx, !side);
     if (j->dropped_at_us[side] == w)
         return 0;
     for (;;) {
@@ -410,7 +418,7 @@ static int emit_late(struct join *j, struct leat__ctx *ctx, uint32_t count, int6
 static int admit_rows(struct join *j, struct leat__ctx *ctx)
 {
     const struct leat_batch *in = j->in;
-    const int64_t own_w = ctx->input_watermark_us[j->side];
+    const int64_t own_w = side_watermark(ctx, j->side);
     const int64_t w = in->late && in->late_wm_us > own_w ? in->late_wm_us : own_w;
     uint32_t late = 0, null = 0;
     j->rows_count = 0;

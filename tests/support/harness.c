@@ -1,0 +1,276 @@
+/* tests/support/harness.c -- one operator, one subtask, no threads. */
+#include "tests/support/harness.h"
+#include "base/alloc.h"
+#include "state/state.h"
+#include "tests/support/unit.h"
+#include "topology/sink.h"
+#include "topology/source.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BATCHES_PER_CALL_MAX 20u /* "a few": outputs times what each may need */
+#define STEPS_MAX 10000000u
+
+static const struct leat_source_class source_class = { .kind = "test source" };
+static const struct leat_sink_class sink_class = { .kind = "test sink" };
+
+leat_stream *harness_source(
+    leat_topology *t, const char *name, const struct leat_type *type, const char *time_field)
+{
+    struct leat_node *node = leat__declare(t, name, LEAT_NODE_SOURCE, source_class.kind);
+    node->source = &source_class;
+    leat__output(node, type, NULL);
+    leat__source_time(node, type, time_field, 0, 0, 0, LEAT_FAIL);
+    return leat__stream(node, 0);
+}
+
+/* ---- what the operator calls ---- */
+
+static void check_times(
+    const struct harness *h, const struct leat_output *output, const struct leat_batch *batch)
+{
+    if (!output->has_event_time)
+        return;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const int64_t us = batch->event_us[i];
+        FAIL_UNLESS(!batch->late || us <= batch->late_wm_us, "row at %lld in a batch late by %lld",
+            (long long)us, (long long)batch->late_wm_us);
+        FAIL_UNLESS(batch->late || h->any_idle || h->sent_us == LEAT_TIME_MIN || us > h->sent_us,
+            "unmarked row at %lld behind the watermark %lld", (long long)us, (long long)h->sent_us);
+    }
+}
+
+static void keep(struct harness *h, uint32_t port, struct leat_batch *batch)
+{
+    if (h->outs_count == h->outs_capacity) {
+        h->outs_capacity = h->outs_capacity ? h->outs_capacity * 2 : 64;
+        h->outs = realloc(h->outs, h->outs_capacity * sizeof *h->outs);
+        if (!h->outs)
+            fail_msg("harness: out of memory");
+    }
+    h->outs[h->outs_count++] = (struct harness_out){ port, batch };
+}
+
+static int on_emit(struct leat__ctx *ctx, uint32_t port, struct leat_batch *batch)
+{
+    struct harness *h = ctx->host;
+    FAIL_UNLESS(port < h->node->outputs_count, "port %u of %u", port, h->node->outputs_count);
+    const struct leat_output *output = &h->node->outputs[port];
+    FAIL_UNLESS(batch->type->size == output->type->size, "a batch of %s on a port of %s", batch->type->name,
+        output->type->name);
+    FAIL_UNLESS(batch->count <= batch->capacity, "%u rows of %u", batch->count, batch->capacity);
+    FAIL_UNLESS(++h->emitted_in_call <= BATCHES_PER_CALL_MAX, "%u batches in one call", h->emitted_in_call);
+    if ((int32_t)port != h->node->dead_letters_port)
+        check_times(h, output, batch);
+    h->rows_count[port] += batch->count;
+    if (h->discard || batch->count == 0)
+        leat__batch_release(batch);
+    else
+        keep(h, port, batch);
+    return 0;
+}
+
+static int64_t on_now_us(const struct leat__ctx *ctx)
+{
+    struct leat_env *env = ((struct harness *)ctx->host)->env;
+    return env->wall_us(env);
+}
+
+static const struct leat_ctx_api api = { .emit = on_emit, .now_us = on_now_us };
+
+/* ---- life ---- */
+
+static void consume_all(struct leat_node *node)
+{
+    for (uint32_t port = 0; port < node->outputs_count; port++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "test-sink-%u", port);
+        struct leat_node *sink = leat__declare(node->t, name, LEAT_NODE_SINK, sink_class.kind);
+        sink->sink = &sink_class;
+        leat__input(sink, 0, leat__stream(node, port), LEAT_FORWARD, NULL);
+    }
+}
+
+static void start(struct harness *h, const struct harness_opts *opts)
+{
+    const struct leat_state_opts state_opts = { .budget_bytes = opts->budget_bytes, .key_groups = 128 };
+    h->env = leat__env_sim_new(1, INT64_C(1577836800000000));
+    assert_non_null(h->env);
+    assert_int_equal(leat__pool_new(opts->batch_rows ? opts->batch_rows : 1024, &h->pool), 0);
+    assert_int_equal(leat__state_new(&state_opts, &h->state), 0);
+    assert_int_equal(leat__key_scratch_new(&h->keys), 0);
+    h->ctx = (struct leat__ctx){ .api = &api,
+        .host = h,
+        .node = h->node,
+        .parallelism = 1,
+        .env = h->env,
+        .pool = h->pool,
+        .state = h->state,
+        .counters = &h->counters,
+        .error = &h->error,
+        .watermark_us = LEAT_TIME_MIN };
+    h->ctx.user.engine = &h->ctx;
+    for (uint32_t i = 0; i < LEAT_NODE_INPUTS_MAX; i++)
+        h->ctx.input_watermark_us[i] = LEAT_TIME_MIN;
+    h->op = calloc(1, h->node->op->size);
+    assert_non_null(h->op);
+    h->op->op_class = h->node->op;
+    h->op->node = h->node;
+    h->code = h->node->op->init ? h->node->op->init(h->op, &h->ctx) : 0;
+}
+
+struct harness *harness_new(leat_stream *stream, const struct harness_opts *opts)
+{
+    static const struct harness_opts plain;
+    if (!stream->node || leat_topology_errors_count(stream->t)) {
+        const struct leat_topology_error *error = leat_topology_error(stream->t, 0);
+        fail_msg("declaration: %s", error ? error->message : "inert stream");
+    }
+    struct harness *h = calloc(1, sizeof *h);
+    assert_non_null(h);
+    consume_all(stream->node);
+    FAIL_UNLESS(leat_check(stream->t) == 0, "check: %s", leat_topology_error(stream->t, 0)->message);
+    h->node = stream->node;
+    h->sent_us = LEAT_TIME_MIN;
+    h->discard = opts && opts->discard;
+    start(h, opts ? opts : &plain);
+    return h;
+}
+
+void harness_forget(struct harness *h)
+{
+    for (uint32_t i = 0; i < h->outs_count; i++)
+        leat__batch_release(h->outs[i].batch);
+    h->outs_count = 0;
+}
+
+void harness_free(struct harness *h)
+{
+    if (!h)
+        return;
+    if (h->node->op->release)
+        h->node->op->release(h->op, &h->ctx);
+    leat__ctx_release(&h->ctx);
+    harness_forget(h);
+    leat__key_scratch_free(h->keys);
+    leat__state_free(h->state);
+    leat__pool_free(h->pool);
+    leat__env_sim_free(h->env);
+    free(h->op);
+    free(h->outs);
+    free(h);
+}
+
+/* ---- delivery ---- */
+
+struct leat_batch *harness_rows(struct harness *h, uint32_t input)
+{
+    struct leat_batch *batch;
+    assert_int_equal(leat__batch_get(h->pool, leat__input_type(h->node, input), &batch), 0);
+    return batch;
+}
+
+/* Follows a call of the operator with as many steps as it asks for. */
+static int settle(struct harness *h, int code)
+{
+    for (uint32_t i = 0; code == LEAT_MORE; i++) {
+        FAIL_UNLESS(i < STEPS_MAX, "the operator never comes to an end");
+        h->emitted_in_call = 0;
+        h->steps_count++;
+        code = h->node->op->step(h->op, &h->ctx);
+    }
+    FAIL_UNLESS(code <= 0, "a call gave %d", code);
+    FAIL_UNLESS(code == 0 || h->error.code == code, "error %d with the text of %d: %s", code, h->error.code,
+        h->error.message);
+    h->emitted_in_call = 0;
+    h->code = code;
+    return code;
+}
+
+static int64_t least_active(const struct harness *h, bool *any)
+{
+    int64_t least = LEAT_TIME_MAX;
+    *any = false;
+    for (uint32_t i = 0; i < h->node->inputs_count; i++) {
+        if (h->activity[i] == HARNESS_IDLE || h->activity[i] == HARNESS_CATCHING_UP)
+            continue;
+        *any = true;
+        if (h->ctx.input_watermark_us[i] < least)
+            least = h->ctx.input_watermark_us[i];
+    }
+    return least;
+}
+
+/* Delivers the merged watermark if it has risen. */
+static int merge(struct harness *h)
+{
+    bool any;
+    int64_t w = least_active(h, &any);
+    for (uint32_t i = 0; !any && i < h->node->inputs_count; i++)
+        if (i == 0 || h->ctx.input_watermark_us[i] > w)
+            w = h->ctx.input_watermark_us[i];
+    if (h->code < 0 || w <= h->sent_us)
+        return h->code;
+    h->ctx.watermark_us = w;
+    if (h->node->op->on_watermark && settle(h, h->node->op->on_watermark(h->op, &h->ctx, w)) < 0)
+        return h->code;
+    h->sent_us = w;
+    return 0;
+}
+
+static int hash_keys(struct harness *h, uint32_t input, struct leat_batch *batch)
+{
+    const struct leat_sv *keys;
+    if (h->node->inputs[input].partitioning != LEAT_HASH)
+        return 0;
+    const int code = leat__key_eval(h->node->inputs[input].key, h->keys, &h->ctx.user, batch, &keys);
+    if (code == 0)
+        leat__key_hash(keys, batch);
+    return code;
+}
+
+int harness_batch(struct harness *h, uint32_t input, struct leat_batch *batch)
+{
+    if (h->code < 0 || batch->count == 0) {
+        leat__batch_release(batch);
+        return h->code;
+    }
+    if (h->activity[input] == HARNESS_IDLE)
+        h->activity[input] = HARNESS_CATCHING_UP;
+    assert_int_equal(hash_keys(h, input, batch), 0);
+    return settle(h, h->node->op->on_batch(h->op, &h->ctx, input, batch));
+}
+
+int harness_watermark(struct harness *h, uint32_t input, int64_t w)
+{
+    if (h->code < 0 || w <= h->ctx.input_watermark_us[input])
+        return h->code;
+    h->ctx.input_watermark_us[input] = w;
+    if (h->activity[input] != HARNESS_ACTIVE && h->activity[input] != HARNESS_ENDED && w >= h->sent_us)
+        h->activity[input] = HARNESS_ACTIVE;
+    return merge(h);
+}
+
+int harness_idle(struct harness *h, uint32_t input)
+{
+    h->activity[input] = HARNESS_IDLE;
+    h->any_idle = true;
+    return merge(h);
+}
+
+int harness_end(struct harness *h, uint32_t input)
+{
+    h->activity[input] = HARNESS_ENDED;
+    h->ctx.input_watermark_us[input] = LEAT_TIME_MAX;
+    if (merge(h) < 0)
+        return h->code;
+    for (uint32_t i = 0; i < h->node->inputs_count; i++)
+        if (h->activity[i] != HARNESS_ENDED)
+            return 0;
+    return h->node->op->on_end ? settle(h, h->node->op->on_end(h->op, &h->ctx)) : 0;
+}
+
+void harness_advance(struct harness *h, int64_t us)
+{
+    leat__env_sim_advance(h->env, us);
+}
