@@ -659,31 +659,46 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_declare__given_a_good_topology__when_checked__then_it_has_no_error),
-        cmocka_unit_test(test_declare__given_the_type_of_dead_letters__when_checked__then_layout_and_fingerprint_are_right),
-        cmocka_unit_test(test_declare__given_names__when_declared__then_bad_ones_are_refused_with_a_better_one),
+        cmocka_unit_test(
+            test_declare__given_the_type_of_dead_letters__when_checked__then_layout_and_fingerprint_are_right),
+        cmocka_unit_test(
+            test_declare__given_names__when_declared__then_bad_ones_are_refused_with_a_better_one),
         cmocka_unit_test(test_declare__given_a_bad_topology_name__when_made__then_its_error_says_so),
-        cmocka_unit_test(test_declare__given_a_name_twice__when_declared__then_the_message_names_the_other_and_a_free_one),
-        cmocka_unit_test(test_declare__given_mistakes__when_declared__then_each_gives_one_message_and_no_cascade),
+        cmocka_unit_test(
+            test_declare__given_a_name_twice__when_declared__then_the_message_names_the_other_and_a_free_one),
+        cmocka_unit_test(
+            test_declare__given_mistakes__when_declared__then_each_gives_one_message_and_no_cascade),
         cmocka_unit_test(test_declare__given_many_mistakes__when_declared__then_all_are_kept_in_order),
-        cmocka_unit_test(test_declare__given_more_nodes_than_a_topology_takes__when_declared__then_the_limit_is_named),
-        cmocka_unit_test(test_declare__given_options_of_another_version__when_copied__then_only_an_unknown_option_set_is_refused),
+        cmocka_unit_test(
+            test_declare__given_more_nodes_than_a_topology_takes__when_declared__then_the_limit_is_named),
+        cmocka_unit_test(
+            test_declare__given_options_of_another_version__when_copied__then_only_an_unknown_option_set_is_refused),
         cmocka_unit_test(test_declare__given_source_options__when_wrong__then_each_is_named),
         cmocka_unit_test(test_declare__given_a_source_policy__when_set__then_the_node_has_it),
-        cmocka_unit_test(test_declare__given_units_of_time__when_converted__then_microseconds_floor_and_saturate),
-        cmocka_unit_test(test_declare__given_callbacks_of_other_types__when_needed__then_the_first_difference_is_named),
+        cmocka_unit_test(
+            test_declare__given_units_of_time__when_converted__then_microseconds_floor_and_saturate),
+        cmocka_unit_test(
+            test_declare__given_callbacks_of_other_types__when_needed__then_the_first_difference_is_named),
         cmocka_unit_test(test_declare__given_a_descriptor_with_another_layout__when_used__then_it_is_refused),
         cmocka_unit_test(test_declare__given_a_stream_of_another_topology__when_used__then_both_are_named),
-        cmocka_unit_test(test_declare__given_a_stream_that_waits_for_its_node__when_consumed__then_it_is_told),
-        cmocka_unit_test(test_declare__given_named_outputs__when_asked_for__then_they_are_found_or_a_near_one_is_offered),
-        cmocka_unit_test(test_declare__given_dead_letters__when_taken_twice__then_it_is_one_output_without_event_time),
+        cmocka_unit_test(
+            test_declare__given_a_stream_that_waits_for_its_node__when_consumed__then_it_is_told),
+        cmocka_unit_test(
+            test_declare__given_named_outputs__when_asked_for__then_they_are_found_or_a_near_one_is_offered),
+        cmocka_unit_test(
+            test_declare__given_dead_letters__when_taken_twice__then_it_is_one_output_without_event_time),
         cmocka_unit_test(test_check__given_what_is_missing__when_checked__then_it_is_named),
         cmocka_unit_test(test_check__given_a_sink_with_an_error__when_checked__then_no_sink_is_missing),
         cmocka_unit_test(test_check__given_a_window_without_aggregate__when_checked__then_it_is_named),
-        cmocka_unit_test(test_check__given_dead_letters_and_policies_that_disagree__when_checked__then_it_is_told),
+        cmocka_unit_test(
+            test_check__given_dead_letters_and_policies_that_disagree__when_checked__then_it_is_told),
         cmocka_unit_test(test_declare__given_durations__when_printed__then_people_can_read_them),
-        cmocka_unit_test(test_declare__given_things_to_release__when_the_topology_goes__then_each_is_released_once),
-        cmocka_unit_test(test_declare__given_no_memory_at_some_point__when_declared__then_an_error_tells_and_nothing_leaks),
-        cmocka_unit_test(test_declare__given_no_memory_for_a_topology__when_declared__then_all_is_inert_and_one_error_tells),
+        cmocka_unit_test(
+            test_declare__given_things_to_release__when_the_topology_goes__then_each_is_released_once),
+        cmocka_unit_test(
+            test_declare__given_no_memory_at_some_point__when_declared__then_an_error_tells_and_nothing_leaks),
+        cmocka_unit_test(
+            test_declare__given_no_memory_for_a_topology__when_declared__then_all_is_inert_and_one_error_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,9 +152,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_describe__given_a_plan__when_printed_as_text__then_it_is_the_golden_one),
         cmocka_unit_test(test_describe__given_a_plan__when_printed_as_dot__then_it_is_the_golden_one),
-        cmocka_unit_test(test_describe__given_a_plan__when_printed_as_json__then_it_is_the_golden_one_and_valid),
+        cmocka_unit_test(
+            test_describe__given_a_plan__when_printed_as_json__then_it_is_the_golden_one_and_valid),
         cmocka_unit_test(test_describe__given_a_plan_as_dot__when_given_to_graphviz__then_it_is_valid),
-        cmocka_unit_test(test_describe__given_no_parallelism__when_described__then_it_is_what_the_job_would_take),
+        cmocka_unit_test(
+            test_describe__given_no_parallelism__when_described__then_it_is_what_the_job_would_take),
         cmocka_unit_test(test_describe__given_errors_or_a_bad_format__when_described__then_there_is_no_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
