@@ -51,12 +51,13 @@ static bool has_overflow(const struct leat_instance *inst)
     return false;
 }
 
-/* Runs the instance nearest to the sinks that can; 1, 0 if none can, or an error. */
+/* Runs the instance nearest to the sinks that can; 1, 0 if none can and nothing moved, or an error. */
 static int run_one(struct leat_worker *worker, struct leat_instance **failed)
 {
+    bool moved = false;
     for (uint32_t i = worker->instances_count; i-- > 0;) {
         struct leat_instance *inst = &worker->instances[i];
-        (void)drain_outputs(inst);
+        moved = drain_outputs(inst) || moved;
         if (!leat__instance_is_runnable(inst, worker->now_ns))
             continue;
         const int64_t from_ns = worker->now_ns;
@@ -67,7 +68,7 @@ static int run_one(struct leat_worker *worker, struct leat_instance **failed)
         if (result != 0)
             return result;
     }
-    return 0;
+    return moved;
 }
 
 static int flush(struct leat_worker *worker, bool all, struct leat_instance **failed)
@@ -85,23 +86,21 @@ static int flush(struct leat_worker *worker, bool all, struct leat_instance **fa
 int leat__worker_step(
     struct leat_worker *worker, uint32_t budget, int64_t *wake_us, struct leat_instance **failed)
 {
+    bool worked = false;
     worker->now_ns = worker->env->mono_ns(worker->env);
     worker->wall_us = worker->env->wall_us(worker->env);
     LEAT_TRY(flush(worker, false, failed));
     for (uint32_t i = 0; i < budget; i++) {
-        const int result = run_one(worker, failed);
+        int result = run_one(worker, failed);
+        if (result == 0)
+            result = flush(worker, true, failed); /* nothing else to do: what is gathered may go */
         LEAT_TRY(result);
-        if (result > 0)
-            continue;
-        const int flushed = flush(worker, true, failed);
-        LEAT_TRY(flushed);
-        if (flushed == 0 && i == 0)
+        if (result == 0)
             break;
-        if (flushed == 0)
-            return LEAT_STEP_WORKED;
+        worked = true;
     }
     __atomic_store_n(&worker->state_bytes, leat__state_bytes(worker->state), __ATOMIC_RELAXED);
-    if (leat__worker_has_work(worker))
+    if (worked || leat__worker_has_work(worker))
         return LEAT_STEP_WORKED;
     *wake_us = LEAT_TIME_MAX;
     worker->done = true;
