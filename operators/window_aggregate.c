@@ -1,0 +1,747 @@
+/* operators/window_aggregate.c -- the aggregate over windows: which row goes into which window, and when a
+ * window gives rows.
+ *
+ *   on_batch      prepare: keys and columns of all rows, rows that can not be had are refused
+ *                 sort:    a row's window is  dropped late   (end - 1 + lateness has been passed): side
+ * output plain          by window, whole columns at a time firing         in the order of the rows: windows
+ * whose end has been passed give a LATE pane for each row; with a count trigger every row may fire
+ *   on_watermark  windows whose end is passed now give ON_TIME panes, in order of time, then those go whose
+ * lateness is over step          goes on with either, after LEAT_OP_BATCHES_PER_CALL batches of output
+ *
+ * Lateness is judged by max(watermark, the batch's mark); the on-time pane is what the operator's own
+ * watermark has made: a row for a window that only the mark has passed just goes in, and is in the on-time
+ * pane.
+ *
+ * Invariants: (1) a window is in the table only while its lateness is not over; (2) every window in the table
+ * with end - 1
+ * <= fired_us has given its on-time panes; (3) results do not depend on where batches begin; (4) a batch of
+ * output has rows above the watermark that was forwarded, or is marked late with that watermark.
+ *
+ * State: table "windows": namespace = start of the window, key -> head and accumulators
+ * (aggregate_private.h). */
+#include "operators/aggregate_private.h"
+
+/* Rows that are looked up and added at a time: few enough to keep their slots in the first-level cache. */
+#define CHUNK 256u
+/* Keys that are looked at before a call ends, whether they give rows or not. */
+#define KEYS_PER_CALL 8192u
+#define ITEMS 64u
+/* Fewer windows than this are found by looking at all. */
+#define WINDOWS_SCANNED 4u
+
+struct batch_window {
+    struct leat__window window;
+    uint32_t count; /* of plain rows */
+    uint32_t end; /* in `sorted`, while these are filled */
+};
+
+struct window_aggregate {
+    struct leat_op op;
+    const struct leat__aggregate_spec *spec;
+    struct leat_table *table;
+    struct leat_key_scratch *key_scratch;
+    struct leat__column_scratch *column_scratches;
+    struct leat__column_view *views;
+    bool has_head;
+    bool careful; /* callbacks may refuse single rows: they go in one by one */
+    uint32_t base; /* of the accumulators in a value */
+    unsigned char *saved; /* careful: the accumulators before the row */
+
+    /* The batch that is being worked on, NULL between batches. */
+    struct leat_batch *batch;
+    const struct leat_sv *keys;
+    uint32_t *plain, *plain_window, *sorted, *firing, *late; /* rows of it */
+    uint32_t plain_count, firing_count, firing_at, late_count;
+    uint32_t rows_capacity;
+    struct batch_window *windows;
+    uint32_t windows_count;
+    uint32_t *window_slots; /* open addressing: index + 1 in `windows`; 2^slots_bits of them */
+    uint32_t slots_bits;
+    uint32_t chunk_rows[CHUNK];
+    unsigned char *values[CHUNK]; /* of rows of one window, behind their heads */
+    void *pointers[CHUNK];
+
+    /* The watermark that is being worked on. */
+    int64_t watermark_us;
+    int64_t fired_us; /* the last one whose windows have all fired */
+    int64_t next_start; /* windows before it have */
+    struct leat_cursor *cursor; /* of `window` */
+    struct leat__window window;
+
+    struct leat_batch *out;
+    uint32_t items_max; /* keys taken from the cursor at a time */
+    uint32_t batches_given; /* in this call */
+    uint32_t keys_seen;
+};
+
+static struct leat__window window_of(const struct window_aggregate *a, int64_t us)
+{
+    return leat__tumbling_of(us, a->spec->window.size_us, a->spec->window.offset_us);
+}
+
+static bool holds(const struct leat__window *window, int64_t us)
+{
+    return us >= window->start && us < window->end;
+}
+
+static bool is_over(const struct window_aggregate *a, const struct leat__window *window, int64_t w)
+{
+    return leat__time_passed(leat__time_add(window->end - 1, a->spec->window.allowed_lateness_us), w);
+}
+
+/* ---- life ---- */
+
+static int init_columns(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    const uint32_t count = a->spec->columns_count;
+    a->column_scratches = leat__calloc(count, sizeof *a->column_scratches);
+    a->views = leat__calloc(count, sizeof *a->views);
+    if (!a->column_scratches || !a->views)
+        return leat__rows_nomem(ctx, "columns");
+    for (uint32_t i = 0; i < count; i++)
+        LEAT_TRY(leat__column_init(&a->spec->columns[i], ctx, &a->column_scratches[i]));
+    return 0;
+}
+
+static int window_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
+{
+    struct window_aggregate *a = (struct window_aggregate *)op;
+    const struct leat__aggregate_spec *spec = a->spec = op->node->spec;
+    a->fired_us = LEAT_TIME_MIN;
+    a->careful = spec->users_count > 0 && op->node->policy != LEAT_FAIL;
+    a->has_head = spec->fire_count || spec->window.allowed_lateness_us || a->careful;
+    a->base = a->has_head ? sizeof(struct leat__aggregate_head) : 0;
+    a->items_max = leat__pool_batch_rows(ctx->pool, spec->out);
+    if (a->items_max > ITEMS)
+        a->items_max = ITEMS;
+    const struct leat_table_opts opts = {
+        .node = op->node->name,
+        .name = "windows",
+        .kind = LEAT_TABLE_FIXED,
+        .key_size = leat__key_fixed_size(spec->key),
+        .value_size = a->base + spec->values_size,
+    };
+    if (leat__table_open(ctx->state, &opts, &a->table, ctx->error) < 0)
+        return leat__fail_here(ctx);
+    if (leat__key_scratch_new(&a->key_scratch) < 0)
+        return leat__rows_nomem(ctx, "keys");
+    if (a->careful && !(a->saved = leat__malloc(spec->values_size)))
+        return leat__rows_nomem(ctx, "an accumulator");
+    return init_columns(a, ctx);
+}
+
+static void window_aggregate_release(struct leat_op *op, struct leat__ctx *ctx)
+{
+    struct window_aggregate *a = (struct window_aggregate *)op;
+    (void)ctx;
+    leat__batch_release(a->batch);
+    leat__batch_release(a->out);
+    leat__cursor_close(a->cursor);
+    for (uint32_t i = 0; a->column_scratches && i < a->spec->columns_count; i++)
+        leat__column_release(&a->column_scratches[i]);
+    leat__free(a->column_scratches);
+    leat__free(a->views);
+    leat__free(a->saved);
+    leat__free(a->plain); /* the first of the arrays that are one block */
+    leat__free(a->windows);
+    leat__free(a->window_slots);
+    leat__key_scratch_free(a->key_scratch);
+    leat__table_close(a->table);
+}
+
+/* Arrays for a batch of that many rows. */
+static int reserve(struct window_aggregate *a, struct leat__ctx *ctx, uint32_t count)
+{
+    if (count <= a->rows_capacity)
+        return 0;
+    leat__free(a->plain);
+    leat__free(a->windows);
+    leat__free(a->window_slots);
+    a->rows_capacity = 0;
+    a->slots_bits = 33u - (uint32_t)__builtin_clz(count | 1u); /* at most half of them taken */
+    a->plain = leat__malloc(5 * (size_t)count * sizeof *a->plain);
+    a->windows = leat__malloc((size_t)count * sizeof *a->windows);
+    a->window_slots = leat__calloc((size_t)1 << a->slots_bits, sizeof *a->window_slots);
+    if (!a->plain || !a->windows || !a->window_slots)
+        return leat__rows_nomem(ctx, "row numbers");
+    a->plain_window = a->plain + count;
+    a->sorted = a->plain_window + count;
+    a->firing = a->sorted + count;
+    a->late = a->firing + count;
+    a->rows_capacity = count;
+    return 0;
+}
+
+static void count_keys(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    __atomic_store_n(&ctx->counters->state_keys, leat__table_keys_count_all(a->table), __ATOMIC_RELAXED);
+}
+
+/* ---- output ---- */
+
+static int flush(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    struct leat_batch *out = a->out;
+    a->out = NULL;
+    if (!out)
+        return 0;
+    a->batches_given++;
+    return leat__emit(ctx, 0, out);
+}
+
+/* A batch of output with room, for late panes or for others. */
+static int open_out(struct window_aggregate *a, struct leat__ctx *ctx, bool late)
+{
+    if (a->out && (a->out->late != late || leat__batch_is_full(a->out)))
+        LEAT_TRY(flush(a, ctx));
+    if (a->out)
+        return 0;
+    LEAT_TRY(leat__rows_get(ctx, a->spec->out, &a->out));
+    if (late) {
+        a->out->late = 1;
+        a->out->late_wm_us = ctx->watermark_us;
+    }
+    return 0;
+}
+
+/* Whether this call has done enough. */
+static bool is_spent(const struct window_aggregate *a)
+{
+    return a->batches_given >= LEAT_OP_BATCHES_PER_CALL || a->keys_seen >= KEYS_PER_CALL;
+}
+
+static int fail_overflow(struct window_aggregate *a, struct leat__ctx *ctx, const struct leat__agg *agg,
+    const struct leat__pane *pane)
+{
+    struct leat_strbuf key = { 0 };
+    leat__key_parts_print(&a->spec->key_parts, pane->key, &key);
+    const int code = leat__fail(ctx, LEAT_EOVERFLOW,
+        "aggs[%u] \"%s\": the sum of %s is beyond 64 bits for %s in the window from %lld us; set "
+        ".on_overflow to"
+        " LEAT_OVERFLOW_SATURATE or LEAT_OVERFLOW_WRAP, or sum cast(... as double)",
+        agg->index, agg->as, agg->of, key.data ? key.data : "a key", (long long)pane->window.start);
+    leat__strbuf_release(&key);
+    return code;
+}
+
+/* The callbacks' fields of a row of output; 1 when one has refused it. */
+static int fill_users(
+    struct window_aggregate *a, struct leat__ctx *ctx, const unsigned char *values, uint32_t out_row)
+{
+    ctx->batch_in = NULL;
+    ctx->batch_out = a->out;
+    ctx->user.row = out_row;
+    for (uint32_t i = 0; i < a->spec->aggs_count; i++) {
+        const struct leat__agg *agg = &a->spec->aggs[i];
+        if (agg->op == LEAT__USER)
+            agg->fn->result(&ctx->user, values + agg->offset, leat_batch_at(a->out, out_row));
+    }
+    const bool refused = ctx->user.failures_count > 0;
+    const int code = leat__ctx_end(ctx, NULL, NULL);
+    ctx->batch_in = a->batch;
+    ctx->batch_out = NULL;
+    return code < 0 ? code : refused;
+}
+
+static int fill_row(struct window_aggregate *a, struct leat__ctx *ctx, const struct leat__pane *pane,
+    const unsigned char *values, uint32_t out_row)
+{
+    void *row = leat_batch_at(a->out, out_row);
+    if (!leat__out_fill(a->spec, pane, a->out, row))
+        return leat__rows_nomem(ctx, "a row of output");
+    for (uint32_t i = 0; i < a->spec->aggs_count; i++) {
+        const struct leat__agg *agg = &a->spec->aggs[i];
+        if (agg->op == LEAT__USER)
+            continue;
+        const int code = leat__agg_result(a->spec, agg, values, a->out, row);
+        if (code < 0)
+            return code == LEAT_EOVERFLOW ? fail_overflow(a, ctx, agg, pane)
+                                          : leat__rows_nomem(ctx, "a string");
+    }
+    return a->spec->users_count ? fill_users(a, ctx, values, out_row) : 0;
+}
+
+static struct leat__aggregate_head *head_of(unsigned char *values)
+{
+    return (struct leat__aggregate_head *)(void *)(values - sizeof(struct leat__aggregate_head));
+}
+
+/* Gives a pane of a window and key, if it has any contents. `values`: behind the head, as everywhere. */
+static int give_pane(struct window_aggregate *a, struct leat__ctx *ctx, const struct leat__window *window,
+    enum leat_pane kind, struct leat_sv key, uint64_t hash, unsigned char *values)
+{
+    struct leat__aggregate_head none = { 1, 0 };
+    struct leat__aggregate_head *head = a->has_head ? head_of(values) : &none;
+    const bool discarding = a->spec->window.accumulation == LEAT_DISCARDING;
+    if (head->since == 0 && (discarding || head->panes == 0))
+        return 0; /* rule 24; and a key all whose rows were refused */
+    LEAT_TRY(open_out(a, ctx, kind == LEAT_PANE_LATE));
+    const struct leat__pane pane = { *window, key, kind, head->panes };
+    const uint32_t out_row = a->out->count;
+    (void)leat__batch_push(a->out);
+    a->out->event_us[out_row] = window->end - 1;
+    a->out->key_hash[out_row] = hash;
+    const int code = fill_row(a, ctx, &pane, values, out_row);
+    if (code < 0)
+        return code;
+    if (code > 0)
+        a->out->count--; /* refused */
+    head->panes++;
+    head->since = 0;
+    if (discarding && a->has_head)
+        leat__agg_reset(a->spec, values);
+    return leat__batch_is_full(a->out) ? flush(a, ctx) : 0;
+}
+
+/* ---- adding rows ---- */
+
+/* Adds rows one by one to the callbacks' accumulators, undoing those that are refused; rows and values close
+ * up. */
+static void add_users_carefully(
+    struct window_aggregate *a, struct leat__ctx *ctx, struct leat__agg_pass *pass, uint32_t *rows)
+{
+    const uint32_t count = pass->count;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct leat__agg_pass one = *pass;
+        const uint32_t refused_before = ctx->user.failures_count;
+        one.rows = &rows[i];
+        one.values = &pass->values[i];
+        one.count = 1;
+        memcpy(a->saved, pass->values[i], a->spec->values_size);
+        leat__agg_add_users(&one);
+        if (ctx->user.failures_count != refused_before) {
+            memcpy(pass->values[i], a->saved, a->spec->values_size);
+            continue;
+        }
+        rows[kept] = rows[i];
+        pass->values[kept++] = pass->values[i];
+    }
+    pass->count = kept;
+}
+
+/* Adds rows to their values, heads apart. Gives how many were not refused; these come first then. */
+static int64_t add_rows(struct window_aggregate *a, struct leat__ctx *ctx, const struct leat__window *window,
+    uint32_t *rows, unsigned char **values, uint32_t count)
+{
+    struct leat__agg_pass pass = {
+        .spec = a->spec,
+        .ctx = ctx,
+        .table = a->table,
+        .ns = window->start,
+        .batch = a->batch,
+        .views = a->views,
+        .rows = rows,
+        .values = values,
+        .count = count,
+        .pointers = a->pointers,
+    };
+    if (a->careful)
+        add_users_carefully(a, ctx, &pass, rows);
+    else if (a->spec->users_count)
+        leat__agg_add_users(&pass);
+    if (a->spec->users_count)
+        LEAT_TRY(leat__ctx_end(ctx, a->batch, NULL));
+    LEAT_TRY(leat__agg_add(&pass));
+    return pass.count;
+}
+
+/* The values of up to CHUNK rows, made where they are missing, to a->values. */
+static int find_values(struct window_aggregate *a, struct leat__ctx *ctx, const struct leat__window *window,
+    const uint32_t *rows, uint32_t count)
+{
+    void *found[CHUNK];
+    LEAT_ASSERT(count <= CHUNK);
+    const int code = leat__table_upsert(
+        a->table, window->start, a->keys, a->batch->key_hash, rows, count, found, ctx->error);
+    if (code < 0)
+        return leat__fail_here(ctx);
+    for (uint32_t i = 0; i < count; i++)
+        a->values[i] = (unsigned char *)found[i] + a->base;
+    return 0;
+}
+
+/* Rows of a window that fires later. */
+static int add_plain(struct window_aggregate *a, struct leat__ctx *ctx, const struct leat__window *window,
+    uint32_t *rows, uint32_t count)
+{
+    for (uint32_t from = 0; from < count; from += CHUNK) {
+        const uint32_t some = count - from < CHUNK ? count - from : CHUNK;
+        LEAT_TRY(find_values(a, ctx, window, rows + from, some));
+        const int64_t added = add_rows(a, ctx, window, rows + from, a->values, some);
+        if (added < 0)
+            return (int)added;
+        for (int64_t i = 0; a->has_head && i < added; i++)
+            head_of(a->values[i])->since++;
+    }
+    return 0;
+}
+
+/* ---- preparing a batch ---- */
+
+/* Keys and columns of all rows. Rows may have been refused then. */
+static int eval_batch(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    leat__ctx_begin(ctx, a->batch, NULL);
+    const int code = leat__key_eval(a->spec->key, a->key_scratch, &ctx->user, a->batch, &a->keys);
+    if (code < 0)
+        return leat__fail(ctx, code, "keys: %s", leat_error_text(code));
+    for (uint32_t i = 0; i < a->spec->columns_count; i++)
+        LEAT_TRY(
+            leat__column_eval(&a->spec->columns[i], &a->column_scratches[i], ctx, a->batch, &a->views[i]));
+    return 0;
+}
+
+/* Puts the rows that were not refused in the batch's place; none: a->batch is NULL. */
+static int leave_refused(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    struct leat_batch *batch = a->batch;
+    uint32_t count = 0;
+    for (uint32_t r = 0; r < batch->count; r++)
+        if (r >= ctx->failed_rows_capacity || !ctx->failed_rows[r])
+            a->plain[count++] = r;
+    LEAT_TRY(leat__ctx_end(ctx, batch, NULL));
+    struct leat_batch *rest = NULL;
+    if (count)
+        LEAT_TRY(leat__rows_gather(ctx, batch, a->plain, count, &rest));
+    leat__batch_release(batch);
+    a->batch = rest;
+    return 0;
+}
+
+static int prepare(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    LEAT_TRY(reserve(a, ctx, a->batch->count));
+    while (a->batch) {
+        LEAT_TRY(eval_batch(a, ctx));
+        if (ctx->user.failures_count == 0)
+            return leat__ctx_end(ctx, a->batch, NULL);
+        LEAT_TRY(leave_refused(a, ctx));
+    }
+    return 0;
+}
+
+/* ---- sorting rows by window ---- */
+
+static uint32_t add_window(struct window_aggregate *a, const struct leat__window *window)
+{
+    a->windows[a->windows_count] = (struct batch_window){ *window, 0, 0 };
+    return a->windows_count++;
+}
+
+/* The slot of a window among window_slots, taken or free. */
+static uint32_t *window_slot(struct window_aggregate *a, int64_t start)
+{
+    const uint32_t mask = (1u << a->slots_bits) - 1;
+    uint32_t at = (uint32_t)(((uint64_t)start * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - a->slots_bits));
+    while (a->window_slots[at] && a->windows[a->window_slots[at] - 1].window.start != start)
+        at = (at + 1) & mask;
+    return &a->window_slots[at];
+}
+
+/* The index of a window in this batch. */
+static uint32_t window_index(struct window_aggregate *a, const struct leat__window *window)
+{
+    if (a->windows_count <= WINDOWS_SCANNED) {
+        for (uint32_t i = 0; i < a->windows_count; i++)
+            if (a->windows[i].window.start == window->start)
+                return i;
+        if (a->windows_count < WINDOWS_SCANNED)
+            return add_window(a, window);
+        for (uint32_t i = 0; i < a->windows_count; i++)
+            *window_slot(a, a->windows[i].window.start) = i + 1;
+    }
+    uint32_t *slot = window_slot(a, window->start);
+    if (!*slot)
+        *slot = add_window(a, window) + 1;
+    return *slot - 1;
+}
+
+static void forget_windows(struct window_aggregate *a)
+{
+    if (a->windows_count > WINDOWS_SCANNED)
+        memset(a->window_slots, 0, sizeof *a->window_slots << a->slots_bits);
+    a->windows_count = 0;
+}
+
+enum fate { PLAIN = 1, FIRING, LATE };
+
+static enum fate fate_of(const struct window_aggregate *a, const struct leat__ctx *ctx,
+    const struct leat__window *window, int64_t late_wm)
+{
+    if (is_over(a, window, late_wm))
+        return LATE;
+    return a->spec->fire_count || leat__time_passed(window->end - 1, ctx->watermark_us) ? FIRING : PLAIN;
+}
+
+/* Gives each row its fate, and plain ones their window. */
+static void sort_rows(struct window_aggregate *a, const struct leat__ctx *ctx)
+{
+    const struct leat_batch *batch = a->batch;
+    const int64_t late_wm = leat__ctx_late_wm(ctx, batch);
+    struct leat__window window = { LEAT_TIME_MAX, LEAT_TIME_MIN }; /* holds nothing */
+    enum fate fate = PLAIN;
+    uint32_t index = 0;
+    forget_windows(a);
+    a->plain_count = a->firing_count = a->firing_at = a->late_count = 0;
+    for (uint32_t r = 0; r < batch->count; r++) {
+        if (!holds(&window, batch->event_us[r])) {
+            window = window_of(a, batch->event_us[r]);
+            fate = fate_of(a, ctx, &window, late_wm);
+            if (fate == PLAIN)
+                index = window_index(a, &window);
+        }
+        if (fate == PLAIN) {
+            a->windows[index].count++;
+            a->plain_window[a->plain_count] = index;
+            a->plain[a->plain_count++] = r;
+        } else if (fate == FIRING) {
+            a->firing[a->firing_count++] = r;
+        } else {
+            a->late[a->late_count++] = r;
+        }
+    }
+}
+
+/* Plain rows, window by window, in their order within each. */
+static int add_plain_rows(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    if (a->windows_count <= 1)
+        return a->plain_count ? add_plain(a, ctx, &a->windows[0].window, a->plain, a->plain_count) : 0;
+    uint32_t end = 0;
+    for (uint32_t i = 0; i < a->windows_count; i++) {
+        a->windows[i].end = end;
+        end += a->windows[i].count;
+    }
+    for (uint32_t i = 0; i < a->plain_count; i++)
+        a->sorted[a->windows[a->plain_window[i]].end++] = a->plain[i];
+    for (uint32_t i = 0; i < a->windows_count; i++) {
+        const struct batch_window *w = &a->windows[i];
+        LEAT_TRY(add_plain(a, ctx, &w->window, a->sorted + (w->end - w->count), w->count));
+    }
+    return 0;
+}
+
+/* Rule 19: counted once, and given to whoever takes them. */
+static int give_late(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    const int32_t port = ctx->node->late_ports[0];
+    struct leat_batch *late;
+    if (a->late_count == 0)
+        return 0;
+    leat__count(&ctx->counters->late_records, a->late_count);
+    if (port < 0 || !leat__ctx_consumed(ctx, (uint32_t)port))
+        return 0;
+    LEAT_TRY(leat__rows_gather(ctx, a->batch, a->late, a->late_count, &late));
+    return leat__emit(ctx, (uint32_t)port, late);
+}
+
+/* ---- rows that may fire ---- */
+
+/* How many of the next firing rows are of one window, CHUNK at most; copies them. */
+static uint32_t next_run(struct window_aggregate *a, struct leat__window *window)
+{
+    uint32_t count = 0;
+    *window = window_of(a, a->batch->event_us[a->firing[a->firing_at]]);
+    while (count < CHUNK && a->firing_at + count < a->firing_count) {
+        const uint32_t row = a->firing[a->firing_at + count];
+        if (count && !holds(window, a->batch->event_us[row]))
+            break;
+        a->chunk_rows[count++] = row;
+    }
+    return count;
+}
+
+/* Adds a run of rows of one window (a->chunk_rows, a->values) and fires wherever one is due: what a pane
+ * shows ends with the row that fired it. Rows that do not fire wait until one does, and are then added
+ * together. */
+static int fire_run(
+    struct window_aggregate *a, struct leat__ctx *ctx, const struct leat__window *window, uint32_t count)
+{
+    const bool passed = leat__time_passed(window->end - 1, ctx->watermark_us);
+    const uint64_t due = passed ? 1 : a->spec->fire_count;
+    uint32_t begin = 0; /* the first row that waits */
+    for (uint32_t i = 0; i < count; i++) {
+        if (a->careful) { /* whether it counts is known only afterwards */
+            const int64_t added = add_rows(a, ctx, window, &a->chunk_rows[i], &a->values[i], 1);
+            if (added < 0)
+                return (int)added;
+            begin = i + 1;
+            if (added == 0)
+                continue;
+        }
+        const uint32_t row = a->chunk_rows[i];
+        if (++head_of(a->values[i])->since < due)
+            continue;
+        if (begin <= i) {
+            const int64_t added =
+                add_rows(a, ctx, window, &a->chunk_rows[begin], &a->values[begin], i + 1 - begin);
+            if (added < 0)
+                return (int)added;
+        }
+        begin = i + 1;
+        LEAT_TRY(give_pane(a, ctx, window, passed ? LEAT_PANE_LATE : LEAT_PANE_EARLY, a->keys[row],
+            a->batch->key_hash[row], a->values[i]));
+        if (is_spent(a)) {
+            a->firing_at += begin;
+            return LEAT_MORE;
+        }
+    }
+    a->firing_at += count;
+    if (begin == count)
+        return 0;
+    const int64_t added = add_rows(a, ctx, window, &a->chunk_rows[begin], &a->values[begin], count - begin);
+    return added < 0 ? (int)added : 0;
+}
+
+static int fire_rows(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    while (a->firing_at < a->firing_count) {
+        struct leat__window window;
+        const uint32_t count = next_run(a, &window);
+        LEAT_TRY(find_values(a, ctx, &window, a->chunk_rows, count));
+        const int code = fire_run(a, ctx, &window, count);
+        if (code != 0)
+            return code;
+    }
+    return 0;
+}
+
+/* Ends a call about the batch. On an error the batch stays until release. */
+static int end_batch(struct window_aggregate *a, struct leat__ctx *ctx, int code)
+{
+    count_keys(a, ctx);
+    if (code != 0)
+        return code;
+    leat__batch_release(a->batch);
+    a->batch = NULL;
+    return flush(a, ctx);
+}
+
+static int window_aggregate_on_batch(
+    struct leat_op *op, struct leat__ctx *ctx, uint32_t input, struct leat_batch *batch)
+{
+    struct window_aggregate *a = (struct window_aggregate *)op;
+    LEAT_ASSERT(input == 0 && batch->count > 0);
+    LEAT_ASSERT(!a->batch && !a->cursor); /* nothing is delivered before step has ended */
+    a->batches_given = a->keys_seen = 0;
+    a->batch = batch;
+    LEAT_TRY(prepare(a, ctx));
+    if (!a->batch)
+        return 0;
+    sort_rows(a, ctx);
+    LEAT_TRY(give_late(a, ctx));
+    LEAT_TRY(add_plain_rows(a, ctx));
+    return end_batch(a, ctx, fire_rows(a, ctx));
+}
+
+/* ---- firing at watermarks ---- */
+
+static int fire_keys(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    struct leat_cursor_item items[ITEMS];
+    int64_t count;
+    while ((count = leat__cursor_next(a->cursor, items, a->items_max, ctx->error)) > 0) {
+        for (int64_t i = 0; i < count; i++)
+            LEAT_TRY(give_pane(a, ctx, &a->window, LEAT_PANE_ON_TIME, items[i].key, items[i].hash,
+                (unsigned char *)items[i].value + a->base));
+        a->keys_seen += (uint32_t)count;
+        if (is_spent(a))
+            return LEAT_MORE;
+    }
+    return count < 0 ? leat__fail_here(ctx) : 0;
+}
+
+/* The next window that fires at the watermark: 1 with a cursor on it, or 0. */
+static int next_window(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    int64_t start;
+    for (;;) {
+        const int found = leat__table_next_namespace(a->table, a->next_start, &start, ctx->error);
+        if (found < 0)
+            return leat__fail_here(ctx);
+        if (!found)
+            return 0;
+        a->window = window_of(a, start);
+        if (!leat__time_passed(a->window.end - 1, a->watermark_us))
+            return 0;
+        a->next_start = leat__time_add(start, 1);
+        if (leat__time_passed(a->window.end - 1, a->fired_us))
+            continue; /* kept for late records */
+        if (leat__cursor_open(a->table, start, a->spec->ordered, &a->cursor, ctx->error) < 0)
+            return leat__fail_here(ctx);
+        return 1;
+    }
+}
+
+static int drop_windows(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    int64_t start;
+    int found;
+    while ((found = leat__table_next_namespace(a->table, LEAT_TIME_MIN, &start, ctx->error)) > 0) {
+        const struct leat__window window = window_of(a, start);
+        if (!is_over(a, &window, a->watermark_us))
+            return 0;
+        if (leat__table_drop(a->table, start, ctx->error) < 0)
+            return leat__fail_here(ctx);
+    }
+    return found < 0 ? leat__fail_here(ctx) : 0;
+}
+
+static int fire_windows(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    for (;;) {
+        if (!a->cursor) {
+            const int found = next_window(a, ctx);
+            if (found < 0)
+                return found;
+            if (!found)
+                break;
+        }
+        const int code = fire_keys(a, ctx);
+        if (code != 0)
+            return code;
+        leat__cursor_close(a->cursor);
+        a->cursor = NULL;
+        if (is_over(a, &a->window, a->watermark_us) &&
+            leat__table_drop(a->table, a->window.start, ctx->error) < 0)
+            return leat__fail_here(ctx);
+        a->keys_seen++; /* windows cost too */
+    }
+    a->fired_us = a->watermark_us;
+    LEAT_TRY(drop_windows(a, ctx));
+    count_keys(a, ctx);
+    return flush(a, ctx);
+}
+
+static int window_aggregate_on_watermark(struct leat_op *op, struct leat__ctx *ctx, int64_t w)
+{
+    struct window_aggregate *a = (struct window_aggregate *)op;
+    LEAT_ASSERT(!a->batch && !a->cursor);
+    a->batches_given = a->keys_seen = 0;
+    a->watermark_us = w;
+    /* The first start whose window is behind fired_us: end - 1 = start + size - 1 > fired_us. */
+    a->next_start = a->fired_us == LEAT_TIME_MIN
+        ? LEAT_TIME_MIN
+        : leat__time_add(leat__time_sub(a->fired_us, a->spec->window.size_us), 2);
+    return fire_windows(a, ctx);
+}
+
+static int window_aggregate_step(struct leat_op *op, struct leat__ctx *ctx)
+{
+    struct window_aggregate *a = (struct window_aggregate *)op;
+    a->batches_given = a->keys_seen = 0;
+    if (a->batch)
+        return end_batch(a, ctx, fire_rows(a, ctx));
+    return fire_windows(a, ctx);
+}
+
+const struct leat_op_class leat__window_aggregate_class = {
+    .kind = "aggregate",
+    .size = sizeof(struct window_aggregate),
+    .init = window_aggregate_init,
+    .on_batch = window_aggregate_on_batch,
+    .on_watermark = window_aggregate_on_watermark,
+    .step = window_aggregate_step,
+    .release = window_aggregate_release,
+};
