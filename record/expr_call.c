@@ -70,8 +70,8 @@ int leat__expr_want_args(struct expr_compiler *c, const struct expr_node *node, 
 {
     if (node->args_count >= args_min && node->args_count <= args_max)
         return 0;
-    return leat__expr_fail(
-        &c->source, node->at, "%u arguments where %s was expected", node->args_count, usage);
+    return leat__expr_fail(&c->source, node->at, "%u argument%s where %s was expected", node->args_count,
+        node->args_count == 1 ? "" : "s", usage);
 }
 
 static const char *letter_name(char letter)
@@ -115,7 +115,7 @@ int leat__expr_want_arg(
         return 0;
     if (is == LEAT_VALUE_NULL || (takes_int && is == LEAT_VALUE_INT))
         return leat__expr_coerce(c, &node->args[i], want);
-    return leat__expr_fail(&c->source, node->args[i]->at, "%s: argument %u is %s, not %s", usage, i + 1,
+    return leat__expr_fail(&c->source, node->args[i]->at, "%s: argument %u must be %s, not %s", usage, i + 1,
         letter_name(letter), leat__expr_class_name(is));
 }
 

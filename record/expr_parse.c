@@ -118,7 +118,7 @@ static int unexpected(struct parser *p, const char *expected)
     if (token->kind == EXPR_END)
         return leat__expr_fail(&p->c->source, token->at, "the expression ends; expected %s", expected);
     const bool cut = token->len > SHOWN_BYTES_MAX;
-    return leat__expr_fail(&p->c->source, token->at, "unexpected %.*s%s; expected %s",
+    return leat__expr_fail(&p->c->source, token->at, "unexpected \"%.*s%s\"; expected %s",
         (int)(cut ? SHOWN_BYTES_MAX : token->len), p->c->source.text + token->at, cut ? "..." : "", expected);
 }
 
@@ -129,7 +129,9 @@ static int expect(struct parser *p, enum expr_token_kind kind, const char *expec
 
 static int expect_word(struct parser *p, const char *word)
 {
-    return is_word(&p->now, word) ? advance(p) : unexpected(p, word);
+    char expected[32];
+    (void)snprintf(expected, sizeof expected, "\"%s\"", word);
+    return is_word(&p->now, word) ? advance(p) : unexpected(p, expected);
 }
 
 static int parse_deeper(
@@ -209,7 +211,7 @@ static int parse_case(struct parser *p, struct expr_node **node)
         LEAT_TRY(list_add(p, &list, part));
     }
     if (list.count == 0)
-        return unexpected(p, "when");
+        return unexpected(p, "\"when\"");
     if (is_word(&p->now, "else")) {
         LEAT_TRY(advance(p));
         LEAT_TRY(parse_deeper(p, parse_expression, &part));
@@ -219,7 +221,7 @@ static int parse_case(struct parser *p, struct expr_node **node)
     }
     LEAT_TRY(list_add(p, &list, part));
     if (!is_word(&p->now, "end"))
-        return unexpected(p, "when, else or end");
+        return unexpected(p, "\"when\", \"else\" or \"end\"");
     LEAT_TRY(advance(p));
     return make(p, EXPR_CASE, at, list.count, list.nodes, node);
 }
@@ -232,7 +234,7 @@ static int parse_arguments(struct parser *p, struct list *list)
         LEAT_TRY(parse_deeper(p, parse_expression, &arg));
         LEAT_TRY(list_add(p, list, arg));
         if (p->now.kind != EXPR_COMMA)
-            return expect(p, EXPR_CLOSE, "a comma or )");
+            return expect(p, EXPR_CLOSE, "a comma or \")\"");
         LEAT_TRY(advance(p));
     }
 }
@@ -252,7 +254,7 @@ static int parse_call(struct parser *p, struct expr_node **node)
         if (p->now.kind != EXPR_WORD)
             return unexpected(p, "a type: int, long, double, string, boolean or timestamp");
         LEAT_TRY(advance(p));
-        return expect(p, EXPR_CLOSE, ")");
+        return expect(p, EXPR_CLOSE, "\")\"");
     }
     if (p->now.kind == EXPR_CLOSE)
         LEAT_TRY(advance(p));
@@ -335,9 +337,9 @@ static int parse_primary(struct parser *p, struct expr_node **node)
     case EXPR_OPEN:
         LEAT_TRY(advance(p));
         LEAT_TRY(parse_deeper(p, parse_expression, node));
-        return expect(p, EXPR_CLOSE, "an operator or )");
+        return expect(p, EXPR_CLOSE, "an operator or \")\"");
     default:
-        return unexpected(p, "a field, a number, a 'text', a function or (");
+        return unexpected(p, "a field, a number, a 'text', a function or \"(\"");
     }
 }
 
@@ -423,7 +425,7 @@ static int parse_in(struct parser *p, uint32_t at, struct expr_node **node)
 {
     struct list list = { 0 };
     LEAT_TRY(list_add(p, &list, *node));
-    LEAT_TRY(expect(p, EXPR_OPEN, "( and a list of values"));
+    LEAT_TRY(expect(p, EXPR_OPEN, "a list of values in parentheses"));
     LEAT_TRY(parse_arguments(p, &list));
     return make(p, EXPR_IN, at, list.count, list.nodes, node);
 }
@@ -449,7 +451,7 @@ static int parse_is_null(struct parser *p, uint32_t at, struct expr_node **node)
     if (negated)
         LEAT_TRY(advance(p));
     if (!is_word(&p->now, "null"))
-        return unexpected(p, negated ? "null" : "null or not null");
+        return unexpected(p, negated ? "\"null\"" : "\"null\" or \"not null\"");
     LEAT_TRY(advance(p));
     struct expr_node *const what = *node;
     LEAT_TRY(make(p, EXPR_IS_NULL, at, 1, &what, node));
@@ -484,7 +486,7 @@ static int parse_word_operator(struct parser *p, struct expr_node **node, bool *
             i++;
         *known = i < sizeof rows / sizeof rows[0];
         if (!*known)
-            return negated ? unexpected(p, "between, in, like or matches after not") : 0;
+            return negated ? unexpected(p, "\"between\", \"in\", \"like\" or \"matches\" after not") : 0;
         LEAT_TRY(advance(p));
         LEAT_TRY(rows[i].parse(p, at, node));
     }

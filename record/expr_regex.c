@@ -155,7 +155,7 @@ static int compile(struct expr_compiler *c, const struct expr_node *node, struct
         regex->code = pcre2_compile((PCRE2_SPTR)pattern.data, pattern.len, options, &code, &offset, context);
     pcre2_compile_context_free(context);
     pcre2_general_context_free(memory);
-    if (!context || (!regex->code && code == PCRE2_ERROR_NOMEMORY))
+    if (!context || (!regex->code && code == PCRE2_ERROR_HEAP_FAILED))
         return leat__expr_no_memory(&c->source);
     if (!regex->code) {
         PCRE2_UCHAR why[128] = "";
@@ -216,8 +216,7 @@ int leat__expr_type_regex_extract(struct expr_compiler *c, struct expr_node *nod
         return leat__expr_fail(&c->source, group->at, "%s: the group must be a constant integer", usage);
     if (regex && (group->value.as.integer < 0 || group->value.as.integer > regex->captures))
         return leat__expr_fail(&c->source, group->at,
-            "the pattern has %u groups; expected 0 for the whole match, or up to %u", regex->captures,
-            regex->captures);
+            "the pattern has groups up to %u and 0 for the whole match", regex->captures);
     if (regex)
         regex->group = (uint32_t)group->value.as.integer;
     return leat__expr_apply(c, node, op, LEAT_VALUE_STRING, regex);

@@ -338,7 +338,8 @@ static int type_joined(struct expr_compiler *c, struct expr_node *node)
             LEAT_TRY(leat__expr_coerce(c, &node->args[i], LEAT_VALUE_STRING));
         if (node->args[i]->value_class != LEAT_VALUE_STRING)
             return leat__expr_fail(&c->source, node->args[i]->at,
-                "|| joins strings, this is %s; write cast(... as string). The logical operator is or",
+                "|| and concat join strings, this is %s; write cast(... as string). The logical operator is "
+                "\"or\"",
                 class_of(node->args[i]));
     }
     return leat__expr_apply(c, node, leat__expr_op_concat, LEAT_VALUE_STRING, NULL);
