@@ -258,26 +258,36 @@ static void list_names(char *text, size_t size, const struct json_words *words)
     }
 }
 
-static int bad_symbol(struct leat_json_decoder *d, const struct json_plan *plan, struct leat_sv got)
+void leat__json_symbols_text(const struct json_plan *plan, char *text, size_t size)
+{
+    (void)snprintf(text, size, "a symbol of %.60s: ", plan->type->name);
+    list_names(text, size, &plan->words);
+}
+
+void leat__json_symbols_hint(const struct json_plan *plan, struct leat_sv got, struct leat_error *err)
 {
     const struct leat_type *type = plan->type;
-    char expected[300];
     char word[64];
-    if (d->quiet)
-        return LEAT_EDATA;
-    (void)snprintf(expected, sizeof expected, "a symbol of %.60s: ", type->name);
-    list_names(expected, sizeof expected, &plan->words);
-    const int code = leat__json_mismatch(d, expected);
-    if (got.len >= sizeof word || !d->err)
-        return code;
+    if (got.len >= sizeof word || !err)
+        return;
     memcpy(word, got.data, got.len);
     word[got.len] = '\0';
     const int near = leat__near(word, type->symbols,
         type->symbols_count < NEAR_CANDIDATES_MAX ? type->symbols_count : NEAR_CANDIDATES_MAX);
-    const size_t len = strlen(d->err->message);
+    const size_t len = strlen(err->message);
     if (near >= 0)
-        (void)snprintf(d->err->message + len, sizeof d->err->message - len, "; did you mean \"%.60s\"?",
-            type->symbols[near]);
+        (void)snprintf(
+            err->message + len, sizeof err->message - len, "; did you mean \"%.60s\"?", type->symbols[near]);
+}
+
+static int bad_symbol(struct leat_json_decoder *d, const struct json_plan *plan, struct leat_sv got)
+{
+    char expected[300];
+    if (d->quiet)
+        return LEAT_EDATA;
+    leat__json_symbols_text(plan, expected, sizeof expected);
+    const int code = leat__json_mismatch(d, expected);
+    leat__json_symbols_hint(plan, got, d->err);
     return code;
 }
 

@@ -114,6 +114,11 @@ LEAT_NODISCARD int leat__json_decode_default(struct leat_json_decoder *d, const 
 LEAT_NODISCARD int leat__json_put_default(
     struct leat_json_decoder *d, uint32_t i, void *row, struct leat_batch *batch, struct leat_error *err);
 
+/* For errors about an enum: "a symbol of color: RED, GREEN", and "; did you mean ..." behind the message, if
+ * any. */
+void leat__json_symbols_text(const struct json_plan *plan, char *text, size_t size);
+void leat__json_symbols_hint(const struct json_plan *plan, struct leat_sv got, struct leat_error *err);
+
 /* ---- json_token.c ---- */
 
 static inline bool json_is_space(char c)
