@@ -19,12 +19,13 @@
 #define CUSTOMERS 50000u
 #define RECOUNT_MS 600000
 
-/* A number below n, small ones far more often: the product of two uniform draws. */
+/* A number below n, small ones far more often: the product of three uniform draws. */
 static uint64_t skewed(uint64_t seed, uint64_t index, uint64_t draw, uint64_t n)
 {
-    const uint64_t a = leat_random_below(seed, index, draw, 1u << 20);
-    const uint64_t b = leat_random_below(seed, index, draw + 1, 1u << 20);
-    return a * b / ((uint64_t)1 << 20) * n >> 20;
+    uint64_t product = n << 20;
+    for (uint64_t i = 0; i < 3; i++)
+        product = (product >> 10) * leat_random_below(seed, index, draw + i, 1u << 20) >> 10;
+    return product >> 20;
 }
 
 static void make_order(struct leat_ctx *ctx, uint64_t seed, uint64_t index, struct order *o)
@@ -35,8 +36,8 @@ static void make_order(struct leat_ctx *ctx, uint64_t seed, uint64_t index, stru
     if (index >= 100 && leat_random_below(seed, index, 0, 100) == 0)
         id = index - 1 - leat_random_below(seed, index, 1, 100); /* the same order once more */
     o->order_id = (int64_t)id;
-    o->customer_id = leat_printf(ctx, "customer-%05llu", (unsigned long long)skewed(seed, id, 2, CUSTOMERS));
-    o->product_id = (int64_t)skewed(seed, id, 4, PRODUCTS);
+    o->customer_id = leat_printf(ctx, "customer-%05llu", (unsigned long long)skewed(seed, id, 30, CUSTOMERS));
+    o->product_id = (int64_t)skewed(seed, id, 40, PRODUCTS);
     o->status = statuses[leat_random_below(seed, id, 6, 6)];
     o->quantity = (int32_t)leat_random_below(seed, id, 7, 9) + 1;
     o->total = o->quantity * (int64_t)(100 + leat_random_below(seed, id, 8, 9900));
