@@ -135,6 +135,11 @@ int leat__file_handle_old(struct leat_handle_list *list, const struct leat_node 
     return leat__handle_add(list, node, text, (size_t)len);
 }
 
+static int refuse_handle(size_t len, struct leat_error *err)
+{
+    return leat__error(err, LEAT_EDATA, "a commit handle of %zu bytes that no file sink has made", len);
+}
+
 /* Reads a handle; `is_put` tells which of the two. The name is the rest of it and has no slash. */
 static int parse_handle(
     const char *handle, size_t len, struct leat_file_part *part, bool *is_put, struct leat_error *err)
@@ -149,12 +154,14 @@ static int parse_handle(
         if (strncmp(text, "old ", 4) == 0)
             name_at = 4;
         else if (sscanf(text, "put %" SCNu64 " %16" SCNx64 "%n", &part->size, &part->hash, &name_at) == 2)
-            *is_put = text[name_at++] == ' ';
+            *is_put = text[name_at] == ' ';
+        name_at += *is_put;
     }
+    if (name_at < 4 || text[name_at - 1] != ' ')
+        return refuse_handle(len, err);
     const char *name = text + name_at;
-    if (name_at < 4 || *name == '\0' || strlen(name) >= sizeof part->name || strchr(name, '/') ||
-        strlen(text) != len)
-        return leat__error(err, LEAT_EDATA, "a commit handle of %zu bytes that no file sink has made", len);
+    if (*name == '\0' || strlen(name) >= sizeof part->name || strchr(name, '/') || strlen(text) != len)
+        return refuse_handle(len, err);
     memcpy(part->name, name, strlen(name) + 1);
     return 0;
 }

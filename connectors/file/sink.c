@@ -145,7 +145,7 @@ static int write_rows(struct file_sink *s, struct leat__ctx *ctx, const struct l
         LEAT_TRY(s->writer.write_class->flush(&s->writer, ctx));
     if (target->is_stdout || s->out.len >= WRITE_BYTES)
         LEAT_TRY(write_out(s, ctx));
-    if (target->part_bytes_max && s->part.size + s->out.len >= target->part_bytes_max)
+    if (target->part_bytes_max && s->part.size + s->out.len + s->writer.held_bytes >= target->part_bytes_max)
         LEAT_TRY(end_part(s, ctx));
     return 0;
 }

@@ -71,6 +71,7 @@ struct leat_file_writer {
     const struct leat_file_write_class *write_class;
     const struct leat_file_target *target;
     struct leat_strbuf *out;
+    size_t held_bytes; /* of rows that are not in `out` yet */
     void *state;
 };
 struct leat_file_write_class {

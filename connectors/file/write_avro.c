@@ -59,6 +59,7 @@ static int avro_flush(struct leat_file_writer *w, struct leat__ctx *ctx)
         a->container, a->rows.data, a->rows.len, a->rows_count, w->out, ctx->error);
     leat__strbuf_clear(&a->rows);
     a->rows_count = 0;
+    w->held_bytes = 0;
     return code < 0 ? leat__fail_here(ctx) : 0;
 }
 
@@ -96,6 +97,7 @@ static int avro_rows(struct leat_file_writer *w, struct leat__ctx *ctx, const st
         if (a->rows.len >= BLOCK_BYTES || a->rows_count >= BLOCK_ROWS)
             LEAT_TRY(avro_flush(w, ctx));
     }
+    w->held_bytes = a->rows.len;
     return 0;
 }
 

@@ -1,7 +1,6 @@
 /* tests/support/connector_harness.c -- a runtime of one thread for sources and sinks under test. */
 #include "tests/support/connector_harness.h"
 #include "tests/support/unit.h"
-#include "base/alloc.h"
 #include "record/schema.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +87,7 @@ int harness_list(struct harness *h)
 struct leat_reader *harness_reader(struct harness *h, uint32_t i, const char *position)
 {
     const struct leat_source_class *class = h->node->source;
-    struct leat_reader *reader = leat__calloc(1, class->reader_size);
+    struct leat_reader *reader = calloc(1, class->reader_size);
     assert_non_null(reader);
     assert_true(i < h->splits.count);
     *reader = (struct leat_reader){
@@ -138,7 +137,7 @@ char *harness_position(struct harness *h, struct leat_reader *reader)
 void harness_close_reader(struct leat_reader *reader)
 {
     reader->source_class->close(reader);
-    leat__free(reader);
+    free(reader);
 }
 
 int harness_read_split(struct harness *h, uint32_t i, const char *position)
@@ -169,7 +168,7 @@ int harness_read_all(struct harness *h)
 struct leat_sink *harness_sink(struct harness *h, uint32_t subtask, uint32_t parallelism)
 {
     const struct leat_sink_class *class = h->node->sink;
-    struct leat_sink *sink = leat__calloc(1, class->size);
+    struct leat_sink *sink = calloc(1, class->size);
     assert_non_null(sink);
     sink->sink_class = class;
     sink->node = h->node;
@@ -219,7 +218,7 @@ int harness_prepare(struct harness *h, struct leat_sink *sink)
 void harness_close_sink(struct harness *h, struct leat_sink *sink)
 {
     sink->sink_class->close(sink, &h->ctx);
-    leat__free(sink);
+    free(sink);
 }
 
 int harness_commit(struct harness *h)
