@@ -17,6 +17,7 @@
 #include <math.h>
 
 #define SIGN_BIT (UINT64_C(1) << 63)
+#define NAN_BITS UINT64_C(0x7ff8000000000000)
 #define NULL_MARK 0x00
 #define VALUE_MARK 0x01
 
@@ -385,11 +386,10 @@ static unsigned char *put_integer(unsigned char *to, int64_t value)
 /* Negative numbers upside down, others behind them: the order of the bits is that of the values. */
 static unsigned char *put_float(unsigned char *to, double value)
 {
-    const double plain = isnan(value) ? (double)NAN : value + 0.0; /* -0.0 + 0.0 is 0.0 */
-    uint64_t bits;
-    memcpy(&bits, &plain, sizeof bits);
-    if (isnan(value))
-        bits = UINT64_C(0x7ff8000000000000);
+    const double plain = value + 0.0; /* -0.0 + 0.0 is 0.0 */
+    uint64_t bits = NAN_BITS;
+    if (!isnan(value))
+        memcpy(&bits, &plain, sizeof bits);
     bits = htobe64(bits & SIGN_BIT ? ~bits : bits | SIGN_BIT);
     return (unsigned char *)memcpy(to, &bits, sizeof bits) + sizeof bits;
 }
