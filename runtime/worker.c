@@ -105,10 +105,12 @@ int leat__worker_step(
     *wake_us = LEAT_TIME_MAX;
     worker->done = true;
     for (uint32_t i = 0; i < worker->instances_count; i++) {
-        const struct leat_instance *inst = &worker->instances[i];
+        struct leat_instance *inst = &worker->instances[i];
         worker->done = worker->done && inst->ended && !has_overflow(inst);
-        if (inst->source && !inst->ended && leat__source_host_wake_us(inst->source) < *wake_us)
-            *wake_us = leat__source_host_wake_us(inst->source);
+        if (!inst->source || inst->ended || !leat__instance_has_room(inst))
+            continue; /* who makes room for a blocked source wakes it */
+        const int64_t source_wake_us = leat__source_host_wake_us(inst->source);
+        *wake_us = source_wake_us < *wake_us ? source_wake_us : *wake_us;
     }
     return worker->done ? LEAT_STEP_DONE : LEAT_STEP_IDLE;
 }
