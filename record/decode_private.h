@@ -16,7 +16,34 @@
  *   JUMP                a: jump table entry
  *   ITEMS               at: array or map; a: items
  *   CONSTANT            a: pointer to a struct leat__constant
- *   SKIP_FIXED          a: bytes; SKIP_NODE a: node of the skip table */
+ *   SKIP_FIXED          a: bytes; SKIP_NODE a: node of the skip table
+ *   x_AND_y             the pair (leat__program_fuse) */
+#define LEAT_DECODE_PAIRS(X) \
+    X(INT, INT) \
+    X(INT, LONG) \
+    X(INT, STRING) \
+    X(INT, SKIP_VARINT) \
+    X(INT, SKIP_STRING) \
+    X(LONG, INT) \
+    X(LONG, LONG) \
+    X(LONG, STRING) \
+    X(LONG, SKIP_VARINT) \
+    X(LONG, SKIP_STRING) \
+    X(STRING, INT) \
+    X(STRING, LONG) \
+    X(STRING, STRING) \
+    X(STRING, SKIP_VARINT) \
+    X(STRING, SKIP_STRING) \
+    X(SKIP_VARINT, INT) \
+    X(SKIP_VARINT, LONG) \
+    X(SKIP_VARINT, STRING) \
+    X(SKIP_VARINT, SKIP_VARINT) \
+    X(SKIP_VARINT, SKIP_STRING) \
+    X(SKIP_STRING, INT) \
+    X(SKIP_STRING, LONG) \
+    X(SKIP_STRING, STRING) \
+    X(SKIP_STRING, SKIP_VARINT) \
+    X(SKIP_STRING, SKIP_STRING)
 #define LEAT_DECODE_OPS(X) \
     X(END_ROW) \
     X(END_ITEM) \
@@ -25,12 +52,12 @@
     X(LONG) \
     X(FLOAT) \
     X(DOUBLE) \
-    X(INT_LONG) \
-    X(INT_FLOAT) \
-    X(INT_DOUBLE) \
-    X(LONG_FLOAT) \
-    X(LONG_DOUBLE) \
-    X(FLOAT_DOUBLE) \
+    X(INT_TO_LONG) \
+    X(INT_TO_FLOAT) \
+    X(INT_TO_DOUBLE) \
+    X(LONG_TO_FLOAT) \
+    X(LONG_TO_DOUBLE) \
+    X(FLOAT_TO_DOUBLE) \
     X(STRING) \
     X(STRING_UTF8) \
     X(FIXED) \
@@ -51,8 +78,10 @@
 
 enum leat__decode_code {
 #define LEAT_DECODE_CODE(name_) DECODE_##name_,
-    LEAT_DECODE_OPS(LEAT_DECODE_CODE)
+#define LEAT_DECODE_CODE_PAIR(a_, b_) DECODE_##a_##_AND_##b_,
+    LEAT_DECODE_OPS(LEAT_DECODE_CODE) LEAT_DECODE_PAIRS(LEAT_DECODE_CODE_PAIR)
 #undef LEAT_DECODE_CODE
+#undef LEAT_DECODE_CODE_PAIR
 };
 
 /* Writer's symbols -> the reader's indexes; -1: unknown to the reader, who has no default. */
@@ -95,12 +124,13 @@ struct leat_decoder {
 };
 
 /* Sees to a decoder's program: writer -> reader, rules and errors as in record/avro.h. */
-int leat__resolve(struct leat_decoder *decoder, const struct leat_schema *writer, const struct leat_schema *reader,
-    const struct leat_type *type, bool check_utf8, struct leat_error *err);
+int leat__resolve(struct leat_decoder *decoder, const struct leat_schema *writer,
+    const struct leat_schema *reader, const struct leat_type *type, bool check_utf8, struct leat_error *err);
 
 /* How well a writer's type fits a reader's: the higher the better. */
 enum leat__match { LEAT__MATCH_NONE, LEAT__MATCH_PROMOTED, LEAT__MATCH_NAME, LEAT__MATCH_EXACT };
-enum leat__match leat__resolve_match(const struct leat_schema_node *writer, const struct leat_schema_node *reader);
+enum leat__match leat__resolve_match(
+    const struct leat_schema_node *writer, const struct leat_schema_node *reader);
 /* Why they do not fit, in words, or how to help. Gives LEAT_ESCHEMA. */
 int leat__resolve_mismatch(
     const struct leat_schema_node *writer, const struct leat_schema_node *reader, struct leat_error *err);
@@ -116,30 +146,49 @@ int leat__default_build(const struct leat_schema_node *node, const struct leat_t
 /* The skip table of all types of a schema; LEAT_ELIMIT when definitions are nested too deep. */
 int leat__skip_build(struct leat_decoder *decoder, const struct leat_schema *writer, struct leat_error *err);
 /* Skips one value: the byte behind it, or NULL with the place and cause of the fault. */
-const uint8_t *leat__skip(const struct leat_decoder *decoder, uint32_t node, const uint8_t *at, const uint8_t *end,
-    const uint8_t **fault_at, const char **cause);
+const uint8_t *leat__skip(const struct leat_decoder *decoder, uint32_t node, const uint8_t *at,
+    const uint8_t *end, const uint8_t **fault_at, const char **cause);
 
-/* Reads a varint of at most 10 bytes, all readable; false when it is longer or has more than 64 bits. */
+/* The bytes of a varint behind the fourth; `v` has the 28 bits before. */
+static inline bool leat__varint_long(const uint8_t **at, const uint8_t *p, uint64_t v, uint64_t *value)
+{
+    for (unsigned shift = 28;; shift += 7) {
+        const uint64_t byte = *p++;
+        v |= (byte & 0x7f) << shift;
+        if (byte >= 0x80 ? shift == 63 : shift == 63 && byte > 1)
+            return false;
+        if (byte < 0x80)
+            break;
+    }
+    *at = p;
+    *value = v;
+    return true;
+}
+
+/* Reads a varint of at most 10 bytes, all readable; false when it is longer or has more than 64 bits.
+ * Steps instead of a loop or of arithmetic on 8 bytes at once: guessed lengths let the reader run ahead. */
 static inline bool leat__varint(const uint8_t **at, uint64_t *value)
 {
     const uint8_t *p = *at;
-    uint64_t byte = *p++;
-    uint64_t v = byte;
-    if (__builtin_expect(byte >= 0x80, 1)) {
-        v &= 0x7f;
-        for (unsigned shift = 7;; shift += 7) {
-            byte = *p++;
-            v |= (byte & 0x7f) << shift;
-            if (byte < 0x80) {
-                if (shift == 63 && byte > 1)
-                    return false;
-                break;
+    uint64_t byte = p[0], v = byte;
+    if (byte >= 0x80) {
+        byte = p[1];
+        v = (v & 0x7f) | byte << 7;
+        p++;
+        if (byte >= 0x80) {
+            byte = p[1];
+            v = (v & 0x3fff) | byte << 14;
+            p++;
+            if (byte >= 0x80) {
+                byte = p[1];
+                v = (v & 0x1fffff) | byte << 21;
+                p++;
+                if (byte >= 0x80)
+                    return leat__varint_long(at, p + 1, v & 0xfffffff, value);
             }
-            if (shift == 63)
-                return false;
         }
     }
-    *at = p;
+    *at = p + 1;
     *value = v;
     return true;
 }

@@ -38,11 +38,24 @@
     X(UNION) \
     X(JUMP) \
     X(ITEMS)
+/* Pairs (leat__program_fuse). */
+#define ENCODE_PAIRS(X) \
+    X(INT, INT) \
+    X(INT, LONG) \
+    X(INT, BYTES) \
+    X(LONG, INT) \
+    X(LONG, LONG) \
+    X(LONG, BYTES) \
+    X(BYTES, INT) \
+    X(BYTES, LONG) \
+    X(BYTES, BYTES)
 
 enum encode_code {
 #define ENCODE_CODE(name_) ENCODE_##name_,
-    ENCODE_OPS(ENCODE_CODE)
+#define ENCODE_CODE_PAIR(a_, b_) ENCODE_##a_##_AND_##b_,
+    ENCODE_OPS(ENCODE_CODE) ENCODE_PAIRS(ENCODE_CODE_PAIR)
 #undef ENCODE_CODE
+#undef ENCODE_CODE_PAIR
 };
 
 struct leat_encoder {
@@ -245,6 +258,8 @@ static int compile_all(struct compiler *c, const struct leat_schema *schema, con
     reserve_bytes(c, 0);
     for (const struct pending *p = c->pending; p && !c->program->failed; p = p->next)
         LEAT_TRY(compile_pending(c, p));
+    static const uint32_t singles[] = { ENCODE_INT, ENCODE_LONG, ENCODE_BYTES };
+    leat__program_fuse(c->program, singles, 3, ENCODE_INT_AND_INT);
     return leat__program_check(c->program, c->err);
 }
 
@@ -317,12 +332,23 @@ static __attribute__((noinline, cold)) uint8_t *bad_index(
     return NULL;
 }
 
+/* Steps for the common lengths: their ends are guessed better than that of a loop. */
+#define PUT_STEP(i_) \
+    if (v < 0x80) { \
+        w[i_] = (uint8_t)v; \
+        return w + (i_) + 1; \
+    } \
+    w[i_] = (uint8_t)(v | 0x80); \
+    v >>= 7;
+
 static inline uint8_t *put_raw(uint8_t *w, uint64_t v)
 {
-    while (v >= 0x80) {
+    PUT_STEP(0)
+    PUT_STEP(1)
+    PUT_STEP(2)
+    PUT_STEP(3)
+    for (w += 4; v >= 0x80; v >>= 7)
         *w++ = (uint8_t)(v | 0x80);
-        v >>= 7;
-    }
     *w++ = (uint8_t)v;
     return w;
 }
@@ -330,6 +356,25 @@ static inline uint8_t *put_raw(uint8_t *w, uint64_t v)
 static inline uint8_t *put_long(uint8_t *w, int64_t v)
 {
     return put_raw(w, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+}
+
+/* Short texts without a call; the last 16 bytes are copied once more instead of a remainder. Reads and writes
+ * nothing else. */
+static inline void put_bytes(uint8_t *to, const char *from, size_t len)
+{
+    if (len >= 16 && len <= 96) {
+        size_t i = 0;
+        do {
+            memcpy(to + i, from + i, 16);
+            i += 16;
+        } while (i + 16 <= len);
+        memcpy(to + len - 16, from + len - 16, 16);
+    } else if (len >= 8 && len < 16) {
+        memcpy(to, from, 8);
+        memcpy(to + len - 8, from + len - 8, 8);
+    } else if (len) {
+        memcpy(to, from, len);
+    }
 }
 
 /* One block with all items, and the end. */
@@ -372,6 +417,24 @@ static __attribute__((noinline)) uint8_t *write_items(
         limit = r->limit; \
     }
 
+/* The instructions that also come in pairs. */
+#define DO_INT w = put_long(w, AT(int32_t));
+#define DO_LONG w = put_long(w, AT(int64_t));
+#define DO_BYTES \
+    { \
+        const struct leat_sv view = AT(struct leat_sv); \
+        ROOM(view.len + op->a) \
+        w = put_raw(w, (uint64_t)view.len << 1); \
+        put_bytes(w, view.data, view.len); \
+        w += view.len; \
+    }
+#define PAIR(a_, b_) \
+    CASE(a_##_AND_##b_) \
+    { \
+        DO_##a_ op++; \
+        DO_##b_ NEXT(); \
+    }
+
 /* Runs the program from instruction `start` for `count` structs; gives where the next byte goes, or NULL. */
 /* long: one case for each instruction */
 static uint8_t *run(
@@ -379,8 +442,10 @@ static uint8_t *run(
 {
 #if defined(__GNUC__) && !defined(LEAT_ENCODE_SWITCH)
 #define LABEL(name_) &&do_##name_,
-    static const void *const labels[] = { ENCODE_OPS(LABEL) };
+#define LABEL_PAIR(a_, b_) &&do_##a_##_AND_##b_,
+    static const void *const labels[] = { ENCODE_OPS(LABEL) ENCODE_PAIRS(LABEL_PAIR) };
 #undef LABEL
+#undef LABEL_PAIR
 #endif
     const struct leat__program *const program = &r->encoder->program;
     const struct leat__op *const first = program->ops + start;
@@ -404,14 +469,20 @@ again:
         }
         CASE(INT)
         {
-            w = put_long(w, AT(int32_t));
+            DO_INT
             NEXT();
         }
         CASE(LONG)
         {
-            w = put_long(w, AT(int64_t));
+            DO_LONG
             NEXT();
         }
+        CASE(BYTES)
+        {
+            DO_BYTES
+            NEXT();
+        }
+        ENCODE_PAIRS(PAIR)
         CASE(FLOAT)
         {
             memcpy(w, row + op->offset, sizeof(float));
@@ -422,16 +493,6 @@ again:
         {
             memcpy(w, row + op->offset, sizeof(double));
             w += sizeof(double);
-            NEXT();
-        }
-        CASE(BYTES)
-        {
-            const struct leat_sv view = AT(struct leat_sv);
-            ROOM(view.len + op->a)
-            w = put_raw(w, (uint64_t)view.len << 1);
-            if (view.len)
-                memcpy(w, view.data, view.len);
-            w += view.len;
             NEXT();
         }
         CASE(FIXED)
@@ -486,8 +547,9 @@ again:
             if (--count == 0)
                 return w;
             row += stride;
-            op = first;
-            DISPATCH();
+            op = first; /* RESERVE */
+            ROOM(op->a)
+            NEXT();
         }
         CASE(END_ROW)
         {
@@ -496,8 +558,9 @@ again:
             if (--count == 0)
                 return w;
             row += stride;
-            op = first;
-            DISPATCH();
+            op = first; /* RESERVE */
+            ROOM(op->a)
+            NEXT();
         }
 #if !defined(__GNUC__) || defined(LEAT_ENCODE_SWITCH)
     }

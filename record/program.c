@@ -84,6 +84,27 @@ uint32_t leat__program_items(struct leat__program *program, const struct leat__i
     return at;
 }
 
+/* The place of a code among the singles, or n. */
+static uint32_t find_single(const uint32_t *singles, uint32_t n, uint32_t code)
+{
+    uint32_t i = 0;
+    while (i < n && singles[i] != code)
+        i++;
+    return i;
+}
+
+void leat__program_fuse(struct leat__program *program, const uint32_t *singles, uint32_t n, uint32_t pairs)
+{
+    for (uint32_t i = 0; i + 1 < program->ops_count; i++) {
+        const uint32_t a = find_single(singles, n, program->ops[i].code);
+        const uint32_t b = find_single(singles, n, program->ops[i + 1].code);
+        if (a == n || b == n)
+            continue;
+        program->ops[i].code = pairs + a * n + b;
+        i++;
+    }
+}
+
 int leat__program_check(const struct leat__program *program, struct leat_error *err)
 {
     if (program->failed == LEAT_ENOMEM)

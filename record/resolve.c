@@ -437,9 +437,9 @@ static int compile_items(
 static enum leat__decode_code number_code(enum leat_kind w, enum leat_kind r)
 {
     static const enum leat__decode_code codes[4][4] = {
-        { DECODE_INT, DECODE_INT_LONG, DECODE_INT_FLOAT, DECODE_INT_DOUBLE },
-        { DECODE_END_ROW, DECODE_LONG, DECODE_LONG_FLOAT, DECODE_LONG_DOUBLE },
-        { DECODE_END_ROW, DECODE_END_ROW, DECODE_FLOAT, DECODE_FLOAT_DOUBLE },
+        { DECODE_INT, DECODE_INT_TO_LONG, DECODE_INT_TO_FLOAT, DECODE_INT_TO_DOUBLE },
+        { DECODE_END_ROW, DECODE_LONG, DECODE_LONG_TO_FLOAT, DECODE_LONG_TO_DOUBLE },
+        { DECODE_END_ROW, DECODE_END_ROW, DECODE_FLOAT, DECODE_FLOAT_TO_DOUBLE },
         { DECODE_END_ROW, DECODE_END_ROW, DECODE_END_ROW, DECODE_DOUBLE },
     };
     return codes[w - LEAT_KIND_INT][r - LEAT_KIND_INT];
@@ -534,6 +534,9 @@ static int compile_all(struct resolver *c, const struct leat_schema *writer, con
     for (const struct pending *p = c->pending; p && !c->program->failed; p = p->next)
         LEAT_TRY(compile_pending(c, p));
     LEAT_TRY(leat__program_check(c->program, c->err));
+    static const uint32_t singles[] = { DECODE_INT, DECODE_LONG, DECODE_STRING, DECODE_SKIP_VARINT,
+        DECODE_SKIP_STRING };
+    leat__program_fuse(c->program, singles, 5, DECODE_INT_AND_INT);
     return finish_defaults(c);
 }
 
