@@ -27,6 +27,12 @@ void leat__worker_wake_touched(struct leat_worker *worker, void (*wake)(void *ar
     }
 }
 
+/* The monotonic clock, which the simulation starts at 0: see worker.h. */
+static int64_t read_clock(struct leat_worker *worker)
+{
+    return worker->env->mono_ns(worker->env) + 1;
+}
+
 static bool drain_outputs(struct leat_instance *inst)
 {
     bool moved = false;
@@ -62,7 +68,7 @@ static int run_one(struct leat_worker *worker, struct leat_instance **failed)
             continue;
         const int64_t from_ns = worker->now_ns;
         const int result = leat__instance_run(inst, from_ns);
-        worker->now_ns = worker->env->mono_ns(worker->env);
+        worker->now_ns = read_clock(worker);
         leat__count(&inst->counters.busy_ns, (uint64_t)(worker->now_ns - from_ns));
         *failed = inst;
         if (result != 0)
@@ -87,7 +93,7 @@ int leat__worker_step(
     struct leat_worker *worker, uint32_t budget, int64_t *wake_us, struct leat_instance **failed)
 {
     bool worked = false;
-    worker->now_ns = worker->env->mono_ns(worker->env);
+    worker->now_ns = read_clock(worker);
     worker->wall_us = worker->env->wall_us(worker->env);
     LEAT_TRY(flush(worker, false, failed));
     for (uint32_t i = 0; i < budget; i++) {

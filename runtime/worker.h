@@ -23,7 +23,7 @@ struct leat_worker {
     struct leat_state *state;
     struct leat_instance *instances; /* in topological order */
     uint32_t instances_count;
-    int64_t now_ns; /* read once per piece of work */
+    int64_t now_ns; /* read once per piece of work; never 0, which elsewhere means "not since any time" */
     int64_t wall_us; /* read once per step */
     uint64_t touched[(LEAT_WORKERS_MAX + 63) / 64]; /* workers that may wait for what this step did */
     uint64_t state_bytes; /* atomic: of keyed state, for progress */
