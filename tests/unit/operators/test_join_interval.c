@@ -1,0 +1,528 @@
+/* tests/unit/operators/test_join_interval.c -- what text cases can not say about joins: any interleaving of
+ * splits and sides gives the pairs of a naive join, state ends with the watermark, memory is steady, many
+ * partners come in pieces. */
+#include "base/alloc.h"
+#include "tests/support/op_records.h"
+#include "tests/support/harness.h"
+#include "tests/support/unit.h"
+#include <leat/join.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void merge(
+    struct leat_ctx *ctx, const struct op_event *left, const struct op_event *right, struct op_pair *out)
+{
+    (void)ctx;
+    out->left = left->id;
+    out->right = right->id;
+    out->text = left->text;
+}
+LEAT_DEFINE_JOIN(merge, op_event, op_event, op_pair);
+
+static struct harness *open_join(
+    leat_topology *t, struct leat_join_opts opts, const struct harness_opts *harness_opts)
+{
+    opts.left_key = "key";
+    opts.merge = &merge_join;
+    leat_stream *left = harness_source(t, "left", &op_event_type, "ts");
+    leat_stream *right = harness_source(t, "right", &op_event_type, "ts");
+    return harness_new(leat_join(left, right, "join", &opts), harness_opts);
+}
+
+/* ---- against a naive join, in random interleavings ---- */
+
+#define SPLITS 2u
+#define RECORDS_MAX 160u
+
+struct record {
+    int64_t ts;
+    int key;
+    bool late;
+    int64_t mark; /* the split's watermark where the record was read */
+};
+
+/* A split in its own order. The watermark moves up behind some records. */
+struct split {
+    struct record records[RECORDS_MAX];
+    int64_t watermark_after[RECORDS_MAX];
+    uint32_t count;
+};
+
+struct bounds {
+    const char *name;
+    int64_t before, after, lateness;
+    int64_t step, disorder; /* how fast time goes, and how much of a jumble it is */
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+static int64_t random_below(uint64_t *state, int64_t n)
+{
+    return (int64_t)(next_random(state) % (uint64_t)n);
+}
+
+static void make_split(struct split *split, const struct bounds *b, uint64_t *random)
+{
+    int64_t now = -40 * b->step, w = LEAT_TIME_MIN;
+    split->count = 20 + (uint32_t)random_below(random, RECORDS_MAX - 20);
+    for (uint32_t i = 0; i < split->count; i++) {
+        struct record *record = &split->records[i];
+        now += random_below(random, 2 * b->step);
+        record->ts = now - random_below(random, b->disorder + 1);
+        record->key = (int)random_below(random, 4) - 1; /* -1: null */
+        record->late = w != LEAT_TIME_MIN && record->ts <= w;
+        record->mark = record->late ? w : LEAT_TIME_MIN;
+        if (random_below(random, 5) == 0 && now - b->disorder / 2 > w)
+            w = now - b->disorder / 2;
+        split->watermark_after[i] = w;
+    }
+}
+
+/* Ids say where a record stands: side, split, index. */
+static int64_t make_id(uint32_t split, uint32_t i)
+{
+    return split * 1000 + i;
+}
+
+static bool joins(const struct record *record, int64_t lateness)
+{
+    return record->key >= 0 && (!record->late || record->ts > record->mark - lateness);
+}
+
+struct pairs {
+    struct {
+        int64_t left, right, us;
+    } * at;
+    size_t count, capacity;
+};
+
+static void add_pair(struct pairs *pairs, int64_t left, int64_t right, int64_t us)
+{
+    if (pairs->count == pairs->capacity) {
+        pairs->capacity = pairs->capacity ? pairs->capacity * 2 : 1024;
+        pairs->at = realloc(pairs->at, pairs->capacity * sizeof *pairs->at);
+        assert_non_null(pairs->at);
+    }
+    pairs->at[pairs->count].left = left;
+    pairs->at[pairs->count].right = right;
+    pairs->at[pairs->count++].us = us;
+}
+
+static int compare_pairs(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    for (int i = 0; i < 3; i++)
+        if (x[i] != y[i])
+            return x[i] < y[i] ? -1 : 1;
+    return 0;
+}
+
+static void naive_join(struct split sides[2][SPLITS], const struct bounds *b, struct pairs *pairs)
+{
+    for (uint32_t ls = 0; ls < SPLITS; ls++)
+        for (uint32_t rs = 0; rs < SPLITS; rs++)
+            for (uint32_t i = 0; i < sides[0][ls].count; i++)
+                for (uint32_t k = 0; k < sides[1][rs].count; k++) {
+                    const struct record *l = &sides[0][ls].records[i], *r = &sides[1][rs].records[k];
+                    if (joins(l, b->lateness) && joins(r, b->lateness) && l->key == r->key &&
+                        l->ts - b->before <= r->ts && r->ts <= l->ts + b->after)
+                        add_pair(pairs, make_id(ls, i), make_id(rs, k), l->ts > r->ts ? l->ts : r->ts);
+                }
+    qsort(pairs->at, pairs->count, sizeof *pairs->at, compare_pairs);
+}
+
+/* One split of one side, as far as it has been delivered. */
+struct feed {
+    const struct split *split;
+    uint32_t at;
+    int64_t w;
+};
+
+/* Up to `max` records of the split, until its watermark or lateness changes; then the watermark that its side
+ * has. */
+static void deliver_some(struct harness *h, uint32_t side, struct feed *feeds, uint32_t which, uint32_t max)
+{
+    static const char *const keys[] = { "red", "green", "blue" };
+    struct feed *feed = &feeds[which];
+    struct leat_batch *batch = harness_rows(h, side);
+    const struct record *first = &feed->split->records[feed->at];
+    batch->late = first->late;
+    batch->late_wm_us = first->mark;
+    while (feed->at < feed->split->count && batch->count < max) {
+        const struct record *record = &feed->split->records[feed->at];
+        if (record->late != first->late || record->mark != first->mark)
+            break;
+        op_event_add(batch, make_id(which, feed->at), record->key < 0 ? NULL : keys[record->key], record->ts,
+            0, record->ts % 2 ? "odd" : "");
+        if (feed->split->watermark_after[feed->at++] != feed->w)
+            break;
+    }
+    assert_int_equal(harness_batch(h, side, batch), 0);
+    feed->w = feed->split->watermark_after[feed->at - 1];
+    int64_t w = LEAT_TIME_MAX;
+    for (uint32_t i = 0; i < SPLITS; i++) {
+        const int64_t own = feeds[i].at == feeds[i].split->count ? LEAT_TIME_MAX : feeds[i].w;
+        w = own < w ? own : w;
+    }
+    if (w != LEAT_TIME_MIN)
+        assert_int_equal(w == LEAT_TIME_MAX ? harness_end(h, side) : harness_watermark(h, side, w), 0);
+}
+
+static void collect(struct harness *h, struct pairs *pairs)
+{
+    for (uint32_t i = 0; i < h->outs_count; i++)
+        for (uint32_t row = 0; row < h->outs[i].batch->count; row++) {
+            const struct op_pair *pair = leat_batch_at(h->outs[i].batch, row);
+            add_pair(pairs, pair->left, pair->right, h->outs[i].batch->event_us[row]);
+        }
+    qsort(pairs->at, pairs->count, sizeof *pairs->at, compare_pairs);
+    harness_forget(h);
+}
+
+/* The pairs that one interleaving gives; the state must be empty in the end, and all records accounted for.
+ */
+static void run_join(
+    struct split sides[2][SPLITS], const struct bounds *b, uint64_t *random, struct pairs *pairs)
+{
+    static const uint32_t batch_rows[] = { 1, 3, 32, 1024 };
+    const struct harness_opts opts = { .batch_rows = batch_rows[random_below(random, COUNT_OF(batch_rows))] };
+    leat_topology *t = leat_topology_new("join");
+    struct harness *h = open_join(t,
+        (struct leat_join_opts){
+            .before_us = b->before, .after_us = b->after, .allowed_lateness_us = b->lateness },
+        &opts);
+    struct feed feeds[2][SPLITS];
+    uint64_t late = 0, null = 0;
+    for (uint32_t side = 0; side < 2; side++)
+        for (uint32_t i = 0; i < SPLITS; i++) {
+            feeds[side][i] = (struct feed){ &sides[side][i], 0, LEAT_TIME_MIN };
+            for (uint32_t k = 0; k < sides[side][i].count; k++) {
+                null += sides[side][i].records[k].key < 0;
+                late += sides[side][i].records[k].key >= 0 && !joins(&sides[side][i].records[k], b->lateness);
+            }
+        }
+    for (uint32_t left = 2 * SPLITS; left > 0;) {
+        const uint32_t pick = (uint32_t)random_below(random, 2 * SPLITS), side = pick / SPLITS,
+                       i = pick % SPLITS;
+        if (feeds[side][i].at == feeds[side][i].split->count)
+            continue;
+        deliver_some(h, side, feeds[side], i,
+            1 + (uint32_t)random_below(random, opts.batch_rows < 40 ? opts.batch_rows : 40));
+        left -= feeds[side][i].at == feeds[side][i].split->count;
+    }
+    collect(h, pairs);
+    assert_int_equal(h->counters.late_records, late);
+    assert_int_equal(h->counters.dropped_records, null);
+    assert_int_equal(h->counters.state_keys, 0);
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+static void test_join_interval__given_random_sides__when_interleaved_anyhow__then_the_pairs_of_a_naive_join(
+    void **state)
+{
+    static const struct bounds rows[] = {
+        { "symmetric", 50, 50, 0, 20, 60 },
+        { "symmetric, late ones allowed", 50, 50, 70, 20, 200 },
+        { "asymmetric", 10, 120, 0, 20, 60 },
+        { "only before", 90, 0, 15, 20, 90 },
+        { "behind each other", -30, 90, 0, 20, 60 },
+        { "before each other, late ones allowed", 80, -20, 40, 20, 120 },
+        { "one point", -3, 3, 0, 2, 6 },
+        { "many buckets", 700, 800, 300, 400, 2500 },
+        { "few buckets", 20000, 30000, 1000, 300, 4000 },
+    };
+    (void)state;
+    for (size_t row = 0; row < COUNT_OF(rows); row++) {
+        size_t pairs_count = 0;
+        for (uint64_t seed = 1; seed <= 6; seed++) {
+            static struct split sides[2][SPLITS];
+            uint64_t random = seed * UINT64_C(0x9E3779B97F4A7C15) + row;
+            struct pairs want = { 0 };
+            for (uint32_t side = 0; side < 2; side++)
+                for (uint32_t i = 0; i < SPLITS; i++)
+                    make_split(&sides[side][i], &rows[row], &random);
+            naive_join(sides, &rows[row], &want);
+            pairs_count += want.count;
+            for (int interleaving = 0; interleaving < 4; interleaving++) {
+                struct pairs got = { 0 };
+                run_join(sides, &rows[row], &random, &got);
+                FAIL_UNLESS(
+                    got.count == want.count && memcmp(got.at, want.at, got.count * sizeof *got.at) == 0,
+                    "%s, seed %llu, interleaving %d: %zu pairs, naively %zu", rows[row].name,
+                    (unsigned long long)seed, interleaving, got.count, want.count);
+                free(got.at);
+            }
+            free(want.at);
+        }
+        FAIL_UNLESS(pairs_count > 50, "%s: %zu pairs say little", rows[row].name, pairs_count);
+    }
+}
+
+/* ---- state and memory ---- */
+
+static void add_events(struct harness *h, uint32_t side, int64_t from_us, uint32_t count, uint32_t keys_count)
+{
+    struct leat_batch *batch = harness_rows(h, side);
+    for (uint32_t i = 0; i < count; i++) {
+        char key[32];
+        (void)snprintf(key, sizeof key, "key-%u", i * 7 % keys_count);
+        op_event_add(batch, i, key, from_us + i, 0, "some text of the event");
+    }
+    assert_int_equal(harness_batch(h, side, batch), 0);
+}
+
+static void test_join_interval__given_both_watermarks__when_one_moves__then_the_other_side_is_dropped(
+    void **state)
+{
+    (void)state;
+    leat_topology *t = leat_topology_new("join");
+    struct harness *h = open_join(t, (struct leat_join_opts){ .within_us = LEAT_MILLIS(5) }, NULL);
+    add_events(h, 0, 0, 100, 100);
+    add_events(h, 1, 0, 100, 100);
+    assert_int_equal(harness_watermark(h, 0, 1), 0);
+    assert_int_equal(harness_watermark(h, 1, 1), 0);
+    assert_int_equal(h->counters.state_keys, 200);
+    /* Buckets are 10 ms wide: the first one's last record reaches to 9,999 + 5,000. The left watermark alone
+     * frees right records, once something is delivered. */
+    assert_int_equal(harness_watermark(h, 0, 14998), 0);
+    add_events(h, 1, 20000, 1, 1);
+    assert_int_equal(h->counters.state_keys, 200);
+    assert_int_equal(harness_watermark(h, 0, 14999), 0);
+    add_events(h, 1, 20001, 1, 1);
+    assert_int_equal(h->counters.state_keys, 101);
+    assert_int_equal(harness_watermark(h, 1, 14999), 0);
+    assert_int_equal(h->counters.state_keys, 1);
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+/* Results show neither state nor input: both are overwritten before they are read. */
+static void test_join_interval__given_results__when_state_and_input_are_gone__then_their_strings_stay(
+    void **state)
+{
+    (void)state;
+    leat_topology *t = leat_topology_new("join");
+    struct harness *h = open_join(t, (struct leat_join_opts){ .within_us = LEAT_MILLIS(5) }, NULL);
+    for (uint32_t side = 0; side < 2; side++) {
+        struct leat_batch *batch = harness_rows(h, side);
+        for (uint32_t i = 0; i < 200; i++)
+            op_event_add(
+                batch, i, i % 2 ? "odd" : "even", 100, 0, "a text that does not fit into a view itself");
+        assert_int_equal(harness_batch(h, side, batch), 0);
+    }
+    const uint32_t results_count = h->outs_count;
+    for (uint32_t round = 1; round < 5; round++)
+        for (uint32_t side = 0; side < 2; side++) {
+            assert_int_equal(harness_watermark(h, side, round * LEAT_SECONDS(1)), 0);
+            struct leat_batch *batch = harness_rows(h, side);
+            for (uint32_t i = 0; i < 200; i++)
+                op_event_add(batch, i, side ? "left alone" : "alone", (round + 1) * LEAT_SECONDS(1), 0,
+                    "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX");
+            assert_int_equal(harness_batch(h, side, batch), 0);
+        }
+    assert_int_equal(h->outs_count, results_count);
+    assert_int_equal(h->rows_count[0], 2 * 100 * 100);
+    for (uint32_t i = 0; i < h->outs_count; i++)
+        for (uint32_t row = 0; row < h->outs[i].batch->count; row++) {
+            const struct op_pair *pair = leat_batch_at(h->outs[i].batch, row);
+            assert_true(leat_sv_eq(pair->text, LEAT_SV("a text that does not fit into a view itself")));
+        }
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+static void test_join_interval__given_a_side_far_ahead__when_the_other_comes__then_it_is_not_stored(
+    void **state)
+{
+    (void)state;
+    leat_topology *t = leat_topology_new("join");
+    struct harness *h = open_join(t, (struct leat_join_opts){ .within_us = LEAT_MILLIS(5) }, NULL);
+    assert_int_equal(harness_watermark(h, 1, LEAT_SECONDS(10)), 0);
+    add_events(h, 0, 0, 100, 100);
+    assert_int_equal(harness_watermark(h, 0, 50), 0);
+    assert_int_equal(h->counters.state_keys, 0);
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+static void test_join_interval__given_a_warm_join__when_it_goes_on__then_nothing_is_allocated_per_row(
+    void **state)
+{
+    (void)state;
+    const struct harness_opts opts = { .batch_rows = 256, .discard = true };
+    leat_topology *t = leat_topology_new("join");
+    struct harness *h = open_join(t, (struct leat_join_opts){ .within_us = LEAT_MILLIS(2) }, &opts);
+    uint64_t before = 0;
+    for (uint32_t i = 0; i < 600; i++) {
+        if (i == 300)
+            before = leat__alloc_calls();
+        add_events(h, 0, i * 256, 256, 64);
+        add_events(h, 1, i * 256, 256, 64);
+        assert_int_equal(harness_watermark(h, 0, i * 256 + 200), 0);
+        assert_int_equal(harness_watermark(h, 1, i * 256 + 200), 0);
+    }
+    assert_true(h->rows_count[0] > 1000000);
+    /* 300 * 256 us are 19.2 buckets of 4 ms on each side; a table makes one block for each. */
+    assert_true(leat__alloc_calls() - before <= 2 * 20);
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+static void test_join_interval__given_one_hot_key__when_all_pair__then_results_come_in_bounded_pieces(
+    void **state)
+{
+    (void)state;
+    const struct harness_opts opts = { .batch_rows = 64, .discard = true };
+    leat_topology *t = leat_topology_new("join");
+    struct harness *h = open_join(t, (struct leat_join_opts){ .within_us = LEAT_SECONDS(1) }, &opts);
+    for (uint32_t i = 0; i < 50; i++)
+        add_events(h, 0, i * 64, 64, 1);
+    add_events(h, 1, 0, 64, 1);
+    assert_int_equal(h->rows_count[0], 50 * 64 * 64);
+    assert_true(h->steps_count >= 50 * 64 * 64 / 64 / 8); /* the harness bounds each one */
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+/* Rows that are looked at count as work, too. */
+static void test_join_interval__given_many_rows_out_of_reach__when_scanned__then_in_pieces(void **state)
+{
+    (void)state;
+    const struct harness_opts opts = { .batch_rows = 1024, .discard = true };
+    leat_topology *t = leat_topology_new("join");
+    struct harness *h = open_join(t, (struct leat_join_opts){ .before_us = 0, .after_us = 1 }, &opts);
+    struct leat_batch *batch = harness_rows(h, 1);
+    for (uint32_t i = 0; i < 1000; i++)
+        op_event_add(batch, i, "hot", 900, 0, "");
+    assert_int_equal(harness_batch(h, 1, batch), 0);
+    batch = harness_rows(h, 0);
+    for (uint32_t i = 0; i < 1000; i++)
+        op_event_add(batch, i, "hot", 100, 0, "");
+    assert_int_equal(harness_batch(h, 0, batch), 0);
+    assert_int_equal(h->rows_count[0], 0);
+    assert_true(h->steps_count >= 10);
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+static void test_join_interval__given_a_small_budget__when_state_grows__then_the_job_fails_by_name(
+    void **state)
+{
+    (void)state;
+    const struct harness_opts opts = { .budget_bytes = 256 * 1024 };
+    leat_topology *t = leat_topology_new("join");
+    struct harness *h = open_join(t, (struct leat_join_opts){ .within_us = LEAT_SECONDS(1) }, &opts);
+    int code = 0;
+    for (uint32_t i = 0; i < 100 && code == 0; i++) {
+        struct leat_batch *batch = harness_rows(h, 0);
+        for (uint32_t k = 0; k < 1000; k++)
+            op_event_add(batch, k, "key", k, 0, "some text of the event");
+        code = harness_batch(h, 0, batch);
+    }
+    assert_int_equal(code, LEAT_ESTATE);
+    assert_non_null(strstr(h->error.message, "node \"join\" subtask 0"));
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+/* Every allocation fails once: the job's error, or no harm, and no leak. */
+static void test_join_interval__given_no_memory__when_any_allocation_fails__then_the_job_fails_cleanly(
+    void **state)
+{
+    (void)state;
+    uint32_t failures = 0;
+    for (uint64_t n = 1; n < 400; n++) {
+        const struct harness_opts opts = { .batch_rows = 16 };
+        const int64_t live = leat__alloc_live();
+        leat_topology *t = leat_topology_new("join");
+        struct harness *h = open_join(t, (struct leat_join_opts){ .within_us = LEAT_MILLIS(1) }, &opts);
+        struct leat_batch *batches[8];
+        for (uint32_t i = 0; i < COUNT_OF(batches); i++) {
+            batches[i] = harness_rows(h, i % 2);
+            for (uint32_t k = 0; k < 16; k++)
+                op_event_add(batches[i], k, k % 3 ? "a" : "b", i / 2 * 700 + k, 0, "text");
+        }
+        leat__alloc_fail_at(n);
+        for (uint32_t i = 0; i < COUNT_OF(batches); i++)
+            (void)harness_batch(h, i % 2, batches[i]);
+        (void)harness_watermark(h, 0, 2000);
+        (void)harness_watermark(h, 1, 2000);
+        leat__alloc_fail_at(0);
+        FAIL_UNLESS(h->code == 0 || h->code == LEAT_ENOMEM || h->code == LEAT_ESTATE, "allocation %llu: %s",
+            (unsigned long long)n, h->error.message);
+        failures += h->code < 0;
+        harness_free(h);
+        leat_topology_free(t);
+        assert_int_equal(leat__alloc_live(), live);
+    }
+    assert_true(failures > 10);
+}
+
+/* ---- plans ---- */
+
+static const char *partitioning(
+    const char *left_key, const char *right_key, const struct leat_projection *first)
+{
+    static char text[64];
+    leat_topology *t = leat_topology_new("join");
+    leat_stream *left = harness_source(t, "left", &op_event_type, "ts");
+    leat_stream *right = harness_source(t, "right", &op_event_type, "ts");
+    struct leat_join_opts opts = { .left_key = left_key,
+        .right_key = right_key,
+        .within_us = 1,
+        .out = &op_pair_type,
+        .fields = { { "left.id", "left" }, { "right.id", "right" }, { "left.text", "text" } } };
+    if (first)
+        opts.fields[0] = *first;
+    leat_stream *joined = leat_join(left, right, "join", &opts);
+    FAIL_UNLESS(joined->node != NULL, "%s", leat_topology_error(t, 0)->message);
+    const char *by = joined->node->outputs[0].partitioned_by;
+    (void)snprintf(text, sizeof text, "%s", by ? by : "nothing");
+    leat_topology_free(t);
+    return text;
+}
+
+static void test_join_interval__given_fields__when_they_keep_the_key__then_rows_stay_where_it_lives(
+    void **state)
+{
+    (void)state;
+    assert_string_equal(partitioning("text", NULL, NULL), "text");
+    assert_string_equal(partitioning("id", NULL, NULL), "nothing"); /* under other names */
+    assert_string_equal(partitioning("text, id", NULL, NULL), "nothing");
+    assert_string_equal(
+        partitioning("key", "text", NULL), "nothing"); /* `text` is filled from the left one */
+    const struct leat_projection computed = { "left.id + 0", "left" };
+    assert_string_equal(partitioning("text", NULL, &computed), "text");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            test_join_interval__given_random_sides__when_interleaved_anyhow__then_the_pairs_of_a_naive_join),
+        cmocka_unit_test(
+            test_join_interval__given_both_watermarks__when_one_moves__then_the_other_side_is_dropped),
+        cmocka_unit_test(
+            test_join_interval__given_results__when_state_and_input_are_gone__then_their_strings_stay),
+        cmocka_unit_test(
+            test_join_interval__given_a_side_far_ahead__when_the_other_comes__then_it_is_not_stored),
+        cmocka_unit_test(
+            test_join_interval__given_a_warm_join__when_it_goes_on__then_nothing_is_allocated_per_row),
+        cmocka_unit_test(
+            test_join_interval__given_one_hot_key__when_all_pair__then_results_come_in_bounded_pieces),
+        cmocka_unit_test(test_join_interval__given_many_rows_out_of_reach__when_scanned__then_in_pieces),
+        cmocka_unit_test(
+            test_join_interval__given_a_small_budget__when_state_grows__then_the_job_fails_by_name),
+        cmocka_unit_test(
+            test_join_interval__given_no_memory__when_any_allocation_fails__then_the_job_fails_cleanly),
+        cmocka_unit_test(
+            test_join_interval__given_fields__when_they_keep_the_key__then_rows_stay_where_it_lives),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
