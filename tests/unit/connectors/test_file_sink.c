@@ -411,7 +411,7 @@ static const struct {
         "deflate, snappy, zstandard); did you mean \"snappy\"?" },
     { "a codec near none", { .path = "a.avro", .codec = "brotli" }, "zstandard)" },
     { "a codec for JSON", { .path = "a.jsonl", .codec = "snappy" }, "codec: only Avro files have one" },
-    { "a format that is none", { .path = "a.avro", .format = (enum leat_format)9 }, "format: 9 is not one" },
+    { "a format that is none", { .path = "a.avro", .format = (enum leat_format)9 }, "format: 9 is no" },
     { "a separator without CSV", { .path = "a.avro", .separator = ',' }, "separator: only CSV has one" },
     { "a line end as separator", { .path = "a.csv", .separator = '\n' }, "separator: a quote or a line end" },
     { "parts of a single file", { .path = "a.avro", .part_bytes_max = 1 },

@@ -140,7 +140,7 @@ static const struct {
     { "standard input without a format", { .path = "-" }, "format: missing: the standard input has no name" },
     { "Avro on standard input", { .path = "-", .format = LEAT_FORMAT_AVRO },
         "path: an Avro file is read by blocks" },
-    { "a format that is none", { .path = "a.csv", .format = (enum leat_format)17 }, "format: 17 is not one" },
+    { "a format that is none", { .path = "a.csv", .format = (enum leat_format)17 }, "format: 17 is no" },
     { "CSV in ranges", { .path = "a.csv", .split_bytes = 1000 },
         "split_bytes: a CSV file is read as a whole" },
     { "a separator without CSV", { .path = "a.avro", .separator = ';' },
