@@ -214,6 +214,12 @@ static void declare_aggs(
     uint32_t count = 0;
     while (count < OPTS_AGGS_MAX && o->aggs[count].kind)
         count++;
+    for (uint32_t k = count + 1; k < OPTS_AGGS_MAX; k++)
+        if (o->aggs[k].kind) {
+            leat__declare_error(node, leat__spec_printf(node, "aggs[%u]", count), LEAT_EDECLARE,
+                "empty, but aggs[%u] is not: aggregates go up to the first without a kind", k);
+            break;
+        }
     if (count == 0)
         leat__declare_error(
             node, "aggs", LEAT_EDECLARE, "none given: at least one, such as LEAT_COUNT(\"orders\")");

@@ -700,8 +700,9 @@ static void declare_bounds(struct leat_node *node, const struct leat_join_opts *
         leat__declare_error(node, "within_us", LEAT_EDECLARE,
             "given together with before_us or after_us: within_us sets both of them");
     else if (o->within_us < 0)
-        leat__declare_error(
-            node, "within_us", LEAT_EDECLARE, "negative: it is how far apart two times may be");
+        leat__declare_error(node, "within_us", LEAT_EDECLARE,
+            "%s is negative: it is how far apart two times may be",
+            leat__duration_text(o->within_us, before));
     else if (!o->within_us && !has_bounds)
         leat__declare_error(node, "within_us", LEAT_EDECLARE,
             "missing: say how far apart in time two records may be, with within_us, or before_us and "
@@ -711,7 +712,9 @@ static void declare_bounds(struct leat_node *node, const struct leat_join_opts *
             "before_us + after_us is negative (%s and %s): no right record can be in that interval",
             leat__duration_text(spec->before_us, before), leat__duration_text(spec->after_us, after));
     if (o->allowed_lateness_us < 0)
-        leat__declare_error(node, "allowed_lateness_us", LEAT_EDECLARE, "negative: 0 allows none");
+        leat__declare_error(node, "allowed_lateness_us", LEAT_EDECLARE,
+            "%s is negative: set how far behind its side's watermark a record may still join, or 0",
+            leat__duration_text(o->allowed_lateness_us, before));
     spec->lateness_us = o->allowed_lateness_us;
     const int64_t range_us = add_saturated(spec->before_us, spec->after_us);
     spec->bucket_us = range_us > BUCKET_US_MIN ? range_us : BUCKET_US_MIN;

@@ -171,6 +171,33 @@ static void add_items(struct maker *m, const struct leat__projection_opts *opts)
         }
 }
 
+static bool is_field_name(const char *name)
+{
+    for (const char *p = name; *p; p++) {
+        const bool letter = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p == '_';
+        if (!letter && !(*p >= '0' && *p <= '9' && p > name))
+            return false;
+    }
+    return *name != '\0';
+}
+
+/* Whether the item can be a field of a type that is made of the items; tells if not. */
+static bool check_made(struct maker *m, const struct item *item)
+{
+    if (!is_field_name(item->name)) {
+        leat__declare_error(m->node, item->option, LEAT_EDECLARE,
+            "\"%s\" is no name of a field: it may have letters, digits and _, and begins with no digit",
+            item->name);
+        return false;
+    }
+    if (!item->is_path && leat__expr_class(item->expr) == LEAT_VALUE_NULL) {
+        leat__declare_error(m->node, item->option, LEAT_EDECLARE,
+            "\"%s\" is always null and has no type: say which, as in cast(null as long)", item->text);
+        return false;
+    }
+    return true;
+}
+
 static const struct leat_type *make_type(struct maker *m)
 {
     struct leat__made_field fields[FIELDS_MAX];
@@ -180,7 +207,7 @@ static const struct leat_type *make_type(struct maker *m)
     }
     for (uint32_t i = 0; i < m->items_count; i++) {
         const struct item *item = &m->items[i];
-        if (item->is_bad)
+        if (item->is_bad || !check_made(m, item))
             return NULL;
         fields[i].name = item->name;
         fields[i].type = item->is_path ? item->place.type : leat__expr_type(item->expr);
@@ -261,10 +288,12 @@ static void bind_by_name(struct maker *m, const struct leat_field *field)
         if (item.text)
             bind(m, &item, field);
     } else if (field->has_offset == LEAT_NOT_NULLABLE) {
+        const bool one = m->sides_count == 1;
         leat__declare_error(m->node, item.option, LEAT_EDECLARE,
-            "nothing fills it, and it can not be null: no entry of fields names it, and %s%s%s no field of "
+            "nothing fills it, and it can not be null: no entry of fields names it, and %s%s%s%s has %s of "
             "that name",
-            in_name(m, 0), m->sides_count == 1 ? " has" : " and ", m->sides_count == 1 ? "" : in_name(m, 1));
+            one ? "" : "neither ", in_name(m, 0), one ? "" : " nor ", one ? "" : in_name(m, 1),
+            one ? "no field" : "a field");
     }
 }
 

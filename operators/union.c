@@ -29,7 +29,7 @@ leat_stream *leat_union(leat_stream *const *streams, size_t count, const char *n
             node, "count", LEAT_EDECLARE, "%zu streams: a union is of 2 to %u", count, LEAT_NODE_INPUTS_MAX);
     for (uint32_t i = 1; i < node->inputs_count && leat__input_type(node, 0); i++) {
         const char *option = leat__spec_printf(node, "streams[%u]", i);
-        leat__need_type(node, i, leat__input_type(node, 0), option, "a union whose first stream");
+        leat__need_type(node, i, leat__input_type(node, 0), option, "this union");
     }
     leat__output(node, count ? leat__input_type(node, 0) : NULL, NULL);
     return leat__stream(node, 0);

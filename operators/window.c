@@ -27,11 +27,18 @@ static void check_triggers(struct leat_node *node, const struct leat_window_opts
 {
     bool watermark = false;
     bool count = false;
-    for (uint32_t i = 0; i < TRIGGERS_MAX && o->triggers[i].kind; i++) {
+    uint32_t i = 0;
+    for (; i < TRIGGERS_MAX && o->triggers[i].kind; i++) {
         check_trigger(node, o, i);
         watermark |= o->triggers[i].kind == LEAT_TRIGGER_WATERMARK;
         count |= o->triggers[i].kind == LEAT_TRIGGER_COUNT;
     }
+    for (uint32_t k = i + 1; k < TRIGGERS_MAX; k++)
+        if (o->triggers[k].kind) {
+            leat__declare_error(node, leat__spec_printf(node, "triggers[%u]", i), LEAT_EDECLARE,
+                "empty, but triggers[%u] is not: triggers go up to the first without a kind", k);
+            return;
+        }
     if (count && !watermark)
         leat__declare_error(node, "triggers", LEAT_EDECLARE,
             "LEAT_ON_COUNT alone would never give the records that are short of a full count when a window "
@@ -41,6 +48,7 @@ static void check_triggers(struct leat_node *node, const struct leat_window_opts
 
 static void check_opts(struct leat_node *node, struct leat_window_opts *o)
 {
+    char text[32];
     if (!o->kind)
         leat__declare_error(node, "kind", LEAT_EDECLARE, "not set: give LEAT_WINDOW_TUMBLING");
     else if (o->kind != LEAT_WINDOW_TUMBLING)
@@ -48,12 +56,12 @@ static void check_opts(struct leat_node *node, struct leat_window_opts *o)
             node, "kind", LEAT_EDECLARE, "%d is no kind of window: LEAT_WINDOW_TUMBLING", (int)o->kind);
     if (o->size_us <= 0)
         leat__declare_error(node, "size_us", LEAT_EDECLARE,
-            "%lld is no size of a window: set a duration above zero, such as LEAT_MINUTES(5)",
-            (long long)o->size_us);
+            "%s is no size of a window: set a duration above zero, such as LEAT_MINUTES(5)",
+            leat__duration_text(o->size_us, text));
     if (o->allowed_lateness_us < 0)
         leat__declare_error(node, "allowed_lateness_us", LEAT_EDECLARE,
-            "%lld is negative: set how long after its end a window still takes records, or 0",
-            (long long)o->allowed_lateness_us);
+            "%s is negative: set how long after its end a window still takes records, or 0",
+            leat__duration_text(o->allowed_lateness_us, text));
     if (!o->accumulation)
         o->accumulation = LEAT_ACCUMULATING;
     else if (o->accumulation != LEAT_ACCUMULATING && o->accumulation != LEAT_DISCARDING)

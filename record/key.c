@@ -102,8 +102,14 @@ static int fail_kind(const char *name, const struct leat_type *type, struct leat
     if (type->logical == LEAT_LOGICAL_DECIMAL)
         return leat__error(err, LEAT_EDECLARE,
             "field \"%s\" is a decimal, which can not be a key; use a long or string field", name);
-    return leat__error(err, LEAT_EDECLARE, "field \"%s\" is of kind %s, which can not be a key%s", name,
-        type->name, type->kind == LEAT_KIND_RECORD ? "; name the fields in it, such as a.b, a.c" : "");
+    if (type->kind == LEAT_KIND_RECORD && type->fields_count)
+        return leat__error(err, LEAT_EDECLARE,
+            "field \"%s\" is a record, which can not be a key; name the fields in it, such as %s.%s", name,
+            name, type->fields[0].name);
+    return leat__error(err, LEAT_EDECLARE,
+        "field \"%s\" is of kind %s, which can not be a key; use numbers, strings, bytes, booleans, enums or "
+        "timestamps",
+        name, type->name);
 }
 
 static int add_symbols(struct leat_key *key, struct part *part, struct leat_error *err)

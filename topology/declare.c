@@ -222,17 +222,17 @@ void leat__need_event_time(struct leat_node *node, uint32_t i)
     const struct leat_node *source = source_without_time(in->from);
     if (source)
         leat__declare_error(node, NULL, LEAT_EDECLARE,
-            "its input has no event time: set .event_time of the %s \"%s\" to the field that holds it",
+            "input %u has no event time: set .event_time of the %s \"%s\" to the field that holds it", i,
             source->kind_name, source->name);
     else
         leat__declare_error(node, NULL, LEAT_EDECLARE,
-            "its input has no event time: output \"%s\" of the %s \"%s\" does not carry one",
+            "input %u has no event time: output \"%s\" of the %s \"%s\" does not carry one", i,
             in->from->outputs[in->port].name ? in->from->outputs[in->port].name : "main", in->from->kind_name,
             in->from->name);
 }
 
-/* Whether the descriptor is right; tells the first time that it is not. Each is checked once a topology. */
-static bool check_type(struct leat_node *node, const struct leat_type *type)
+/* Whether the descriptor is right; tells if it is not. Right ones are checked once a topology. */
+static bool check_type(struct leat_node *node, const char *option, const struct leat_type *type)
 {
     struct leat_topology *t = node->t;
     struct leat_error err = { 0 };
@@ -240,18 +240,18 @@ static bool check_type(struct leat_node *node, const struct leat_type *type)
         if (c->type == type)
             return true;
     if (type->kind != LEAT_KIND_RECORD) {
-        leat__declare_error(node, "type", LEAT_EDECLARE,
+        leat__declare_error(node, option, LEAT_EDECLARE,
             "streams carry records, and this type is %s: wrap it in a record", type->name);
         return false;
     }
     if (type->size > LEAT_ROW_BYTES_MAX) {
-        leat__declare_error(node, "type", LEAT_ELIMIT,
+        leat__declare_error(node, option, LEAT_ELIMIT,
             "struct %s has %u bytes, at most %u are allowed: move large fixed or nested fields out of it",
             type->name, type->size, LEAT_ROW_BYTES_MAX);
         return false;
     }
     if (leat__type_check(type, &err) < 0) {
-        leat__declare_error_of(node, "type", &err);
+        leat__declare_error_of(node, option, &err);
         return false;
     }
     struct leat_checked_type *checked = leat__arena_alloc(&t->arena, sizeof *checked);
@@ -264,16 +264,35 @@ static bool check_type(struct leat_node *node, const struct leat_type *type)
     return true;
 }
 
+/* Names of outputs are shown in plans, and found by, as those of nodes are. */
+static void check_output_name(struct leat_node *node, const char *name)
+{
+    char fault[256];
+    if (leat__name_fault(name, fault, sizeof fault)) {
+        leat__declare_error(node, NULL, LEAT_EDECLARE, "output \"%s\": %s", name, fault);
+        return;
+    }
+    for (uint32_t i = 0; i < node->outputs_count && !leat__node_is_inert(node); i++)
+        if (node->outputs[i].name && strcmp(node->outputs[i].name, name) == 0)
+            leat__declare_error(node, NULL, LEAT_EDECLARE,
+                "two outputs are called \"%s\": rename the one that is yours (late and dead-letters are the "
+                "engine's)",
+                name);
+}
+
 uint32_t leat__output(struct leat_node *node, const struct leat_type *type, const char *name)
 {
+    const char *option = node->kind == LEAT_NODE_SOURCE ? "type" : "out";
     LEAT_ASSERT(node->outputs_count < LEAT_NODE_OUTPUTS_MAX);
     LEAT_ASSERT(node->kind != LEAT_NODE_SINK && node->kind != LEAT_NODE_VIRTUAL);
     if (!type && !leat__node_is_inert(node))
-        leat__declare_error(node, "type", LEAT_EDECLARE,
+        leat__declare_error(node, option, LEAT_EDECLARE,
             "no record type given: set it to the address of the one that leat gen wrote, such as "
             "&order_type");
     else if (!leat__node_is_inert(node))
-        (void)check_type(node, type);
+        (void)check_type(node, option, type);
+    if (name)
+        check_output_name(node, name);
     struct leat_output *output = &node->outputs[node->outputs_count];
     *output = (struct leat_output){ .type = type, .name = leat__spec_str(node, name) };
     if (node->kind == LEAT_NODE_SOURCE)

@@ -85,7 +85,7 @@ static void find_time_field(struct leat_node *node, const struct leat_type *type
     if (!type)
         return; /* its absence was told */
     if (leat_record_find(type, event_time, &time->place, &err) < 0) {
-        leat__declare_error_of(node, "event_time", &err);
+        leat__declare_error(node, "event_time", LEAT_EDECLARE, "%s", err.message);
         return;
     }
     if (leat__time_unit(time->place.type, &time->to_us)) {
@@ -105,9 +105,10 @@ static void find_time_field(struct leat_node *node, const struct leat_type *type
 /* A duration of the shared options: not negative, and nothing without event time. */
 static int64_t check_duration(struct leat_node *node, const char *option, int64_t us, const char *event_time)
 {
+    char text[32];
     if (us < 0)
         leat__declare_error(node, option, LEAT_EDECLARE,
-            "%lld is negative; give a duration such as LEAT_SECONDS(10), or 0", (long long)us);
+            "%s is negative: give a duration such as LEAT_SECONDS(10), or 0", leat__duration_text(us, text));
     else if (us > 0 && !event_time)
         leat__declare_error(node, option, LEAT_EDECLARE,
             "set, but there is no event time that it could be about: set .event_time to the field that holds "

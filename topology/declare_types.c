@@ -117,13 +117,13 @@ struct leat_stream *leat__named_output(struct leat_stream *stream, const char *n
         names[count++] = node->outputs[port].name;
     }
     struct leat_strbuf text = { 0 };
-    leat__strbuf_printf(&text, "there is no %s \"%s\"", what, name ? name : "");
+    leat__strbuf_printf(&text, "no %s \"%s\"", what, name ? name : "");
     if (count)
         print_hint(&text, names, count, name);
     else
-        leat__strbuf_printf(&text, "; the node has none");
+        leat__strbuf_str(&text, ": it has none at all");
     leat__topology_add_error(
-        node->t, node->kind_name, node->name, what, LEAT_EDECLARE, text.data ? text.data : "not found");
+        node->t, node->kind_name, node->name, NULL, LEAT_EDECLARE, text.data ? text.data : "no such output");
     leat__strbuf_release(&text);
     return leat__stream_inert(node->t);
 }

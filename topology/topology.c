@@ -40,6 +40,35 @@ struct leat_topology *leat__topology_inert(void)
     return &inert_topology;
 }
 
+static bool is_name_char(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+}
+
+/* What is wrong with character i, and a name like this one that is right: small letters, a dash for the rest.
+ */
+static const char *print_bad_char(const char *name, size_t i, char *text, size_t size)
+{
+    char better[LEAT_NAME_BYTES_MAX + 1], shown[8];
+    const unsigned char bad = (unsigned char)name[i];
+    size_t len = 0;
+    for (const char *p = name; *p; p++) {
+        const unsigned char low =
+            *p >= 'A' && *p <= 'Z' ? (unsigned char)(*p - 'A' + 'a') : (unsigned char)*p;
+        if (is_name_char(low))
+            better[len++] = (char)low;
+        else if (len && better[len - 1] != '-')
+            better[len++] = '-';
+    }
+    while (len && better[len - 1] == '-')
+        len--;
+    better[len] = '\0';
+    (void)snprintf(shown, sizeof shown, bad > 0x20 && bad < 0x7f ? "'%c'" : "0x%02x", bad);
+    (void)snprintf(text, size, "character %zu is %s; names are made of a-z, 0-9, '.', '_' and '-'%s%s%s",
+        i + 1, shown, len ? ": try \"" : "", better, len ? "\"" : "");
+    return text;
+}
+
 const char *leat__name_fault(const char *name, char *text, size_t size)
 {
     if (!name || name[0] == '\0') {
@@ -52,25 +81,9 @@ const char *leat__name_fault(const char *name, char *text, size_t size)
             text, size, "has %zu bytes; at most %u are allowed: shorten it", len, LEAT_NAME_BYTES_MAX);
         return text;
     }
-    for (size_t i = 0; i < len; i++) {
-        const unsigned char c = (unsigned char)name[i];
-        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-')
-            continue;
-        char shown[8];
-        (void)snprintf(shown, sizeof shown, c > 0x20 && c < 0x7f ? "'%c'" : "0x%02x", c);
-        const int used = (int)snprintf(text, size,
-            "character %zu is %s; names are made of a-z, 0-9, '.', '_' and '-': try \"", i + 1, shown);
-        for (size_t k = 0; k < len && (size_t)used + k + 3 < size; k++) {
-            const unsigned char d = (unsigned char)name[k];
-            const unsigned char low = d >= 'A' && d <= 'Z' ? (unsigned char)(d - 'A' + 'a') : d;
-            const bool fits =
-                (low >= 'a' && low <= 'z') || (low >= '0' && low <= '9') || low == '.' || low == '_';
-            text[(size_t)used + k] = fits ? (char)low : '-';
-            text[(size_t)used + k + 1] = '"';
-            text[(size_t)used + k + 2] = '\0';
-        }
-        return text;
-    }
+    for (size_t i = 0; i < len; i++)
+        if (!is_name_char((unsigned char)name[i]))
+            return print_bad_char(name, i, text, size);
     return NULL;
 }
 

@@ -12,6 +12,7 @@
 
 /* Endings that say the format, for texts. */
 #define LEAT_FILE_ENDINGS ".avro, .jsonl, .ndjson, .json, .csv"
+#define LEAT_FILE_FORMATS "LEAT_FORMAT_AVRO, LEAT_FORMAT_JSON, LEAT_FORMAT_JSON_AVRO, LEAT_FORMAT_CSV"
 
 /* The format that a name's ending says; 0 where it is none of those. */
 enum leat_format leat__file_format(const char *path);

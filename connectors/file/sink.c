@@ -326,8 +326,8 @@ static void check_path(
     }
     if (len + 64 > LEAT_FILE_PATH_MAX || (target->base && strlen(target->base) + 16 > LEAT_FILE_NAME_MAX))
         leat__declare_error(node, "path", LEAT_ELIMIT,
-            "too long: a path has at most %u bytes, and a file's name in it %u", LEAT_FILE_PATH_MAX - 64,
-            LEAT_FILE_NAME_MAX - 16);
+            "too long with %zu bytes: a path has at most %u, and a file's name in it %u", len,
+            LEAT_FILE_PATH_MAX - 64, LEAT_FILE_NAME_MAX - 16);
 }
 
 /* Two sinks that write the same file would each believe that the other's is not there. */
@@ -378,7 +378,7 @@ static void check_format(
     const struct leat_type *type = target->type;
     if (o->format && !leat__file_format_is_known(o->format)) {
         leat__declare_error(
-            node, "format", LEAT_EDECLARE, "%d is not one of the formats LEAT_FORMAT_*", (int)o->format);
+            node, "format", LEAT_EDECLARE, "%d is not one of " LEAT_FILE_FORMATS, (int)o->format);
         return;
     }
     target->format = o->format ? o->format
@@ -416,7 +416,7 @@ void leat_file_sink_sized(
     struct leat_file_sink_opts o;
     leat__opts_copy(node, &o, sizeof o, opts, size);
     struct leat_file_target *target = leat__spec(node, sizeof *target);
-    if (!target) {
+    if (!target || !opts) {
         leat__input(node, 0, in, LEAT_FORWARD, NULL);
         return;
     }

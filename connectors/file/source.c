@@ -104,7 +104,7 @@ static void check_path(
     spec->path = leat__spec_str(node, o->path);
     if (o->format && !leat__file_format_is_known(o->format))
         leat__declare_error(
-            node, "format", LEAT_EDECLARE, "%d is not one of the formats LEAT_FORMAT_*", (int)o->format);
+            node, "format", LEAT_EDECLARE, "%d is not one of " LEAT_FILE_FORMATS, (int)o->format);
     spec->format = o->format ? o->format : leat__file_format(o->path);
     if (spec->format)
         return;
@@ -152,7 +152,7 @@ leat_stream *leat_file_source_sized(
     struct leat_file_source_opts o;
     leat__opts_copy(node, &o, sizeof o, opts, size);
     struct leat_file_source *spec = leat__spec(node, sizeof *spec);
-    if (!spec)
+    if (!spec || !opts)
         return leat__stream(node, 0);
     spec->type = o.type;
     check_path(node, &o, spec);

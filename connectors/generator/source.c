@@ -161,7 +161,7 @@ leat_stream *leat_generator_source_sized(
     leat__opts_copy(node, &o, sizeof o, opts, size);
     struct generator *g = leat__spec(node, sizeof *g);
     const struct leat_type *type = o.fn ? o.fn->out : NULL;
-    if (!g)
+    if (!g || !opts)
         return leat__stream(node, 0);
     if (!o.fn || !o.fn->generate)
         leat__declare_error(node, "fn", LEAT_EDECLARE,

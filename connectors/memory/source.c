@@ -230,7 +230,7 @@ leat_stream *leat_memory_source_sized(
     struct leat_memory_source_opts o;
     leat__opts_copy(node, &o, sizeof o, opts, size);
     struct memory_source *m = leat__spec(node, sizeof *m);
-    if (!m)
+    if (!m || !opts)
         return leat__stream(node, 0);
     check_content(node, &o);
     *m = (struct memory_source){ .type = o.type,

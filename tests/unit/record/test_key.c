@@ -308,12 +308,18 @@ static void test_key__given_what_can_not_be_a_key__when_declared__then_the_messa
         const char *fields, *message;
     } rows[] = {
         { "address.zpi", "no field \"zpi\" in address (street, zip, floor); did you mean \"zip\"?" },
-        { "tags", "field \"tags\" is of kind array, which can not be a key" },
-        { "labels", "field \"labels\" is of kind map, which can not be a key" },
-        { "either", "field \"either\" is of kind union, which can not be a key" },
+        { "tags",
+            "field \"tags\" is of kind array, which can not be a key; use numbers, strings, bytes, "
+            "booleans, enums or timestamps" },
+        { "labels",
+            "field \"labels\" is of kind map, which can not be a key; use numbers, strings, bytes, "
+            "booleans, enums or timestamps" },
+        { "either",
+            "field \"either\" is of kind union, which can not be a key; use numbers, strings, bytes, "
+            "booleans, enums or timestamps" },
         { "address",
-            "field \"address\" is of kind address, which can not be a key; name the fields in it, such as "
-            "a.b, a.c" },
+            "field \"address\" is a record, which can not be a key; name the fields in it, such as "
+            "address.street" },
         { "amount", "field \"amount\" is a decimal, which can not be a key; use a long or string field" },
         { "", "a key has a field without a name; expected \"a, b\"" },
         { "order_id,", "a key has a field without a name; expected \"a, b\"" },
