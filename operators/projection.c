@@ -115,7 +115,11 @@ static int compile(struct maker *m, struct item *item)
         return code;
     }
     leat__topology_defer(m->node, free_expr, item->expr);
-    return 0;
+    if (!m->node->t->out_of_memory)
+        return 0;
+    item->expr = NULL; /* it may be released already */
+    item->is_bad = true;
+    return LEAT_ENOMEM;
 }
 
 /* The last step of a path; NULL when the text is more than a path. */
