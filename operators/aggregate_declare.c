@@ -85,7 +85,7 @@ static void declare_user(struct leat_node *node, struct leat__aggregate_spec *sp
     agg->op = LEAT__USER;
     agg->as = NULL;
     spec->users_count++;
-    if (!fn || !fn->accumulate || !fn->result) {
+    if (!fn || !fn->name || !fn->accumulate || !fn->result) {
         leat__declare_error(
             node, option, LEAT_EDECLARE, "missing: the aggregate that LEAT_DEFINE_AGGREGATE makes");
         return;
@@ -199,7 +199,7 @@ static const char *describe(struct leat_node *node, const struct leat_aggregate_
         const bool known = agg->kind >= LEAT_AGGREGATE_COUNT && agg->kind < LEAT_AGGREGATE_USER;
         leat__strbuf_str(&text, i ? ", " : "");
         if (agg->kind == LEAT_AGGREGATE_USER)
-            leat__strbuf_str(&text, agg->fn ? agg->fn->name : "?");
+            leat__strbuf_str(&text, agg->fn && agg->fn->name ? agg->fn->name : "?");
         else if (known)
             leat__strbuf_printf(&text, agg->of ? "%s(%s)" : "%s", kind_names[agg->kind], agg->of);
     }
