@@ -328,8 +328,12 @@ int leat__source_host_run(struct leat_source_host *host, int64_t now_ns)
         return leat__fail(ctx, LEAT_ENOMEM, "out of memory for a batch");
     split->reader->wake_us = 0;
     int result = host->source_class->read(split->reader, batch);
-    if (result < 0)
+    if (result < 0) {
         result = leat__fail_here(ctx);
+    } else {
+        const int flushed = leat__reader_flush(split->reader);
+        result = flushed < 0 ? flushed : result;
+    }
     const uint32_t rows = batch->count;
     const bool timed = host->inst->plan->node->time.field != NULL;
     int outcome = result < 0 ? result : 0;

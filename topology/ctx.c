@@ -260,7 +260,9 @@ int leat__ctx_end(struct leat__ctx *ctx, const struct leat_batch *in, struct lea
 void leat__ctx_release(struct leat__ctx *ctx)
 {
     leat__batch_release(ctx->scratch);
+    leat__batch_release(ctx->letters); /* of a read that failed */
     leat__free(ctx->failed_rows);
+    ctx->letters = NULL;
     ctx->scratch = NULL;
     ctx->failed_rows = NULL;
     ctx->failed_rows_capacity = 0;

@@ -79,6 +79,28 @@ static int fail_row(struct leat_reader *reader, int64_t position)
     return leat__fail_here(reader->ctx);
 }
 
+/* Adds a letter to the one batch that is held back; a full one goes at once. */
+static int hold_letter(struct leat_reader *reader, int64_t position, struct leat_sv raw)
+{
+    struct leat__ctx *ctx = reader->ctx;
+    struct leat__dead_letters letters = { ctx, ctx->letters, ctx->letters };
+    ctx->letters = NULL;
+    LEAT_TRY(leat__dead_letters_add(
+        &letters, leat_sv_of(reader->split->id), position, leat_sv_of(ctx->error->message), raw));
+    if (letters.last->count == letters.last->capacity)
+        return leat__dead_letters_flush(&letters);
+    LEAT_ASSERT(letters.first == letters.last);
+    ctx->letters = letters.first;
+    return 0;
+}
+
+int leat__reader_flush(struct leat_reader *reader)
+{
+    struct leat__dead_letters letters = { reader->ctx, reader->ctx->letters, reader->ctx->letters };
+    reader->ctx->letters = NULL;
+    return leat__dead_letters_flush(&letters);
+}
+
 int leat__reader_bad_row(struct leat_reader *reader, int64_t position, const void *raw, size_t raw_len)
 {
     struct leat__ctx *ctx = reader->ctx;
@@ -88,14 +110,9 @@ int leat__reader_bad_row(struct leat_reader *reader, int64_t position, const voi
     case LEAT_SKIP:
         leat__count(&ctx->counters->dropped_records, 1);
         break;
-    case LEAT_DEAD_LETTER: {
-        struct leat__dead_letters letters = { .ctx = ctx };
-        const struct leat_sv bytes = { raw, raw ? raw_len : 0 };
-        LEAT_TRY(leat__dead_letters_add(
-            &letters, leat_sv_of(reader->split->id), position, leat_sv_of(ctx->error->message), bytes));
-        LEAT_TRY(leat__dead_letters_flush(&letters));
+    case LEAT_DEAD_LETTER:
+        LEAT_TRY(hold_letter(reader, position, (struct leat_sv){ raw, raw ? raw_len : 0 }));
         break;
-    }
     default:
         return fail_row(reader, position);
     }

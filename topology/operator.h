@@ -89,6 +89,8 @@ struct leat__ctx {
         uint32_t row;
         char message[160];
     } failures[LEAT_FAILURES_KEPT_MAX]; /* the first ones; the rest only marks rows */
+    struct leat_batch
+        *letters; /* dead letters that leat__reader_bad_row holds back until leat__reader_flush */
     uint8_t *failed_rows; /* byte per row, set where callbacks refused; valid while user.failures_count > 0 */
     uint32_t failed_rows_capacity;
 };

@@ -64,4 +64,7 @@ struct leat_source_class {
  * raw bytes may be NULL; ctx->error has the cause. Returns 0 to go on behind the row, or the error to return
  * from `read`. */
 int leat__reader_bad_row(struct leat_reader *reader, int64_t position, const void *raw, size_t raw_len);
+/* After each read that did not fail: sends the dead letters of its bad rows, which are held back so that they
+ * go in batches. */
+LEAT_NODISCARD int leat__reader_flush(struct leat_reader *reader);
 #endif

@@ -110,7 +110,9 @@ int harness_read(struct harness *h, struct leat_reader *reader)
     const struct leat_type *type = h->node->outputs[0].type;
     assert_int_equal(leat__batch_get(h->pool, type, &batch), 0);
     reader->wake_us = 0;
-    const int result = reader->source_class->read(reader, batch);
+    int result = reader->source_class->read(reader, batch);
+    if (result >= 0 && leat__reader_flush(reader) < 0)
+        result = h->err.code;
     for (uint32_t i = 0; result >= 0 && i < batch->count; i++) {
         const size_t len = leat_record_print(leat_batch_at(batch, i), type, line, sizeof line);
         assert_true(len < sizeof line);

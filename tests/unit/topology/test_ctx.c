@@ -416,6 +416,12 @@ static int bad_row(struct world *world, int64_t position, const char *cause, con
     return leat__reader_bad_row(&reader, position, raw, raw ? strlen(raw) : 0);
 }
 
+static int flush(struct world *world)
+{
+    struct leat_reader reader = { .node = &world->node, .ctx = &world->ctx };
+    return leat__reader_flush(&reader);
+}
+
 static void test_reader__given_policy_fail__when_a_row_is_bad__then_split_position_and_cause_are_told(
     void **state)
 {
@@ -454,6 +460,10 @@ static void test_reader__given_dead_letters__when_a_row_is_bad__then_its_bytes_a
     assert_int_equal(bad_row(&world, 4711, "bad", "{\"x\": \xff"), 0);
     assert_int_equal(bad_row(&world, -1, "worse", NULL), 0);
     assert_int_equal(world.error.code, 0);
+    assert_int_equal(world.emitted_count, 0);
+    assert_int_equal(flush(&world), 0);
+    assert_int_equal(flush(&world), 0);
+    assert_int_equal(world.emitted_count, 1);
     assert_int_equal(world.counters.dead_letters, 2);
     assert_int_equal(world.counters.dropped_records, 0);
     assert_sv(letter(&world, 0)->raw, "{\"x\": \xff");
@@ -463,9 +473,29 @@ static void test_reader__given_dead_letters__when_a_row_is_bad__then_its_bytes_a
     assert_sv(letter(&world, 1)->raw, "");
     assert_int_equal(letter(&world, 1)->position, -1);
     world.emit_code = LEAT_ENOSPC;
-    assert_int_equal(bad_row(&world, 1, "bad", "{}"), LEAT_ENOSPC);
+    assert_int_equal(bad_row(&world, 1, "bad", "{}"), 0);
+    assert_int_equal(flush(&world), LEAT_ENOSPC);
     assert_string_equal(world.error.message, "node \"price\" subtask 2: the sink is full");
     world_close(&world);
+}
+
+static void test_reader__given_many_bad_rows__when_flushed__then_full_batches_go_at_once_and_the_rest_then(
+    void **state)
+{
+    struct world world;
+    const int64_t live = leat__alloc_live();
+    (void)state;
+    world_open(&world, LEAT_DEAD_LETTER, 4);
+    for (int64_t i = 0; i < 10; i++)
+        assert_int_equal(bad_row(&world, i, "bad", "{}"), 0);
+    assert_int_equal(world.emitted_count, 2);
+    assert_int_equal(flush(&world), 0);
+    assert_int_equal(world.emitted_count, 3);
+    for (uint32_t i = 0; i < 10; i++)
+        assert_int_equal(letter(&world, i)->position, i);
+    assert_int_equal(bad_row(&world, 11, "bad", "{}"), 0); /* never flushed: released with the context */
+    world_close(&world);
+    assert_int_equal(leat__alloc_live(), live);
 }
 
 static void test_lists__given_many_items__when_added__then_all_are_kept_and_released(void **state)
@@ -547,6 +577,8 @@ int main(void)
             test_reader__given_policy_skip__when_a_row_is_bad__then_it_is_counted_and_the_error_forgotten),
         cmocka_unit_test(
             test_reader__given_dead_letters__when_a_row_is_bad__then_its_bytes_are_in_the_letter),
+        cmocka_unit_test(
+            test_reader__given_many_bad_rows__when_flushed__then_full_batches_go_at_once_and_the_rest_then),
         cmocka_unit_test(test_lists__given_many_items__when_added__then_all_are_kept_and_released),
         cmocka_unit_test(test_lists__given_no_memory__when_added__then_it_is_told_and_the_list_stays_whole),
     };
