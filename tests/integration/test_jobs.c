@@ -357,6 +357,50 @@ static void test_job__given_wrong_options__then_they_are_refused_by_name(void **
     free(events);
 }
 
+/* The rows in the order in which they arrived. */
+static char **simulated_order(
+    const struct event *left, const struct event *right, uint64_t seed, size_t *count)
+{
+    const struct job_shape shape = { "simulated",
+        { .parallelism = 3, .batch_rows = 16, .channel_batches = 2, .simulate = true, .seed = seed } };
+    leat_collector *collector = leat_collector_new();
+    leat_topology *t = leat_topology_new("order");
+    leat_stream *pairs = leat_join(events_source(t, "left", left, 800, 500),
+        events_source(t, "right", right, 800, 500), "joined",
+        &(struct leat_join_opts){ .left_key = "key", .within_us = 2000, .merge = &pair_up_join });
+    leat_memory_sink(pairs, "out", &(struct leat_memory_sink_opts){ .into = collector });
+    job_data_run(&shape, t);
+    char **lines = job_data_unsorted_lines(collector, &event_pair_type, count);
+    leat_collector_free(collector);
+    return lines;
+}
+
+static void test_simulation__given_a_seed__when_run_twice__then_even_the_order_is_the_same(void **state)
+{
+    (void)state;
+    struct event *left =
+        job_data_events(&(struct job_data_opts){ .count = 800, .keys = 20, .seed = 5, .step_us = 50 });
+    struct event *right =
+        job_data_events(&(struct job_data_opts){ .count = 800, .keys = 20, .seed = 6, .step_us = 50 });
+    bool orders_differ = false;
+    size_t first_count, again_count, other_count;
+    char **first = simulated_order(left, right, 1, &first_count);
+    char **again = simulated_order(left, right, 1, &again_count);
+    job_data_compare("the same seed", first, first_count, again, again_count);
+    for (uint64_t seed = 2; seed < 6; seed++) {
+        char **other = simulated_order(left, right, seed, &other_count);
+        assert_int_equal(other_count, first_count);
+        for (size_t i = 0; i < other_count; i++)
+            orders_differ = orders_differ || strcmp(first[i], other[i]) != 0;
+        job_data_free(other, other_count);
+    }
+    assert_true(orders_differ); /* else the seeds would try nothing */
+    job_data_free(first, first_count);
+    job_data_free(again, again_count);
+    free(left);
+    free(right);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_job__given_an_endless_source__when_stopped__then_it_ends_cleanly),
         cmocka_unit_test(test_job__given_an_endless_source__when_cancelled__then_it_says_so),
         cmocka_unit_test(test_job__given_ten_times_the_records__then_allocations_hardly_grow),
+        cmocka_unit_test(test_simulation__given_a_seed__when_run_twice__then_even_the_order_is_the_same),
         cmocka_unit_test(test_job__given_wrong_options__then_they_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,13 +54,19 @@ static char *printed(const void *record, const struct leat_type *type)
     return text;
 }
 
-char **job_data_lines(const leat_collector *collector, const struct leat_type *type, size_t *count)
+char **job_data_unsorted_lines(const leat_collector *collector, const struct leat_type *type, size_t *count)
 {
     *count = leat_collector_count(collector);
     char **lines = malloc((*count + 1) * sizeof *lines);
     assert_non_null(lines);
     for (size_t i = 0; i < *count; i++)
         lines[i] = printed(leat_collector_record(collector, i), type);
+    return lines;
+}
+
+char **job_data_lines(const leat_collector *collector, const struct leat_type *type, size_t *count)
+{
+    char **lines = job_data_unsorted_lines(collector, type, count);
     qsort(lines, *count, sizeof *lines, by_text);
     return lines;
 }

@@ -28,6 +28,8 @@ struct event *job_data_events(const struct job_data_opts *opts);
 
 /* The rows of a collector as text lines, sorted: what tests compare. Freed with job_data_free. */
 char **job_data_lines(const leat_collector *collector, const struct leat_type *type, size_t *count);
+/* The same in the order in which they arrived. */
+char **job_data_unsorted_lines(const leat_collector *collector, const struct leat_type *type, size_t *count);
 void job_data_free(char **lines, size_t count);
 /* Fails the test at the first line that differs. `what` names the case. */
 void job_data_compare(const char *what, char **expected, size_t expected_count, char **got, size_t got_count);
