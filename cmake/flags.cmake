@@ -20,4 +20,5 @@ if(LEAT_SANITIZE)
 endif()
 if(LEAT_FUZZ)
   target_compile_options(leat_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(leat_flags INTERFACE -fsanitize=fuzzer-no-link) # the tools that the build itself runs
 endif()

@@ -440,11 +440,10 @@ static int decode_record(struct leat_json_decoder *d, const struct json_plan *pl
 
 /* Items or members of the bracket before the current token, by its commas; more than there are when it is not
  * closed well, which decoding finds. */
-static size_t count_items(const struct leat_json_decoder *d)
+static size_t count_items(const struct leat_json_decoder *d, char close)
 {
     size_t commas = 0, depth = 0;
-    const char first = json_peek(d);
-    if (first == ']' || first == '}')
+    if (json_peek(d) == close)
         return 0;
     for (uint32_t i = d->at; i < d->count; i++) {
         const char c = d->text[d->tokens[i]];
@@ -477,7 +476,7 @@ static int decode_array(struct leat_json_decoder *d, const struct json_plan *pla
     if (json_peek(d) != '[')
         return leat__json_mismatch(d, "an array");
     d->at++;
-    const size_t count = count_items(d);
+    const size_t count = count_items(d, ']');
     LEAT_TRY(take_items(d, count, size, plan->item->type->align, &items));
     const struct leat_array array = { items ? (const void *)items : "", count };
     int more = count > 0;
@@ -521,7 +520,7 @@ static int decode_map(struct leat_json_decoder *d, const struct json_plan *plan,
     if (json_peek(d) != '{')
         return leat__json_mismatch(d, "an object");
     d->at++;
-    const size_t count = count_items(d);
+    const size_t count = count_items(d, '}');
     LEAT_TRY(take_items(d, count, plan->type->entry_size, _Alignof(struct leat_sv), &entries));
     const struct leat_map map = { entries ? (const void *)entries : "", count };
     int more = count > 0;

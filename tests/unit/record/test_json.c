@@ -427,6 +427,9 @@ static void test_json__given_arrays_and_maps__when_decoded__then_items_in_order(
         { "crossed", "{\"a\":[[1}],\"m\":{}}", "!a[0]: not JSON: expected ',' or ']' at byte 9, found }" },
         { "no end", "{\"a\":[[1",
             "!a[0]: not JSON: expected ',' or ']' at byte 9, found the end of the text" },
+        { "array closed as an object", "{\"a\":[},\"m\":{}}", "!a[0]: expected an array, found }" },
+        { "object closed as an array", "{\"a\":[],\"m\":{]}",
+            "!m: not JSON: expected a key at byte 14, found ]" },
         { "no key", "{\"a\":[],\"m\":{[]}}", "!m: not JSON: expected a key at byte 14, found an array" },
     };
     static const char schema[] = RECORD(
