@@ -64,13 +64,13 @@ static __attribute__((noinline, cold)) const uint8_t *bad_number(
     return fault(r, op, at, LEAT_EDATA, "a number of more than 64 bits");
 }
 
-/* A length of bytes that are not there. */
+/* A length, read at `from`, of bytes that are not there at p. */
 static __attribute__((noinline, cold)) const uint8_t *bad_length(
-    struct run *r, const struct leat__op *op, const uint8_t *p, uint64_t raw)
+    struct run *r, const struct leat__op *op, const uint8_t *from, const uint8_t *p, uint64_t raw)
 {
     const int64_t len = leat__unzigzag(raw);
     if (p > r->end)
-        return fault(r, op, p, LEAT_EDATA, CUT_OFF);
+        return fault(r, op, from, LEAT_EDATA, CUT_OFF);
     if (len < 0)
         return fault(r, op, p, LEAT_EDATA, "a length of %lld bytes", (long long)len);
     return fault(r, op, p, LEAT_EDATA, "a length of %lld bytes, but the data has only %td more",
@@ -94,7 +94,7 @@ static const uint8_t *read_count(struct run *r, const struct leat__op *op, const
     if (!leat__varint(&p, &raw) || p > r->end)
         return bad_number(r, op, from);
     if ((raw & 1) || (int64_t)(raw >> 1) > r->end - p)
-        return bad_length(r, op, p, raw);
+        return bad_length(r, op, from, p, raw);
     return p;
 }
 
@@ -230,7 +230,7 @@ static __attribute__((noinline)) const uint8_t *skip_node(
     READ_RAW(raw); \
     const int64_t len_ = (int64_t)(raw >> 1); \
     if (UNLIKELY((raw & 1) || len_ > end - p)) \
-    return bad_length(r, op, p, raw)
+    return bad_length(r, op, from, p, raw)
 #define NEED(bytes_) \
     if (UNLIKELY((bytes_) > end - p)) \
     return fault(r, op, p, LEAT_EDATA, CUT_OFF)

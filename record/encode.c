@@ -327,7 +327,7 @@ static __attribute__((noinline, cold)) uint8_t *bad_index(
     struct run *r, const struct leat__op *op, const char *what, const char *of, int32_t index, uint32_t count)
 {
     const char *place = r->encoder->program.places[op - r->encoder->program.ops];
-    r->code = leat__error(r->err, LEAT_EDATA, "row %u%s%s: %s %d; there are %u %s", r->rows,
+    r->code = leat__error(r->err, LEAT_EDATA, "row %u%s%s: %s %d; there are %u %s", r->first_row + r->rows,
         place ? ", field " : "", place ? place : "", what, index, count, of);
     return NULL;
 }

@@ -39,7 +39,8 @@ static size_t copy_latin(unsigned char *to, const char *text, size_t size)
     size_t n = 0;
     for (size_t i = 0; i < size; i++) {
         const unsigned char c = (unsigned char)text[i];
-        to[n++] = c < 0x80 ? c : (unsigned char)(c << 6 | ((unsigned char)text[++i] & 0x3f));
+        const unsigned low = c < 0x80 ? c : (unsigned char)text[++i] & 0x3fu;
+        to[n++] = (unsigned char)(c < 0x80 ? low : (unsigned)c << 6 | low);
     }
     return n;
 }
