@@ -404,6 +404,20 @@ static int lines_position(struct leat_file_reader *r, struct leat_strbuf *out)
     return out->failed ? leat__fail(r->reader.ctx, LEAT_ENOMEM, "out of memory for a position") : 0;
 }
 
+/* A file that has become shorter than what was read of it is another one. */
+static int check_size(struct leat_file_reader *r, uint64_t offset)
+{
+    struct leat__ctx *ctx = r->reader.ctx;
+    struct leat_file_info info;
+    if (ctx->env->fs_stat(ctx->env, r->file->path, &info, ctx->error) < 0)
+        return leat__fail_here(ctx);
+    return offset <= info.size
+        ? 0
+        : leat__fail(ctx, LEAT_EDATA,
+              "%s has %llu bytes, but %llu were read of it before: the file has changed", r->file->path,
+              (unsigned long long)info.size, (unsigned long long)offset);
+}
+
 static int lines_seek(struct leat_file_reader *r, const char *position, size_t len)
 {
     struct line_reader *l = r->state;
@@ -416,6 +430,7 @@ static int lines_seek(struct leat_file_reader *r, const char *position, size_t l
         return leat__fail(r->reader.ctx, LEAT_EUNSUPPORTED,
             "%s: a stream can not be read again from byte %llu: start without the checkpoint",
             strcmp(r->file->path, "-") == 0 ? "standard input" : r->file->path, (unsigned long long)offset);
+    LEAT_TRY(check_size(r, offset));
     if (l->is_csv) { /* its header says how to read on */
         const int got = start(r, l);
         if (got < 0)

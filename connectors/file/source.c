@@ -145,6 +145,21 @@ static void check_format(
             "lines");
 }
 
+/* What one source takes from the standard input is lost to another. */
+static void check_shared(struct leat_node *node, const struct leat_file_source *spec)
+{
+    for (uint32_t i = 0; spec->path && strcmp(spec->path, "-") == 0 && i < node->t->nodes_count; i++) {
+        const struct leat_node *other = node->t->nodes[i];
+        if (other == node || other->source != &file_source_class ||
+            strcmp(((const struct leat_file_source *)other->spec)->path, "-") != 0)
+            continue;
+        leat__declare_error(node, "path", LEAT_EDECLARE,
+            "the standard input is read by the file source \"%s\" already: use its stream twice",
+            other->name);
+        return;
+    }
+}
+
 leat_stream *leat_file_source_sized(
     leat_topology *t, const char *name, const struct leat_file_source_opts *opts, size_t size)
 {
@@ -157,6 +172,7 @@ leat_stream *leat_file_source_sized(
     spec->type = o.type;
     check_path(node, &o, spec);
     check_format(node, &o, spec);
+    check_shared(node, spec);
     leat__output(node, o.type, NULL);
     leat__source_time(
         node, o.type, o.event_time, o.max_out_of_orderness_us, o.idle_timeout_us, o.max_ahead_us, o.on_error);

@@ -210,6 +210,30 @@ static void test_file_source__given_a_position_that_is_none__when_resumed__then_
     }
 }
 
+static void test_file_source__given_a_file_that_was_cut__when_resumed_behind_its_end__then_it_has_changed(
+    void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(formats); i++) {
+        struct leat_strbuf data = { 0 };
+        struct fixture f;
+        make_orders(formats[i].format, &data);
+        set_up(&f, data.data, data.len, &(struct leat_file_source_opts){ .path = formats[i].path }, 20);
+        assert_int_equal(harness_list(&f.h), 0);
+        struct leat_reader *reader = harness_reader(&f.h, 0, NULL);
+        assert_int_equal(harness_read(&f.h, reader), LEAT_READ_ROWS);
+        assert_int_equal(harness_read(&f.h, reader), LEAT_READ_ROWS);
+        char *position = harness_position(&f.h, reader);
+        harness_close_reader(reader);
+        memory_env_put(f.env, formats[i].path, data.data, data.len / 2);
+        assert_int_equal(harness_read_split(&f.h, 0, position), LEAT_EDATA);
+        FAIL_UNLESS(strstr(f.h.err.message, formats[i].path), "%s", f.h.err.message);
+        free(position);
+        tear_down(&f);
+        leat__strbuf_release(&data);
+    }
+}
+
 /* ---- lines ---- */
 
 #define LINE(id_) "{\"id\":" #id_ ",\"name\":\"n\"}"
@@ -892,6 +916,8 @@ int main(void)
         cmocka_unit_test(test_file_source__given_ranges_of_any_size__when_all_are_read__then_each_row_once),
         cmocka_unit_test(test_file_source__given_each_position__when_resumed__then_the_rows_behind_it),
         cmocka_unit_test(test_file_source__given_a_position_that_is_none__when_resumed__then_it_is_quoted),
+        cmocka_unit_test(
+            test_file_source__given_a_file_that_was_cut__when_resumed_behind_its_end__then_it_has_changed),
         cmocka_unit_test(test_file_source__given_odd_ends_of_lines__when_read__then_only_records),
         cmocka_unit_test(
             test_file_source__given_a_mark_and_ranges__when_resumed_anywhere__then_no_row_is_lost),

@@ -165,6 +165,20 @@ static void test_paths__given_wrong_options__when_declared__then_the_option_is_n
     }
 }
 
+static void test_paths__given_two_sources__when_both_read_the_standard_input__then_refused(void **state)
+{
+    (void)state;
+    const struct leat_file_source_opts opts = {
+        .path = "-", .format = LEAT_FORMAT_JSON, .type = harness_order_type()
+    };
+    leat_topology *t = leat_topology_new("test");
+    assert_non_null(leat_file_source(t, "one", &opts)->node);
+    assert_null(leat_file_source(t, "two", &opts)->node);
+    assert_int_equal(leat_topology_errors_count(t), 1);
+    assert_non_null(strstr(leat_topology_error(t, 0)->message, "is read by the file source \"one\" already"));
+    leat_topology_free(t);
+}
+
 static void test_paths__given_no_type__when_declared__then_one_error_names_it(void **state)
 {
     (void)state;
@@ -309,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths__given_files__when_listed__then_splits_or_the_error),
         cmocka_unit_test(test_paths__given_wrong_options__when_declared__then_the_option_is_named),
+        cmocka_unit_test(test_paths__given_two_sources__when_both_read_the_standard_input__then_refused),
         cmocka_unit_test(test_paths__given_no_type__when_declared__then_one_error_names_it),
         cmocka_unit_test(
             test_paths__given_a_name_that_may_be_a_directory__when_declared__then_it_is_accepted),
