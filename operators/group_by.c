@@ -15,7 +15,7 @@ static leat_keyed_stream *keyed_stream(struct leat_node *node, leat_stream *in, 
         leat__topology_defer(node, free_key, key);
     if (leat__node_is_inert(node))
         return leat__keyed_inert(node->t);
-    node->detail = leat__spec_printf(node, "by %s", leat__key_text(key));
+    node->detail = leat__spec_str(node, leat__key_text(key));
     struct leat_keyed_stream *stream = leat__spec(node, sizeof *stream);
     if (!stream || leat__node_is_inert(node))
         return leat__keyed_inert(node->t);
