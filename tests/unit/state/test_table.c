@@ -1,5 +1,5 @@
-/* Tables: what every key shape, growth, namespaces, budget and cursors do; and a random walk against a naive
- * model. */
+/* tests/unit/state/test_table.c -- what every key shape, growth, namespaces, budget and cursors do; and a
+ * random walk against a naive model. */
 #include "tests/support/unit.h"
 #include "base/alloc.h"
 #include "base/hash.h"
