@@ -359,16 +359,18 @@ static void test_expr_errors__given_strings_that_explode__when_run__then_they_ar
     void **state)
 {
     char got[1200];
+    struct leat_strbuf text = { 0 };
+    char *hundred = repeated("", "a", 100, ""), *thousand = repeated("", "a", 1000, "");
     (void)state;
-    expr_case_eval(
-        "replace(replace(replace(replace(replace(replace(replace(customer, 'a', 'aaaaaaaaaaaaaaaaaaaa'), "
-        "'a', "
-        "'aaaaaaaaaaaaaaaaaaaa'), 'a', 'aaaaaaaaaaaaaaaaaaaa'), 'a', 'aaaaaaaaaaaaaaaaaaaa'), 'a', "
-        "'aaaaaaaaaaaaaaaaaaaa'), 'a', 'aaaaaaaaaaaaaaaaaaaa'), 'a', 'aaaaaaaaaaaaaaaaaaaa')",
-        1, 0, got, sizeof got);
+    leat__strbuf_printf(&text, "replace(replace(replace(customer, 'a', '%s'), 'a', '%s'), 'a', '%s')",
+        hundred, hundred, thousand);
+    expr_case_eval(text.data, 1, 0, got, sizeof got);
     assert_string_equal(got,
-        "error: row 0, column 9: a string of 128000010 bytes; one may have 16777216, those of a batch "
+        "error: row 0, column 1: a string of 20000010 bytes; one may have 16777216, those of a batch "
         "together 268435456");
+    leat__strbuf_release(&text);
+    leat__strbuf_release(&(struct leat_strbuf){ .data = hundred });
+    leat__strbuf_release(&(struct leat_strbuf){ .data = thousand });
 }
 
 int main(void)

@@ -276,8 +276,10 @@ static struct value evaluate(const struct tree *t, const struct flat *row)
         if (v.fails || v.is_null)
             return v;
         v.fails = t->class == INTEGER && v.i == INT64_MIN;
-        v.i = v.fails ? 0 : -v.i;
-        v.f = -v.f;
+        if (t->class == FLOAT)
+            v.f = -v.f;
+        else
+            v.i = v.fails ? 0 : -v.i;
         return v;
     case AND:
     case OR:
