@@ -16,6 +16,8 @@ static int read_file(struct leat_env *env, const char *path, struct leat_strbuf 
     struct leat_file_info info;
     leat_fd fd;
     LEAT_TRY(env->fs_stat(env, path, &info, err));
+    if (info.is_dir)
+        return leat__error(err, LEAT_EINVAL, "%s is a directory: name the schema files in it", path);
     if (info.size > LEAT_GEN_BYTES_MAX)
         return leat__error(err, LEAT_ELIMIT, "%s: %llu bytes are too many for a schema", path,
             (unsigned long long)info.size);
@@ -24,41 +26,64 @@ static int read_file(struct leat_env *env, const char *path, struct leat_strbuf 
     if (got == 0)
         got = env->fs_pread(env, fd, text->data, info.size, 0, err);
     env->fs_close(env, fd);
-    if (got < 0)
+    if (got < 0) {
+        (void)leat__error_prefix(err, "%s", path);
         return (int)got;
+    }
     text->len = (size_t)got;
     return 0;
 }
 
-static int write_file(
+static int write_temporary(
     struct leat_env *env, const char *path, const struct leat_strbuf *text, struct leat_error *err)
 {
-    char temporary[4096];
     leat_fd fd;
-    (void)snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    LEAT_TRY(env->fs_open(env, temporary, LEAT_OPEN_TRUNCATE, &fd, err));
-    int result = env->fs_write(env, fd, text->data, text->len, err);
+    LEAT_TRY(env->fs_open(env, path, LEAT_OPEN_TRUNCATE, &fd, err));
+    const int result = env->fs_write(env, fd, text->data, text->len, err);
     env->fs_close(env, fd);
-    if (result == 0)
-        result = env->fs_rename(env, temporary, path, err);
-    if (result < 0) {
-        (void)env->fs_unlink(env, temporary, NULL); /* the first error is the one to tell */
-        (void)leat__error_prefix(err, "%s", path);
+    return result;
+}
+
+/* Writes DIR/STEM.h and DIR/STEM.c beside their places first, so that an error leaves what was there before.
+ */
+static int write_files(struct leat_env *env, const char *dir, const char *stem,
+    const struct leat_gen_output *out, struct leat_error *err)
+{
+    static const char endings[] = { 'h', 'c' };
+    const struct leat_strbuf *texts[] = { &out->header, &out->source };
+    char path[4096], temporary[2][4096];
+    int result = 0;
+    for (int i = 0; i < 2 && result == 0; i++) {
+        (void)snprintf(temporary[i], sizeof temporary[i], "%s/.%s.%c.tmp", dir, stem, endings[i]);
+        result = write_temporary(env, temporary[i], texts[i], err);
+        for (int k = 0; k <= i && result < 0; k++)
+            (void)env->fs_unlink(env, temporary[k], NULL); /* the first error is the one to tell */
+        if (result < 0)
+            (void)leat__error_prefix(err, "%s/%s.%c", dir, stem, endings[i]);
+    }
+    for (int i = 0; i < 2 && result == 0; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s.%c", dir, stem, endings[i]);
+        result = env->fs_rename(env, temporary[i], path, err);
+        if (result < 0)
+            (void)env->fs_unlink(env, temporary[i], NULL);
     }
     return result;
+}
+
+/* schemas/order.avsc -> order */
+static void find_stem(const char *path, char *stem, size_t size)
+{
+    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    const char *dot = strrchr(base, '.');
+    (void)snprintf(stem, size, "%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base), base);
 }
 
 static int generate(struct leat_env *env, const char *path, const char *dir, struct leat_error *err)
 {
     struct leat_strbuf text = { 0 };
     struct leat_gen_output out = { 0 };
-    char stem[256], to[4096];
-    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    const char *dot = strrchr(base, '.');
-    (void)snprintf(stem, sizeof stem, "%.*s", dot ? (int)(dot - base) : (int)strlen(base), base);
-    for (char *p = stem; *p; p++)
-        if (*p == '-' || *p == '.')
-            *p = '_';
+    char stem[256];
+    find_stem(path, stem, sizeof stem);
     int result = read_file(env, path, &text, err);
     if (result == 0) {
         result = leat__gen(stem, text.data, text.len, &out, err);
@@ -67,17 +92,57 @@ static int generate(struct leat_env *env, const char *path, const char *dir, str
     }
     if (result == 0 && out.notes.len)
         (void)fprintf(stderr, "%s", out.notes.data);
-    if (result == 0) {
-        (void)snprintf(to, sizeof to, "%s/%s.h", dir, stem);
-        result = write_file(env, to, &out.header, err);
-    }
-    if (result == 0) {
-        (void)snprintf(to, sizeof to, "%s/%s.c", dir, stem);
-        result = write_file(env, to, &out.source, err);
-    }
+    if (result == 0)
+        result = write_files(env, dir, stem, &out, err);
     leat__gen_release(&out);
     leat__strbuf_release(&text);
     return result;
+}
+
+static int usage_error(const char *text, const char *word)
+{
+    (void)fprintf(stderr, "leat gen: %s%s\nTry leat gen --help\n", text, word);
+    return 2;
+}
+
+/* Two schemas of one name would write the same files. */
+static int check_stems(char **paths, int count)
+{
+    char stem[256], other[256];
+    for (int i = 0; i < count; i++) {
+        find_stem(paths[i], stem, sizeof stem);
+        for (int k = 0; k < i; k++) {
+            find_stem(paths[k], other, sizeof other);
+            if (strcmp(stem, other) == 0) {
+                (void)fprintf(stderr,
+                    "leat gen: %s and %s would both be written to %s.h: rename one of them\n", paths[k],
+                    paths[i], stem);
+                return 2;
+            }
+        }
+    }
+    return 0;
+}
+
+/* Takes the schema files to the front of argv; their number, or below 0: the exit code is -1 - that. */
+static int parse_args(int argc, char **argv, const char **dir)
+{
+    int files = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            printf("%s", usage);
+            return -1;
+        }
+        if (strcmp(argv[i], "-o") == 0 && i + 1 < argc)
+            *dir = argv[++i];
+        else if (strcmp(argv[i], "-o") == 0)
+            return -1 - usage_error("-o needs a directory behind it", "");
+        else if (argv[i][0] == '-')
+            return -1 - usage_error("unknown option ", argv[i]);
+        else
+            argv[files++] = argv[i];
+    }
+    return files ? files : -1 - usage_error("no schema file was named", "");
 }
 
 int leat__gen_main(int argc, char **argv)
@@ -85,33 +150,21 @@ int leat__gen_main(int argc, char **argv)
     struct leat_env *env = leat__env_posix();
     struct leat_error err = { 0 };
     const char *dir = ".";
-    int files = 0;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            printf("%s", usage);
-            return 0;
-        }
-        if (strcmp(argv[i], "-o") == 0 && i + 1 < argc) {
-            dir = argv[++i];
-        } else if (argv[i][0] == '-') {
-            (void)fprintf(stderr, "leat gen: unknown option or missing value: %s\n%s", argv[i], usage);
-            return 2;
-        } else {
-            files++;
-        }
-    }
-    if (files == 0) {
-        (void)fprintf(stderr, "leat gen: no schema file\n%s", usage);
+    const int files = parse_args(argc, argv, &dir);
+    if (files < 0)
+        return -1 - files;
+    if (check_stems(argv, files))
         return 2;
-    }
-    int result = env->fs_mkdir(env, dir, &err);
-    for (int i = 1; i < argc && result == 0; i++) {
-        if (strcmp(argv[i], "-o") == 0)
-            i++;
-        else
-            result = generate(env, argv[i], dir, &err);
-    }
-    if (result < 0)
+    int first = env->fs_mkdir(env, dir, &err);
+    const bool dir_is_there = first == 0;
+    if (!dir_is_there)
         (void)fprintf(stderr, "leat gen: %s\n", err.message);
-    return result < 0 ? leat_error_exit_code(result) : 0;
+    for (int i = 0; i < files && dir_is_there; i++) {
+        const int result = generate(env, argv[i], dir, &err);
+        if (result < 0)
+            (void)fprintf(stderr, "leat gen: %s\n", err.message);
+        if (first == 0)
+            first = result;
+    }
+    return first < 0 ? leat_error_exit_code(first) : 0;
 }

@@ -1,4 +1,5 @@
 /* tools/gen_write.c -- the text of generated headers and sources. */
+#include "base/hash.h"
 #include "tools/gen_private.h"
 #include <inttypes.h>
 #include <string.h>
@@ -42,8 +43,8 @@ static const struct {
     [LEAT_LOGICAL_DURATION] = { "LEAT_LOGICAL_DURATION", "months, days, milliseconds, little-endian" },
 };
 
-/* The C declaration `<type> <name>` of a member; nothing for types without bytes. */
-static void write_member(struct gen *g, const struct leat_type *type, const char *name, const char *indent)
+/* The C type of a value; NULL for null, which has no bytes, and for fixed, which is an array. */
+static const char *value_type(struct gen *g, const struct leat_type *type)
 {
     static const char *const scalars[] = { [LEAT_KIND_BOOLEAN] = "bool",
         [LEAT_KIND_INT] = "int32_t",
@@ -54,168 +55,189 @@ static void write_member(struct gen *g, const struct leat_type *type, const char
         [LEAT_KIND_STRING] = "struct leat_sv",
         [LEAT_KIND_ENUM] = "int32_t",
         [LEAT_KIND_ARRAY] = "struct leat_array",
-        [LEAT_KIND_MAP] = "struct leat_map" };
-    struct leat_strbuf *h = &g->out->header;
-    const struct gen_part *part = leat__gen_part(g, type);
+        [LEAT_KIND_MAP] = "struct leat_map",
+        [LEAT_KIND_OPTIONAL] = NULL };
+    if (type->kind == LEAT_KIND_RECORD || type->kind == LEAT_KIND_UNION || type->kind == LEAT_KIND_OPTIONAL)
+        return leat__gen_printf(g, "struct %s", leat__gen_part(g, type)->name);
+    return scalars[type->kind];
+}
+
+/* What a member's C type does not say; "" when there is nothing. */
+static const char *remark(struct gen *g, const struct leat_type *type)
+{
+    const char *name = leat__gen_part(g, type)->name, *text = logicals[type->logical].comment;
+    if (type->kind == LEAT_KIND_ENUM && type->symbols_count)
+        return leat__gen_printf(g, "enum %s", name);
+    if (type->kind == LEAT_KIND_ARRAY && type->item->size)
+        return leat__gen_printf(g, "see %s_at", name);
+    if (type->kind == LEAT_KIND_MAP)
+        return leat__gen_printf(g, "of struct %s_entry, see %s_at", name, name);
+    if (type->logical == LEAT_LOGICAL_DECIMAL)
+        return leat__gen_printf(
+            g, "%s, precision %" PRId32 ", scale %" PRId32, text, type->precision, type->scale);
+    return text ? text : "";
+}
+
+/* A doc of the schema inside of a comment, on one line: without what would end it, begin another, or turn the
+ * reading direction. */
+static void write_doc(struct leat_strbuf *s, const char *doc)
+{
+    for (const char *p = doc; *p; p++) {
+        const unsigned char *c = (const unsigned char *)p;
+        const bool turns = c[0] == 0xe2 &&
+            ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
+                (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+        if (turns)
+            p += 2;
+        else if ((p[0] == '*' && p[1] == '/') || (p[0] == '/' && p[1] == '*') || (p[0] == '?' && p[1] == '?'))
+            leat__strbuf_printf(s, "%c ", p[0]);
+        else
+            leat__strbuf_char(s, c[0] < 0x20 || c[0] == 0x7f || c[0] == '\\' ? ' ' : p[0]);
+    }
+}
+
+/* The C declaration of a member; nothing for types without bytes. */
+static void write_member(
+    struct gen *g, const struct leat_type *type, const char *name, const char *indent, const char *doc)
+{
+    const char *text = remark(g, type);
     if (type->size == 0)
         return;
     if (type->kind == LEAT_KIND_FIXED)
-        leat__strbuf_printf(h, "%suint8_t %s[%" PRIu32 "];", indent, name, type->size);
-    else if (type->kind == LEAT_KIND_RECORD || type->kind == LEAT_KIND_UNION ||
-        type->kind == LEAT_KIND_OPTIONAL)
-        leat__strbuf_printf(h, "%sstruct %s %s;", indent, part->name, name);
+        leat__strbuf_printf(&g->body, "%suint8_t %s[%" PRIu32 "];", indent, name, type->size);
     else
-        leat__strbuf_printf(h, "%s%s %s;", indent, scalars[type->kind], name);
-    if (type->kind == LEAT_KIND_ENUM)
-        leat__strbuf_printf(h, " /* enum %s */", part->name);
-    else if (type->kind == LEAT_KIND_ARRAY)
-        leat__strbuf_printf(h, " /* see %s_at */", part->name);
-    else if (type->kind == LEAT_KIND_MAP)
-        leat__strbuf_printf(h, " /* of struct %s_entry, see %s_at */", part->name, part->name);
-    else if (logicals[type->logical].comment)
-        leat__strbuf_printf(h, " /* %s */", logicals[type->logical].comment);
-    if (type->logical == LEAT_LOGICAL_DECIMAL)
-        leat__strbuf_printf(h, " /* precision %d, scale %d */", type->precision, type->scale);
-    leat__strbuf_char(h, '\n');
+        leat__strbuf_printf(&g->body, "%s%s %s;", indent, value_type(g, type), name);
+    if (*text || doc)
+        leat__strbuf_printf(&g->body, " /* %s%s", text, *text && doc ? "; " : "");
+    if (doc)
+        write_doc(&g->body, doc);
+    leat__strbuf_str(&g->body, *text || doc ? " */\n" : "\n");
+}
+
+/* Above a named type: its full name and its doc. */
+static void write_title(struct gen *g, const struct gen_part *part)
+{
+    leat__strbuf_printf(&g->body, "/* %s%s", part->type->name, part->node->doc ? ": " : "");
+    if (part->node->doc)
+        write_doc(&g->body, part->node->doc);
+    leat__strbuf_str(&g->body, " */\n");
+}
+
+static void assert_size(struct gen *g, const char *name, uint32_t size)
+{
+    leat__strbuf_printf(&g->body,
+        "LEAT_STATIC_ASSERT(sizeof(struct %s) == %" PRIu32 ", \"layout of struct %s\");\n", name, size, name);
+}
+
+static void assert_offset(struct gen *g, const char *name, const char *member, uint32_t offset)
+{
+    leat__strbuf_printf(&g->body,
+        "LEAT_STATIC_ASSERT(offsetof(struct %s, %s) == %" PRIu32 ", \"layout of %s.%s\");\n", name, member,
+        offset, name, member);
 }
 
 static void write_record(struct gen *g, const struct gen_part *part)
 {
-    struct leat_strbuf *h = &g->out->header;
     const struct leat_type *type = part->type;
-    const char **flags;
-    const char **members = leat__gen_members(g, type, &flags);
-    if (!members)
-        return;
-    leat__strbuf_printf(h, "/* %s */\nstruct %s {\n", type->name, part->name);
+    struct gen_members members;
     bool any = false;
+    if (!leat__gen_members(g, type, &members))
+        return;
+    write_title(g, part);
+    leat__strbuf_printf(&g->body, "struct %s {\n", part->name);
     for (uint32_t i = 0; i < type->fields_count; i++) {
-        if (flags[i])
-            leat__strbuf_printf(h, "    bool %s;\n", flags[i]);
-        write_member(g, type->fields[i].type, members[i], "    ");
-        any = any || flags[i] || type->fields[i].type->size > 0;
+        if (members.flags[i])
+            leat__strbuf_printf(&g->body, "    bool %s;\n", members.flags[i]);
+        write_member(g, type->fields[i].type, members.names[i], "    ", part->node->fields[i].doc);
+        any = any || members.flags[i] || type->fields[i].type->size > 0;
     }
     if (!any)
-        leat__strbuf_str(h, "    char unused_; /* the record has no fields with bytes */\n");
-    leat__strbuf_str(h, "};\n");
-    leat__strbuf_printf(h, "LEAT_STATIC_ASSERT(sizeof(struct %s) == %" PRIu32 ", \"layout of struct %s\");\n",
-        part->name, type->size, part->name);
+        leat__strbuf_str(&g->body, "    char unused_; /* the record has no fields with bytes */\n");
+    leat__strbuf_str(&g->body, "};\n");
+    assert_size(g, part->name, type->size);
     for (uint32_t i = 0; i < type->fields_count; i++) {
-        if (flags[i])
-            leat__strbuf_printf(h,
-                "LEAT_STATIC_ASSERT(offsetof(struct %s, %s) == %" PRIu32 ", \"layout of %s.%s\");\n",
-                part->name, flags[i], type->fields[i].has_offset, part->name, flags[i]);
+        if (members.flags[i])
+            assert_offset(g, part->name, members.flags[i], type->fields[i].has_offset);
         if (type->fields[i].type->size > 0)
-            leat__strbuf_printf(h,
-                "LEAT_STATIC_ASSERT(offsetof(struct %s, %s) == %" PRIu32 ", \"layout of %s.%s\");\n",
-                part->name, members[i], type->fields[i].offset, part->name, members[i]);
+            assert_offset(g, part->name, members.names[i], type->fields[i].offset);
     }
-    leat__strbuf_char(h, '\n');
 }
 
 static void write_enum(struct gen *g, const struct gen_part *part)
 {
-    struct leat_strbuf *h = &g->out->header;
     const char *prefix = leat__gen_upper(g, part->name);
-    leat__strbuf_printf(h, "/* %s */\nenum %s {\n", part->type->name, part->name);
-    for (uint32_t i = 0; i < part->type->symbols_count; i++)
-        leat__strbuf_printf(h, "    %s_%s = %" PRIu32 ",\n", prefix, part->type->symbols[i], i);
-    leat__strbuf_str(h, "};\n\n");
-}
-
-static const char *branch_member(struct gen *g, const struct leat_field *branch)
-{
-    char *name = leat__arena_printf(&g->arena, "%s_", branch->name);
-    for (char *p = name; p && *p; p++)
-        if (*p == '.')
-            *p = '_';
-    return name ? name : "";
+    write_title(g, part);
+    leat__strbuf_printf(&g->body, "enum %s {\n", part->name);
+    for (uint32_t i = 0; i < part->type->symbols_count; i++) {
+        const char *wish = leat__gen_printf(g, "%s_%s", prefix, part->type->symbols[i]);
+        leat__strbuf_printf(
+            &g->body, "    %s = %" PRIu32 ",\n", leat__gen_claim_constant(g, wish, part->type), i);
+    }
+    leat__strbuf_str(&g->body, "};\n");
 }
 
 static void write_union(struct gen *g, const struct gen_part *part)
 {
-    struct leat_strbuf *h = &g->out->header;
     const struct leat_type *type = part->type;
     const char *prefix = leat__gen_upper(g, part->name);
+    struct gen_branches branches;
     bool any = false;
-    leat__strbuf_printf(h, "enum %s_tag {\n", part->name);
+    if (!leat__gen_branches(g, type, &branches))
+        return;
+    leat__strbuf_printf(&g->body, "enum %s_tag {\n", part->name);
     for (uint32_t i = 0; i < type->fields_count; i++) {
-        char *member = leat__arena_str(&g->arena, branch_member(g, &type->fields[i]));
-        if (member && *member)
-            member[strlen(member) - 1] = '\0';
-        leat__strbuf_printf(
-            h, "    %s_%s = %" PRIu32 ",\n", prefix, leat__gen_upper(g, member ? member : ""), i);
+        const char *wish = leat__gen_printf(g, "%s_%s", prefix, branches.tags[i]);
+        leat__strbuf_printf(&g->body, "    %s = %" PRIu32 ",\n", leat__gen_claim_constant(g, wish, type), i);
     }
-    leat__strbuf_printf(h,
-        "};\nstruct %s {\n    int32_t tag; /* enum %s_tag: which member of `as` */\n    union {\n",
-        part->name, part->name);
-    for (uint32_t i = 0; i < type->fields_count; i++) {
-        write_member(g, type->fields[i].type, branch_member(g, &type->fields[i]), "        ");
+    for (uint32_t i = 0; i < type->fields_count; i++)
         any = any || type->fields[i].type->size > 0;
-    }
-    if (!any)
-        leat__strbuf_str(h, "        int32_t unused_;\n");
-    leat__strbuf_printf(h,
-        "    } as;\n};\nLEAT_STATIC_ASSERT(sizeof(struct %s) == %" PRIu32
-        " && offsetof(struct %s, as) == %" PRIu32 ", \"layout of struct %s\");\n\n",
-        part->name, type->size, part->name, type->value_offset, part->name);
+    leat__strbuf_printf(&g->body, "};\nstruct %s {\n    int32_t tag; /* enum %s_tag%s */\n", part->name,
+        part->name, any ? ": which member of `as`" : "");
+    if (any)
+        leat__strbuf_str(&g->body, "    union {\n");
+    for (uint32_t i = 0; i < type->fields_count; i++)
+        write_member(g, type->fields[i].type, branches.members[i], "        ", NULL);
+    leat__strbuf_str(&g->body, any ? "    } as;\n};\n" : "};\n");
+    assert_size(g, part->name, type->size);
+    if (any)
+        assert_offset(g, part->name, "as", type->value_offset);
 }
 
 static void write_optional(struct gen *g, const struct gen_part *part)
 {
-    struct leat_strbuf *h = &g->out->header;
-    leat__strbuf_printf(h, "struct %s {\n    bool has;\n", part->name);
-    write_member(g, part->type->item, "value", "    ");
-    leat__strbuf_printf(h,
-        "};\nLEAT_STATIC_ASSERT(sizeof(struct %s) == %" PRIu32 ", \"layout of struct %s\");\n\n", part->name,
-        part->type->size, part->name);
-}
-
-/* The C type of a value by itself, for accessors. */
-static const char *value_type(struct gen *g, const struct leat_type *type)
-{
-    static const char *const scalars[] = { [LEAT_KIND_NULL] = "void",
-        [LEAT_KIND_BOOLEAN] = "bool",
-        [LEAT_KIND_INT] = "int32_t",
-        [LEAT_KIND_LONG] = "int64_t",
-        [LEAT_KIND_FLOAT] = "float",
-        [LEAT_KIND_DOUBLE] = "double",
-        [LEAT_KIND_BYTES] = "struct leat_sv",
-        [LEAT_KIND_STRING] = "struct leat_sv",
-        [LEAT_KIND_FIXED] = "uint8_t",
-        [LEAT_KIND_ENUM] = "int32_t",
-        [LEAT_KIND_ARRAY] = "struct leat_array",
-        [LEAT_KIND_MAP] = "struct leat_map" };
-    if (type->kind == LEAT_KIND_RECORD || type->kind == LEAT_KIND_UNION || type->kind == LEAT_KIND_OPTIONAL) {
-        const char *text = leat__arena_printf(&g->arena, "struct %s", leat__gen_part(g, type)->name);
-        return text ? text : "";
-    }
-    return scalars[type->kind];
+    leat__strbuf_printf(&g->body, "struct %s {\n    bool has;\n", part->name);
+    write_member(g, part->type->item, "value", "    ", NULL);
+    leat__strbuf_str(&g->body, "};\n");
+    assert_size(g, part->name, part->type->size);
+    if (part->type->item->size > 0)
+        assert_offset(g, part->name, "value", part->type->value_offset);
 }
 
 static void write_array(struct gen *g, const struct gen_part *part)
 {
-    const char *item = value_type(g, part->type->item);
-    if (part->type->item->size == 0)
+    const struct leat_type *item = part->type->item;
+    const char *type = item->kind == LEAT_KIND_FIXED ? "uint8_t" : value_type(g, item);
+    if (item->size == 0)
         return;
-    leat__strbuf_printf(&g->out->header,
+    leat__strbuf_printf(&g->body,
         "/* The i-th item, i < array.count. */\n"
         "static inline const %s *%s_at(struct leat_array array, size_t i)\n{\n"
-        "    return (const %s *)(const void *)((const char *)array.items + i * %" PRIu32 "u);\n}\n\n",
-        item, part->name, item, part->type->item->size);
+        "    return (const %s *)(const void *)((const char *)array.items + i * %" PRIu32 "u);\n}\n",
+        type, part->name, type, item->size);
 }
 
 static void write_map(struct gen *g, const struct gen_part *part)
 {
-    struct leat_strbuf *h = &g->out->header;
-    leat__strbuf_printf(h, "struct %s_entry {\n    struct leat_sv key;\n", part->name);
-    write_member(g, part->type->item, "value", "    ");
-    leat__strbuf_printf(h,
-        "};\nLEAT_STATIC_ASSERT(sizeof(struct %s_entry) == %" PRIu32 ", \"layout of struct %s_entry\");\n"
+    const char *name = part->name;
+    leat__strbuf_printf(&g->body, "struct %s_entry {\n    struct leat_sv key;\n", name);
+    write_member(g, part->type->item, "value", "    ", NULL);
+    leat__strbuf_str(&g->body, "};\n");
+    assert_size(g, leat__gen_printf(g, "%s_entry", name), part->type->entry_size);
+    leat__strbuf_printf(&g->body,
         "/* The i-th entry, i < map.count. */\n"
         "static inline const struct %s_entry *%s_at(struct leat_map map, size_t i)\n{\n"
-        "    return (const struct %s_entry *)map.entries + i;\n}\n\n",
-        part->name, part->type->entry_size, part->name, part->name, part->name, part->name);
+        "    return (const struct %s_entry *)map.entries + i;\n}\n",
+        name, name, name);
 }
 
 static void write_declaration(struct gen *g, const struct gen_part *part)
@@ -225,7 +247,8 @@ static void write_declaration(struct gen *g, const struct gen_part *part)
         write_record(g, part);
         break;
     case LEAT_KIND_ENUM:
-        write_enum(g, part);
+        if (part->type->symbols_count)
+            write_enum(g, part);
         break;
     case LEAT_KIND_UNION:
         write_union(g, part);
@@ -244,26 +267,46 @@ static void write_declaration(struct gen *g, const struct gen_part *part)
     }
 }
 
-/* A named type may be generated from several schema files that are included together: it is declared once,
- * and a second one of another shape is an error that says so. */
+/* The fingerprint of the declaration in g->body; its comments do not count. */
+static uint64_t find_shape(struct gen *g)
+{
+    struct leat_strbuf code = { 0 };
+    const char *at = g->body.data, *comment;
+    while ((comment = strstr(at, "/*")) != NULL) {
+        const char *end = strstr(comment, "*/");
+        leat__strbuf_add(&code, at, (size_t)(comment - at));
+        at = end ? end + 2 : comment + strlen(comment);
+    }
+    leat__strbuf_str(&code, at);
+    g->failed = g->failed || code.failed;
+    const uint64_t shape = leat__crc64_avro(code.data ? code.data : "", code.len);
+    leat__strbuf_release(&code);
+    return shape;
+}
+
+/* A type may occur in several schema files whose headers are included together: it is declared once, and what
+ * another header declares in another way does not compile. */
 static void write_guarded(struct gen *g, const struct gen_part *part)
 {
-    struct leat_strbuf *h = &g->out->header;
-    const bool named = part->type->kind == LEAT_KIND_RECORD || part->type->kind == LEAT_KIND_ENUM;
-    if (!named) {
-        write_declaration(g, part);
-        return;
-    }
-    leat__strbuf_printf(h, "#ifndef LEAT_GEN_HAS_%s\n#define LEAT_GEN_HAS_%s\n", part->name, part->name);
+    leat__strbuf_clear(&g->body);
     write_declaration(g, part);
-    leat__strbuf_str(h, "#endif\n\n");
+    g->failed = g->failed || g->body.failed;
+    if (g->failed || g->body.len == 0)
+        return;
+    const uint64_t shape = find_shape(g);
+    leat__strbuf_printf(&g->out->header,
+        "#ifndef LEAT_GEN_HAS_%s\n#define LEAT_GEN_HAS_%s 0x%016" PRIx64 "\n%s", part->name, part->name,
+        shape, g->body.data);
+    leat__strbuf_printf(&g->out->header,
+        "#elif LEAT_GEN_HAS_%s != 0x%016" PRIx64 "\n"
+        "#error \"two schemas declare %s in two ways: give one of the types another name\"\n#endif\n\n",
+        part->name, shape, part->name);
 }
 
 void leat__gen_write_header(struct gen *g)
 {
     struct leat_strbuf *h = &g->out->header;
-    const char *guard = leat__gen_upper(g, g->stem);
-    const char *root = leat__gen_part(g, g->root)->name;
+    const char *guard = leat__gen_identifier(g, leat__gen_upper(g, g->stem));
     leat__strbuf_printf(h,
         "/* %s.h -- generated by `leat gen` from %s.avsc; change the schema, not this file. */\n"
         "#ifndef LEAT_GEN_%s_H\n#define LEAT_GEN_%s_H\n#include <leat/type.h>\n#include <stddef.h>\n\n",
@@ -273,36 +316,56 @@ void leat__gen_write_header(struct gen *g)
     leat__strbuf_printf(h,
         "#ifdef __cplusplus\nextern \"C\" {\n#endif\nextern const struct leat_type %s_type;\n"
         "#ifdef __cplusplus\n}\n#endif\n#endif\n",
-        root);
+        leat__gen_part(g, g->root)->name);
 }
 
-static void write_c_string(struct leat_strbuf *s, const char *text, size_t len)
+/* ---- the source ---- */
+
+/* One byte of a string or character constant. */
+static void write_escaped(struct leat_strbuf *s, unsigned char c, char quote)
 {
-    leat__strbuf_char(s, '"');
-    for (size_t i = 0; i < len; i++) {
-        const unsigned char c = (unsigned char)text[i];
-        if (c == '\n')
-            leat__strbuf_str(s, i + 1 < len ? "\\n\"\n    \"" : "\\n");
-        else if (c == '"' || c == '\\' || c == '?')
-            leat__strbuf_printf(s, "\\%c", c);
-        else if (c < 0x20 || c >= 0x7f)
-            leat__strbuf_printf(s, "\\%03o", c);
-        else
-            leat__strbuf_char(s, (char)c);
+    if (c == '\n')
+        leat__strbuf_str(s, "\\n");
+    else if (c == (unsigned char)quote || c == '\\' || c == '?')
+        leat__strbuf_printf(s, "\\%c", c);
+    else if (c < 0x20 || c >= 0x7f)
+        leat__strbuf_printf(s, "\\%03o", c);
+    else
+        leat__strbuf_char(s, (char)c);
+}
+
+/* The schema's text as it is: as an array of characters, since C promises string literals of 4,095 bytes
+ * only. */
+static void write_schema_text(struct gen *g, const char *root)
+{
+    struct leat_strbuf *s = &g->out->source;
+    const bool literal = g->text_len <= 4000;
+    leat__strbuf_printf(s, "static const char %s_schema_[] =%s", root, literal ? "\n    \"" : " {");
+    for (size_t i = 0; i < g->text_len; i++) {
+        if (!literal)
+            leat__strbuf_str(s, i % 20 ? " '" : "\n    '");
+        write_escaped(s, (unsigned char)g->text[i], literal ? '"' : '\'');
+        if (!literal)
+            leat__strbuf_str(s, "',");
+        else if (g->text[i] == '\n' && i + 1 < g->text_len)
+            leat__strbuf_str(s, "\"\n    \"");
     }
-    leat__strbuf_char(s, '"');
+    leat__strbuf_str(s, literal ? "\";\n\n" : "\n    '\\0'\n};\n\n");
+}
+
+static const char *type_variable(struct gen *g, const struct leat_type *type)
+{
+    return leat__gen_printf(g, "%s_type%s", leat__gen_part(g, type)->name, type == g->root ? "" : "_");
 }
 
 static void write_fields(struct gen *g, const struct gen_part *part)
 {
     struct leat_strbuf *s = &g->out->source;
-    if (part->type->fields_count == 0)
-        return;
     leat__strbuf_printf(s, "static const struct leat_field %s_fields_[] = {\n", part->name);
     for (uint32_t i = 0; i < part->type->fields_count; i++) {
         const struct leat_field *field = &part->type->fields[i];
-        leat__strbuf_printf(s, "    { \"%s\", &%s_%s, %" PRIu32 ", ", field->name,
-            leat__gen_part(g, field->type)->name, field->type == g->root ? "type" : "type_", field->offset);
+        leat__strbuf_printf(
+            s, "    { \"%s\", &%s, %" PRIu32 ", ", field->name, type_variable(g, field->type), field->offset);
         if (field->has_offset == LEAT_NOT_NULLABLE)
             leat__strbuf_str(s, "LEAT_NOT_NULLABLE },\n");
         else
@@ -311,44 +374,44 @@ static void write_fields(struct gen *g, const struct gen_part *part)
     leat__strbuf_str(s, "};\n");
 }
 
+static void write_symbols(struct gen *g, const struct gen_part *part)
+{
+    struct leat_strbuf *s = &g->out->source;
+    leat__strbuf_printf(s, "static const char *const %s_symbols_[] = {\n", part->name);
+    for (uint32_t i = 0; i < part->type->symbols_count; i++)
+        leat__strbuf_printf(s, "    \"%s\",\n", part->type->symbols[i]);
+    leat__strbuf_str(s, "};\n");
+}
+
+/* Every member of struct leat_type in its order: C++ before C++20 has no other way. */
 static void write_descriptor(struct gen *g, const struct gen_part *part)
 {
     struct leat_strbuf *s = &g->out->source;
     const struct leat_type *type = part->type;
-    write_fields(g, part);
-    if (type->symbols_count > 0) {
-        leat__strbuf_printf(s, "static const char *const %s_symbols_[] = {\n", part->name);
-        for (uint32_t i = 0; i < type->symbols_count; i++)
-            leat__strbuf_printf(s, "    \"%s\",\n", type->symbols[i]);
-        leat__strbuf_str(s, "};\n");
-    }
-    const bool is_root = type == g->root;
+    const bool is_root = type == g->root, fields = type->fields_count > 0, symbols = type->symbols_count > 0;
+    if (fields)
+        write_fields(g, part);
+    if (symbols)
+        write_symbols(g, part);
+    leat__strbuf_printf(s, "%sconst struct leat_type %s = {\n    LEAT_KIND_%s, %s, \"%s\",\n",
+        is_root ? "" : "static ", type_variable(g, type), kind_names[type->kind],
+        logicals[type->logical].constant, type->name);
+    leat__strbuf_printf(s, "    %" PRIu32 ", %" PRIu32 ", /* size, align */\n", type->size, type->align);
     leat__strbuf_printf(s,
-        "%sconst struct leat_type %s_type%s = {\n    .kind = LEAT_KIND_%s,\n    .name = \"%s\",\n",
-        is_root ? "" : "static ", part->name, is_root ? "" : "_", kind_names[type->kind], type->name);
-    leat__strbuf_printf(s, "    .size = %" PRIu32 ",\n    .align = %" PRIu32 ",\n", type->size, type->align);
-    if (type->logical)
-        leat__strbuf_printf(s, "    .logical = %s,\n", logicals[type->logical].constant);
-    if (type->fields_count)
-        leat__strbuf_printf(s, "    .fields_count = %" PRIu32 ",\n    .fields = %s_fields_,\n",
-            type->fields_count, part->name);
-    if (type->symbols_count)
-        leat__strbuf_printf(s, "    .symbols_count = %" PRIu32 ",\n    .symbols = %s_symbols_,\n",
-            type->symbols_count, part->name);
-    if (type->item)
-        leat__strbuf_printf(s, "    .item = &%s_type_,\n", leat__gen_part(g, type->item)->name);
-    if (type->value_offset)
-        leat__strbuf_printf(s, "    .value_offset = %" PRIu32 ",\n", type->value_offset);
-    if (type->entry_size)
-        leat__strbuf_printf(s, "    .entry_size = %" PRIu32 ",\n", type->entry_size);
-    if (type->logical == LEAT_LOGICAL_DECIMAL)
-        leat__strbuf_printf(s, "    .precision = %d,\n    .scale = %d,\n", type->precision, type->scale);
-    if (is_root) {
-        leat__strbuf_str(s, "    .schema =\n    ");
-        write_c_string(s, g->text, g->text_len);
-        leat__strbuf_printf(s, ",\n    .fingerprint = UINT64_C(0x%016" PRIx64 "),\n", type->fingerprint);
-    }
-    leat__strbuf_str(s, "};\n\n");
+        "    %" PRIu32 ", %" PRIu32
+        ", %s%s, %s%s, %s%s, /* fields, symbols: how many; fields, item, symbols */\n",
+        type->fields_count, type->symbols_count, fields ? part->name : "NULL", fields ? "_fields_" : "",
+        type->item ? "&" : "NULL", type->item ? type_variable(g, type->item) : "",
+        symbols ? part->name : "NULL", symbols ? "_symbols_" : "");
+    leat__strbuf_printf(s,
+        "    %" PRIu32 ", %" PRIu32 ", %" PRId32 ", %" PRId32
+        ", /* value_offset, entry_size, precision, scale */\n",
+        type->value_offset, type->entry_size, type->precision, type->scale);
+    if (is_root)
+        leat__strbuf_printf(
+            s, "    %s_schema_, UINT64_C(0x%016" PRIx64 "),\n};\n", part->name, type->fingerprint);
+    else
+        leat__strbuf_str(s, "    NULL, 0,\n};\n\n");
 }
 
 void leat__gen_write_source(struct gen *g)
@@ -357,6 +420,7 @@ void leat__gen_write_source(struct gen *g)
         "/* %s.c -- generated by `leat gen` from %s.avsc; change the schema, not this file. */\n"
         "#include \"%s.h\"\n\n",
         g->stem, g->stem, g->stem);
+    write_schema_text(g, leat__gen_part(g, g->root)->name);
     for (uint32_t i = 0; i < g->parts_count; i++)
         write_descriptor(g, &g->parts[i]);
 }
