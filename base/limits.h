@@ -16,6 +16,7 @@
 #define LEAT_SPLITS_MAX 65536u /* of a source */
 #define LEAT_NAME_BYTES_MAX 63u
 #define LEAT_CHANNEL_MESSAGES_DEFAULT 16u /* batches between two workers on one edge */
+#define LEAT_CHANNEL_MESSAGES_MAX 65536u
 #define LEAT_SCHEMA_BYTES_MAX (1024u * 1024u)
 #define LEAT_SCHEMA_DEPTH_MAX 64u
 #define LEAT_SCHEMA_NODES_MAX 65536u

@@ -66,9 +66,9 @@ static uint32_t number_from(const char *variable, uint32_t otherwise, uint32_t m
     return *end || value == 0 || value > max ? otherwise : (uint32_t)value;
 }
 
-static int fill_options(struct leat_job *job, struct leat_error *err)
+/* What can not be, before anything is filled in. */
+static int check_options(const struct leat_job_opts *opts, struct leat_error *err)
 {
-    struct leat_job_opts *opts = &job->opts;
     if (opts->parallelism > LEAT_WORKERS_MAX)
         return leat__error(err, LEAT_EINVAL, "job option parallelism is %u; the most is %u",
             opts->parallelism, LEAT_WORKERS_MAX);
@@ -78,10 +78,44 @@ static int fill_options(struct leat_job *job, struct leat_error *err)
     if (opts->batch_rows > LEAT_BATCH_ROWS_MAX)
         return leat__error(err, LEAT_EINVAL, "job option batch_rows is %u; the most is %u", opts->batch_rows,
             LEAT_BATCH_ROWS_MAX);
+    if (opts->channel_batches > LEAT_CHANNEL_MESSAGES_MAX)
+        return leat__error(err, LEAT_EINVAL, "job option channel_batches is %u; the most is %u",
+            opts->channel_batches, LEAT_CHANNEL_MESSAGES_MAX);
+    if (opts->log_level != 0 && (opts->log_level < LEAT_LOG_ERROR || opts->log_level > LEAT_LOG_TRACE))
+        return leat__error(err, LEAT_EINVAL,
+            "job option log_level is %d; it is one of LEAT_LOG_ERROR to LEAT_LOG_TRACE",
+            (int)opts->log_level);
+    if (opts->progress_interval_us < 0)
+        return leat__error(err, LEAT_EINVAL,
+            "job option progress_interval_us is negative; give a duration such as LEAT_SECONDS(1), or 0");
+    return 0;
+}
+
+/* Options of newer headers than the library's: an error if they are set. */
+static int copy_options(
+    struct leat_job_opts *to, const struct leat_job_opts *from, size_t size, struct leat_error *err)
+{
+    memcpy(to, from, size < sizeof *to ? size : sizeof *to);
+    for (size_t i = sizeof *to; i < size; i++)
+        if (((const unsigned char *)from)[i])
+            return leat__error(err, LEAT_EINVAL,
+                "a job option is set that this version of the library (%s) does not know: the program was "
+                "compiled with "
+                "newer headers; install the library that belongs to them",
+                leat_version());
+    return 0;
+}
+
+static int fill_options(struct leat_job *job, struct leat_error *err)
+{
+    struct leat_job_opts *opts = &job->opts;
+    LEAT_TRY(check_options(opts, err));
     if (opts->max_parallelism == 0)
         opts->max_parallelism = LEAT_MAX_PARALLELISM_DEFAULT;
-    if (opts->parallelism == 0)
-        opts->parallelism = number_from("LEAT_PARALLELISM", leat__shell_cores(), LEAT_WORKERS_MAX);
+    if (opts->parallelism == 0) {
+        const uint32_t workers = leat__env_parallelism();
+        opts->parallelism = workers < opts->max_parallelism ? workers : opts->max_parallelism;
+    }
     if (opts->parallelism > opts->max_parallelism)
         return leat__error(err, LEAT_EINVAL,
             "job option parallelism (%u) is above max_parallelism (%u): some workers would own no keys",
@@ -89,7 +123,8 @@ static int fill_options(struct leat_job *job, struct leat_error *err)
     if (opts->batch_rows == 0)
         opts->batch_rows = number_from("LEAT_BATCH_ROWS", LEAT_BATCH_ROWS_DEFAULT, LEAT_BATCH_ROWS_MAX);
     if (opts->channel_batches == 0)
-        opts->channel_batches = number_from("LEAT_CHANNEL_BATCHES", LEAT_CHANNEL_MESSAGES_DEFAULT, 1u << 16);
+        opts->channel_batches =
+            number_from("LEAT_CHANNEL_BATCHES", LEAT_CHANNEL_MESSAGES_DEFAULT, LEAT_CHANNEL_MESSAGES_MAX);
     if (opts->log_level == 0)
         opts->log_level = LEAT_LOG_INFO;
     if (opts->progress_interval_us == 0)
@@ -110,11 +145,11 @@ int leat_job_new_sized(
     if (!job)
         return leat__error(err, LEAT_ENOMEM, "out of memory for a job");
     job->t = t;
-    if (opts)
-        memcpy(&job->opts, opts, size < sizeof job->opts ? size : sizeof job->opts);
     job->env = leat__env_posix();
     leat__job_set_state(job, LEAT_JOB_CREATED);
-    int result = fill_options(job, err);
+    int result = opts ? copy_options(&job->opts, opts, size, err) : 0;
+    if (result == 0)
+        result = fill_options(job, err);
     if (result == 0 && job->opts.simulate) {
         job->sim_env = leat__env_sim_new(job->opts.seed, SIM_WALL_US);
         job->env = job->sim_env;

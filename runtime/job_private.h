@@ -55,7 +55,6 @@ void leat__job_report_progress(struct leat_job *job);
 void leat__job_log(struct leat_job *job, enum leat_log_level level, const char *node, const char *format, ...)
     LEAT_PRINTF(4, 5);
 
-uint32_t leat__shell_cores(void); /* that this process may use */
 /* Shells: run all workers until they are done or the job must quit. Whether all are done. */
 bool leat__shell_threads_run(struct leat_job *job);
 bool leat__shell_sim_run(struct leat_job *job);

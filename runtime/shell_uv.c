@@ -32,12 +32,6 @@ struct leat_shell {
     uint32_t running; /* atomic: threads that have not returned */
 };
 
-uint32_t leat__shell_cores(void)
-{
-    const unsigned cores = uv_available_parallelism();
-    return cores < 1 ? 1 : cores > LEAT_WORKERS_MAX ? LEAT_WORKERS_MAX : cores;
-}
-
 void leat__shell_notify(struct leat_shell *shell)
 {
     (void)uv_async_send(

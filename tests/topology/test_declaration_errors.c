@@ -800,6 +800,41 @@ static void joins(struct world *w)
     WRONG("late records of what is no join", leat_late_left(w->orders), leat_late_right(w->orders));
 }
 
+/* A job with wrong options over a topology that is right. */
+static void wrong_job(struct world *w, const char *title, const struct leat_job_opts *opts, size_t size)
+{
+    leat_job *job = NULL;
+    struct leat_error err = { 0 };
+    begin(w);
+    const int code = leat_job_new_sized(w->t, opts, size, &job, &err);
+    w->unnoticed_count += code == 0;
+    if (code == 0)
+        print_message("no error: %s\n", title);
+    leat__strbuf_printf(&w->text, "%s\n  %s %s\n\n", title, leat_error_name(code), err.message);
+    leat_job_free(job);
+    leat_topology_free(w->t);
+}
+
+static void jobs(struct world *w)
+{
+    NEWER(leat_job_opts) newer = { .unknown = 1 };
+    heading(w, "Job");
+    wrong_job(w, "options of newer headers", &newer.opts, sizeof newer);
+    wrong_job(w, "too many workers", OPTS(leat_job_opts, .parallelism = 257), sizeof(struct leat_job_opts));
+    wrong_job(w, "too many key groups", OPTS(leat_job_opts, .max_parallelism = 32769),
+        sizeof(struct leat_job_opts));
+    wrong_job(w, "more workers than key groups", OPTS(leat_job_opts, .parallelism = 9, .max_parallelism = 8),
+        sizeof(struct leat_job_opts));
+    wrong_job(w, "batches that are too large", OPTS(leat_job_opts, .batch_rows = 65537),
+        sizeof(struct leat_job_opts));
+    wrong_job(w, "channels that are too long", OPTS(leat_job_opts, .channel_batches = UINT32_MAX),
+        sizeof(struct leat_job_opts));
+    wrong_job(w, "a log level that does not exist", OPTS(leat_job_opts, .log_level = (enum leat_log_level)9),
+        sizeof(struct leat_job_opts));
+    wrong_job(w, "a negative interval of progress", OPTS(leat_job_opts, .progress_interval_us = -1),
+        sizeof(struct leat_job_opts));
+}
+
 static void test_errors__given_every_wrong_declaration__when_checked__then_the_messages_are_the_golden_ones(
     void **state)
 {
@@ -813,7 +848,7 @@ static void test_errors__given_every_wrong_declaration__when_checked__then_the_m
         "tests/topology/test_declaration_errors.c.\n\n");
     static void (*const groups[])(struct world *) = { topologies, streams, source_options, memory, generators,
         file_sources, file_sinks, filters, branches, maps, flat_maps, projections, keys, windows, aggregates,
-        user_aggregates, joins };
+        user_aggregates, joins, jobs };
     for (size_t i = 0; i < COUNT_OF(groups); i++)
         groups[i](w);
     assert_false(w->text.failed);
