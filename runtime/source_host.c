@@ -16,6 +16,7 @@
 #include "runtime/instance.h"
 #include "runtime/worker.h"
 
+#define STREAK_MAX 64u /* reads of one split in a row where time does not decide */
 #define WAIT_US 2000 /* how soon a split is asked again that has nothing now and names no time */
 
 struct host_split {
@@ -34,6 +35,7 @@ struct leat_source_host {
     struct host_split *splits;
     uint32_t splits_count;
     uint32_t last; /* split read last */
+    uint32_t streak; /* reads, for turns among splits without event time */
     struct leat_wm_merge merge;
     int64_t sent_wm_us;
     bool sent_idle;
@@ -112,11 +114,13 @@ int64_t leat__source_host_wake_us(const struct leat_source_host *host)
     return wake_us;
 }
 
-/* The readable split that is furthest behind; in turn among equals (and where there is no event time). */
+/* The readable split that is furthest behind; in turn among equals. Without event time, the same one for a while: then few
+ * files are open at once, and none starves beside an endless one. */
 static struct host_split *pick_split(struct leat_source_host *host, int64_t wall_us)
 {
     struct host_split *best = NULL;
-    for (uint32_t k = 1; k <= host->splits_count; k++) {
+    const bool stay = !host->inst->plan->node->time.field && ++host->streak % STREAK_MAX != 0;
+    for (uint32_t k = stay ? 0 : 1; k <= host->splits_count; k++) {
         struct host_split *split = &host->splits[(host->last + k) % host->splits_count];
         if (split->ended || split->wait_until_us > wall_us)
             continue;
