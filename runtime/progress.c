@@ -45,8 +45,13 @@ static void format_line(char *line, size_t size, const struct leat_progress *pro
         (void)snprintf(lag, sizeof lag, "  lag %.1f MB (%.0f %% read)",
             (double)(progress->source_bytes_total - progress->source_bytes) / 1e6,
             100.0 * (double)progress->source_bytes / (double)progress->source_bytes_total);
-    (void)snprintf(line, size, "%6.1f s  in %s (%s/s)  out %s  watermark %s  late %llu%s", seconds, in, rate,
-        out, watermark, (unsigned long long)late, lag);
+    const int len = snprintf(line, size, "%6.1f s  in %s (%s/s)  out %s  watermark %s  late %llu%s", seconds,
+        in, rate, out, watermark, (unsigned long long)late, lag);
+    struct rusage usage;
+    if (progress->state >= LEAT_JOB_FINISHED && len > 0 && (size_t)len < size &&
+        getrusage(RUSAGE_SELF, &usage) == 0)
+        (void)snprintf(
+            line + len, size - (size_t)len, "  peak memory %.1f MB", (double)usage.ru_maxrss * 1024 / 1e6);
 }
 
 void leat__progress_print(void *arg, const struct leat_progress *progress)
