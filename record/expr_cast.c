@@ -9,7 +9,7 @@
  *   timestamp  string (RFC 3339, or a date alone)
  *
  * What does not fit is LEAT_EDATA with the value. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include "record/expr_time_private.h"
 #include "record/number_text.h"
 #include "record/time_text.h"
@@ -175,10 +175,13 @@ int leat__expr_string_to_timestamp(struct expr_frame *f, const struct expr_instr
 
 static size_t print_float(double x, char text[LEAT_DOUBLE_TEXT_MAX])
 {
-    const char *word = isnan(x) ? "NaN" : x > 0 ? "Infinity" : "-Infinity";
+    const struct leat_sv word = isnan(x) ? LEAT_SV("NaN")
+        : x > 0                          ? LEAT_SV("Infinity")
+                                         : LEAT_SV("-Infinity");
     if (isfinite(x))
         return leat__double_print(x, text);
-    return (size_t)(stpcpy(text, word) - text);
+    memcpy(text, word.data, word.len);
+    return word.len;
 }
 
 static PRINT_KERNEL(integer_to_string, int64_t, LEAT_I64_TEXT_MAX,

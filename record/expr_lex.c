@@ -3,7 +3,7 @@
  * One token at a time. Words keep their spelling; the parser decides which are keywords. Text tokens are
  * decoded ('' is one quote) into the arena. A minus is always a token of its own, so an integer token is an
  * unsigned magnitude: -9223372036854775808 is put together by the parser. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include "base/near.h"
 #include "record/number_text.h"
 #include <stdio.h>
@@ -77,10 +77,11 @@ const char *leat__expr_names(const char *const *names, size_t count, char text[E
     size_t used = 0;
     text[0] = '\0';
     for (size_t i = 0; i < count; i++) {
-        const size_t len = strlen(names[i]);
-        if (used + 2 + len + sizeof more > EXPR_NAMES_BYTES)
-            return strcpy(text + used, more) - used;
-        used += (size_t)sprintf(text + used, "%s%s", i ? ", " : "", names[i]);
+        const bool fits = used + strlen(names[i]) + 2 + sizeof more <= EXPR_NAMES_BYTES;
+        used += (size_t)snprintf(
+            text + used, EXPR_NAMES_BYTES - used, "%s%s", fits && i ? ", " : "", fits ? names[i] : more);
+        if (!fits)
+            break;
     }
     return text;
 }

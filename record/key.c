@@ -209,16 +209,11 @@ static void describe(struct leat_key *key)
 
 static int write_text(struct leat_key *key, struct leat_error *err)
 {
-    size_t len = 1;
-    for (uint32_t i = 0; i < key->parts_count; i++)
-        len += strlen(key->parts[i].name) + 2;
-    char *text = leat__arena_alloc(&key->arena, len);
-    if (!text)
-        return no_memory(err);
+    const char *text = "";
+    for (uint32_t i = 0; i < key->parts_count && text; i++)
+        text = leat__arena_printf(&key->arena, "%s%s%s", text, i ? ", " : "", key->parts[i].name);
     key->text = text;
-    for (uint32_t i = 0; i < key->parts_count; i++)
-        text = stpcpy(stpcpy(text, i ? ", " : ""), key->parts[i].name);
-    return 0;
+    return text ? 0 : no_memory(err);
 }
 
 int leat__key_new(const struct leat_type *type, const char *fields, enum leat_key_nulls nulls,

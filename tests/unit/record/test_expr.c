@@ -1,5 +1,6 @@
-/* Expressions: what each operator and function gives, on a row with all values and on one with nulls. Errors
- * are in test_expr_errors.c, random expressions in test_expr_random.c, all else in test_expr_use.c. */
+/* tests/unit/record/test_expr.c -- expressions: what each operator and function gives, on a row with all
+ * values and on one with nulls. Errors are in test_expr_errors.c, random expressions in test_expr_random.c,
+ * all else in test_expr_use.c. */
 #include "tests/support/expr_case.h"
 #include "tests/support/sample_order.h"
 #include "tests/support/unit.h"

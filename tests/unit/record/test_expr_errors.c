@@ -1,5 +1,5 @@
-/* Expressions: every error, as a block of tests/golden/expr_errors.txt: the expression behind "> ", then its
- * message. */
+/* tests/unit/record/test_expr_errors.c -- expressions: every error, as a block of
+ * tests/golden/expr_errors.txt: the expression behind "> ", then its message. */
 #include "record/expr.h"
 #include "base/limits.h"
 #include "base/strbuf.h"

@@ -1,6 +1,7 @@
-/* Expressions: random ones, against a second evaluator that shares nothing with the first. It walks a tree
- * row by row with three-valued logic and lazy conditions; the batch evaluator must agree in every row,
- * whatever the size of the batch, and must fail exactly when some row fails. */
+/* tests/unit/record/test_expr_random.c -- expressions: random ones, against a second evaluator that shares
+ * nothing with the first. It walks a tree row by row with three-valued logic and lazy conditions; the batch
+ * evaluator must agree in every row, whatever the size of the batch, and must fail exactly when some row
+ * fails. */
 #include "record/expr.h"
 #include "base/strbuf.h"
 #include "tests/support/random_record.h"

@@ -1,4 +1,5 @@
-/* Storing values of expressions into fields: what fits, how it is converted, and what is refused. */
+/* tests/unit/record/test_expr_store.c -- storing values of expressions into fields: what fits, how it is
+ * converted, and what is refused. */
 #include "record/expr.h"
 #include "tests/support/sample_order.h"
 #include "tests/support/unit.h"

@@ -1,5 +1,5 @@
-/* Keys: bytes as specified, the order of the bytes as that of the values, no collisions, nulls, and which
- * keys can be joined. */
+/* tests/unit/record/test_key.c -- keys: bytes as specified, the order of the bytes as that of the values, no
+ * collisions, nulls, and which keys can be joined. */
 #include "record/key.h"
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -23,15 +23,12 @@ static struct leat_key *new_key(const struct leat_type *type, const char *fields
 /* ---- the bytes ---- */
 
 /* "01 61 62" */
-static void print_bytes(struct leat_sv key, char *text)
+static void print_bytes(struct leat_sv key, char *text, size_t size)
 {
-    if (!key.data) {
-        strcpy(text, "null");
-        return;
-    }
-    text[0] = '\0';
-    for (size_t i = 0; i < key.len; i++)
-        text += sprintf(text, "%s%02x", i ? " " : "", (unsigned char)key.data[i]);
+    size_t used = (size_t)snprintf(text, size, "%s", key.data ? "" : "null");
+    for (size_t i = 0; key.data && i < key.len && used < size; i++)
+        used +=
+            (size_t)snprintf(text + used, size - used, "%s%02x", i ? " " : "", (unsigned char)key.data[i]);
 }
 
 #define GROUP LEAT_KEY_NULLS_GROUP
@@ -83,7 +80,7 @@ static void test_key__given_fields__when_evaluated__then_bytes_are_as_specified(
         char got[128];
         assert_int_equal(leat__key_eval(key, scratch, NULL, batch, &keys), 0);
         for (uint32_t k = 0; k < batch->count; k++) {
-            print_bytes(keys[k], got);
+            print_bytes(keys[k], got, sizeof got);
             FAIL_UNLESS(strcmp(got, encoded[i].bytes[k % 2]) == 0, "%s row %u: got %s, want %s",
                 encoded[i].fields, k, got, encoded[i].bytes[k % 2]);
         }
