@@ -1,6 +1,6 @@
 /* record/expr.c -- expressions: making and describing them. A compiled expression owns one arena with its
  * text, nodes and program, besides its regular expressions; the record types are borrowed. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include "base/alloc.h"
 
 #define WORD(kind_, logical_, name_, size_) \

@@ -1,7 +1,7 @@
 /* record/expr_call.c -- expressions: functions by name. The tables lie beside their kernels (expr_math.c,
  * expr_string.c, expr_time.c); here a call is matched with its row, and its arguments with the letters of the
  * row. Functions that are special to the compiler (null logic, constant arguments) have a typing function. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include <stdio.h>
 
 #define FUNCTIONS_MAX 128u

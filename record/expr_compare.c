@@ -1,7 +1,7 @@
 /* record/expr_compare.c -- expressions: comparisons. The loops that filters live on: one kernel for each
  * operator and class, each made for "column with constant", "register with constant", "two registers" and the
  * rest. Floats compare as IEEE says (NaN equals nothing), strings bytewise. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 
 #define COMPARE_LOOP(name_, type_, expression_) \
     EXPR_INLINE void name_##_loop(uint8_t *restrict out, const unsigned char *restrict a, size_t a_step, \

@@ -8,7 +8,7 @@
  *   case        each condition under "none before it is true", each result under "its condition is true";
  *               then, from the last to the first: result = select(condition, then, result)
  *   coalesce    each further value under "all before it are null" */
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include "base/alloc.h"
 
 struct builder {

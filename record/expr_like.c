@@ -4,7 +4,7 @@
  * from the next % or _ or escape. A constant pattern without _ is cut at its % into parts: the text begins
  * with the first, ends with the last, and has the others in between in order, each where it is found first.
  * Everything else is matched step by step, going back to the last %. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 
 struct like {
     struct leat_sv *parts; /* NULL: match step by step */

@@ -8,7 +8,7 @@
  * Booleans and null bytes are 0 or 1, so eight rows are worked on at a time as the bytes of a word: with
  * f(x) = !value & !null and t(x) = value & !null,  x and y is false if f(x) | f(y), true if t(x) & t(y), else
  * null. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 
 #define ONES UINT64_C(0x0101010101010101)
 

@@ -4,7 +4,7 @@
  * looks for a row that matters (expr_private.h). Loops are written once with the steps of the operands as
  * parameters and made three times: two registers, register and constant, anything. Division by a constant is
  * a multiplication with its inverse (Granlund and Montgomery 1994, figure 5.2). */
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include <math.h>
 
 __extension__ typedef __int128 wide_int;

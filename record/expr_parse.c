@@ -15,7 +15,7 @@
  *
  * Two tokens are known at a time. Nothing recurses without parse_deeper, which bounds the stack.
  * `between` and the short form of `case` use one node twice: typing and code generation know shared nodes. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include <stdio.h>
 
 #define SHOWN_BYTES_MAX 32u

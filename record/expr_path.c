@@ -6,7 +6,7 @@
  * are pointers, so everything is loaded
  *
  * Timestamps become microseconds; that of a local timestamp is read as if it were UTC. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include <math.h>
 
 #define OUTER_MAX 4u /* of struct leat_place */

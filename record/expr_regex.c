@@ -6,7 +6,7 @@
  * LEAT_REGEX_STEPS_MAX steps, so that a pattern that backtracks without end stops the job with its name
  * instead of a worker for ever. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include "base/alloc.h"
 #include <pcre2.h>
 

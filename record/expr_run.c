@@ -7,7 +7,7 @@
  * A scratch has the registers of one program, the strings that were made for the last result, and the memory
  * of regular expressions. Strings lie in blocks that are kept: once they are large enough for a batch nothing
  * is allocated any more. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include "base/alloc.h"
 #include <stdio.h>
 

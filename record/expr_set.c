@@ -1,7 +1,7 @@
 /* record/expr_set.c -- expressions: x in (constants). A short list is gone through; a longer one becomes a
  * hash table with linear probing, at most half full. Numbers and times are compared as eight bytes: floats
  * too, once -0.0 is 0.0 and NaN, which equals nothing, is left out. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include "base/hash.h"
 
 #define LINEAR_MAX 8u

@@ -9,7 +9,7 @@
  *   null       whatever is nullable
  *
  * Nullable records on the way to the field become present. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 #include <math.h>
 #include <stdio.h>
 

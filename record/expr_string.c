@@ -3,7 +3,7 @@
  * A character is a byte and the UTF-8 continuation bytes behind it, so that every sequence of bytes has a
  * length, however malformed. Case is that of ASCII letters alone. Parts of a string are views of it; only
  * what is really new (lower, upper, replace, ||) is written to the scratch. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 
 #define STRINGS(vec_) ((struct leat_sv *)(void *)(vec_)->data)
 #define EMPTY LEAT_SV("")

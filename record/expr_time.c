@@ -4,7 +4,7 @@
  *
  * Years are counted from 1 March of the year 0, so that the leap day is the last of its year: four hundred of
  * them are 146097 days, and day d of such a year lies in month (5 d + 2) / 153 behind March. */
-#include "expr_time_private.h"
+#include "record/expr_time_private.h"
 #include "record/number_text.h"
 #include "record/time_text.h"
 

@@ -1,7 +1,7 @@
 /* record/expr_time_private.h -- what expr_time.c and expr_cast.c share. */
 #ifndef LEAT_RECORD_EXPR_TIME_PRIVATE_H
 #define LEAT_RECORD_EXPR_TIME_PRIVATE_H
-#include "expr_private.h"
+#include "record/expr_private.h"
 
 /* RFC 3339, or a date alone (midnight UTC). */
 bool leat__expr_read_timestamp(struct leat_sv text, int64_t *us);

@@ -5,7 +5,7 @@
  * anything else that does not fit is an error that says what would.
  * An enum is a string, except when it is compared with a constant: then the symbol is looked up here, once,
  * and the rows compare numbers. */
-#include "expr_private.h"
+#include "record/expr_private.h"
 
 const char *leat__expr_class_name(enum leat_value_class value_class)
 {
