@@ -3,7 +3,10 @@
  * Planning drops virtual nodes, decides each node's parallelism (the job's, or one), turns partitionings into
  * what is really needed (with one worker, or when rows are already where their key lives, a hash edge is a
  * forward one), and finds the chains: groups of nodes joined by forward edges, which run on one worker
- * without queues between threads. */
+ * without queues between threads.
+ *
+ * An edge without exchange keeps the subtask. Where one leads from a node with one subtask to a node with
+ * more (a union of both kinds), it leads to subtask 0 alone: the others do not have this input. */
 #ifndef LEAT_TOPOLOGY_PLAN_H
 #define LEAT_TOPOLOGY_PLAN_H
 #include "base/strbuf.h"

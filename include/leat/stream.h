@@ -62,7 +62,7 @@ LEAT_API LEAT_NODISCARD int leat_describe(
     leat_topology *t, enum leat_describe_format format, uint32_t parallelism, char **text);
 LEAT_API void leat_free(void *text);
 
-/* The type of a stream's records. */
+/* The type of a stream's records; NULL for an inert stream. */
 LEAT_API const struct leat_type *leat_stream_type(const leat_stream *stream);
 /* Sets the policy of the node that gives this stream; returns the stream. */
 LEAT_API leat_stream *leat_on_error(leat_stream *stream, enum leat_policy policy);

@@ -1,5 +1,5 @@
 /* tests/topology/test_declaration_memory.c -- memory that runs out while a topology with every kind of node
- * is declared, checked, planned and described: an error tells, nothing crashes, nothing is lost. */
+ * is declared and checked: an error tells, nothing crashes, nothing is lost. */
 #include "base/alloc.h"
 #include "event.h"
 #include "event_pair.h"
