@@ -63,7 +63,7 @@ static uint64_t next_random(void)
     return random_state;
 }
 
-static void fail(const char *what)
+static __attribute__((noreturn)) void fail(const char *what)
 {
     (void)fprintf(stderr, "bench_expr: %s\n", what);
     exit(1);

@@ -165,6 +165,95 @@ static void test_expr__given_expressions__when_asked__then_they_say_class_type_a
     }
 }
 
+/* ---- batches of more than one chunk ---- */
+
+struct slim {
+    int64_t number;
+    bool has_text;
+    struct leat_sv text;
+};
+
+static const struct leat_type type_long = { .kind = LEAT_KIND_LONG, .name = "long", .size = 8, .align = 8 };
+static const struct leat_type type_string = {
+    .kind = LEAT_KIND_STRING, .name = "string", .size = 16, .align = 8
+};
+static const struct leat_field slim_fields[] = {
+    { "number", &type_long, offsetof(struct slim, number), LEAT_NOT_NULLABLE },
+    { "text", &type_string, offsetof(struct slim, text), offsetof(struct slim, has_text) },
+};
+static const struct leat_type slim_type = {
+    .kind = LEAT_KIND_RECORD,
+    .name = "slim",
+    .size = sizeof(struct slim),
+    .align = 8,
+    .fields = slim_fields,
+    .fields_count = 2,
+};
+
+static struct leat_batch *slim_batch(struct leat_pool *pool, uint32_t count)
+{
+    struct leat_batch *batch;
+    assert_int_equal(leat__batch_get(pool, &slim_type, &batch), 0);
+    leat__batch_rows(batch, count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct slim *row = leat_batch_at(batch, i);
+        row->number = i;
+        row->has_text = i % 3 != 0;
+        row->text = i % 2 ? LEAT_SV("odd") : LEAT_SV("even");
+    }
+    return batch;
+}
+
+static void test_expr__given_a_large_batch__when_evaluated__then_every_row_has_its_string(void **state)
+{
+    struct leat_pool *pool;
+    struct leat_expr *expr;
+    struct leat_expr_scratch *scratch;
+    struct leat_vector result;
+    struct leat_error err = { 0 };
+    char want[32], got[32];
+    (void)state;
+    assert_int_equal(leat__pool_new(5000, &pool), 0);
+    struct leat_batch *batch = slim_batch(pool, 5000);
+    assert_int_equal(leat__expr_new("upper(text) || cast(number as string)", &slim_type, &expr, &err), 0);
+    assert_int_equal(leat__expr_scratch_new(expr, &scratch), 0);
+    assert_int_equal(leat__expr_eval(expr, scratch, batch, &result, NULL, &err), 0);
+    for (uint32_t i = 0; i < 5000; i++) {
+        (void)snprintf(want, sizeof want, i % 3 == 0 ? "null" : "'%s%u'", i % 2 ? "ODD" : "EVEN", i);
+        expr_value_print(&result, i, got, sizeof got);
+        FAIL_UNLESS(strcmp(got, want) == 0, "row %u: got %s, want %s", i, got, want);
+    }
+    leat__batch_release(batch);
+    leat__expr_scratch_free(scratch);
+    leat__expr_free(expr);
+    leat__pool_free(pool);
+}
+
+static void test_expr__given_a_bad_row_in_a_later_chunk__when_evaluated__then_the_error_names_it(void **state)
+{
+    struct leat_pool *pool;
+    struct leat_expr *expr;
+    struct leat_expr_scratch *scratch;
+    struct leat_vector result;
+    struct leat_error err = { 0 };
+    uint32_t bad_row = 0;
+    (void)state;
+    assert_int_equal(leat__pool_new(5000, &pool), 0);
+    struct leat_batch *batch = slim_batch(pool, 5000);
+    assert_int_equal(leat__expr_new("1 / (number - 4097)", &slim_type, &expr, &err), 0);
+    assert_int_equal(leat__expr_scratch_new(expr, &scratch), 0);
+    assert_int_equal(leat__expr_eval(expr, scratch, batch, &result, &bad_row, &err), LEAT_EOVERFLOW);
+    assert_int_equal(bad_row, 4097);
+    assert_memory_equal(err.message, "row 4097, column 3: ", 20);
+    leat__batch_rows(batch, 0);
+    assert_int_equal(leat__expr_eval(expr, scratch, batch, &result, &bad_row, &err), 0);
+    assert_int_equal(result.count, 0);
+    leat__batch_release(batch);
+    leat__expr_scratch_free(scratch);
+    leat__expr_free(expr);
+    leat__pool_free(pool);
+}
+
 /* ---- the guide ---- */
 
 static char *read_guide(void)
@@ -297,6 +386,9 @@ int main(void)
         cmocka_unit_test(test_expr__given_a_number__when_used_as_a_filter__then_it_is_refused),
         cmocka_unit_test(test_expr__given_two_records__when_evaluated__then_pairs_are_compared),
         cmocka_unit_test(test_expr__given_expressions__when_asked__then_they_say_class_type_and_place),
+        cmocka_unit_test(test_expr__given_a_large_batch__when_evaluated__then_every_row_has_its_string),
+        cmocka_unit_test(
+            test_expr__given_a_bad_row_in_a_later_chunk__when_evaluated__then_the_error_names_it),
         cmocka_unit_test(test_expr__given_the_guide__when_its_examples_are_run__then_they_give_what_it_says),
         cmocka_unit_test(test_expr__given_a_warm_scratch__when_evaluated_again__then_nothing_is_allocated),
         cmocka_unit_test(
