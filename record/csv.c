@@ -151,7 +151,7 @@ static int no_memory(struct leat_error *err)
 
 static uint32_t find_field(const struct leat_csv_decoder *d, struct leat_sv name)
 {
-    const int64_t number = json_words_find(&d->json->plan->words, d->columns_count, name.data, name.len);
+    const int64_t number = leat__json_words_find(&d->json->plan->words, name.data, name.len);
     return number < 0 ? IGNORED : (uint32_t)number;
 }
 
@@ -452,7 +452,7 @@ static int put_enum(
     const struct json_plan *plan, const struct cell *cell, unsigned char *to, struct leat_error *err)
 {
     const struct leat_sv text = trim(cell->text);
-    const int64_t number = json_words_find(&plan->words, 0, text.data, text.len);
+    const int64_t number = leat__json_words_find(&plan->words, text.data, text.len);
     if (number < 0) {
         char expected[300];
         leat__json_symbols_text(plan, expected, sizeof expected);

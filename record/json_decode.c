@@ -169,7 +169,7 @@ static int decode_floating(struct leat_json_decoder *d, const struct leat_type *
 
 static int decode_text(struct leat_json_decoder *d, const char *expected, struct leat_sv *sv)
 {
-    struct leat_sv inside;
+    struct leat_sv inside = { "", 0 };
     void *memory;
     LEAT_TRY(leat__json_string(d, expected, &inside));
     *sv = (struct leat_sv){ "", 0 };
@@ -225,7 +225,7 @@ static int decode_bytes(struct leat_json_decoder *d, unsigned char *to)
 static int decode_fixed(struct leat_json_decoder *d, const struct leat_type *type, unsigned char *to)
 {
     char expected[80];
-    struct leat_sv inside;
+    struct leat_sv inside = { "", 0 };
     (void)snprintf(expected, sizeof expected, "a string of %u characters from 0 to 255", type->size);
     LEAT_TRY(leat__json_string(d, expected, &inside));
     leat__strbuf_clear(&d->unescaped);
@@ -298,7 +298,7 @@ static int decode_enum(struct leat_json_decoder *d, const struct json_plan *plan
         return bad_symbol(d, plan, inside);
     LEAT_TRY(leat__json_string(d, "", &inside));
     LEAT_TRY(leat__json_plain_string(d, &inside));
-    const int64_t number = json_words_find(&plan->words, 0, inside.data, inside.len);
+    const int64_t number = leat__json_words_find(&plan->words, inside.data, inside.len);
     if (number < 0)
         return bad_symbol(d, plan, inside);
     const int32_t symbol = (int32_t)number;
@@ -393,6 +393,27 @@ static int decode_field(
     return decode_branch(d, field->plan, to);
 }
 
+/* Whether the current token is the name of field `expected`, as it is, with its colon behind it; moves past
+ * both if so. The common case costs one comparison and no search for the name's end or for escapes. */
+static inline bool take_expected_key(
+    struct leat_json_decoder *d, const struct json_words *words, uint32_t expected)
+{
+    if (expected >= words->count || d->at + 1 >= d->count)
+        return false;
+    const struct leat_sv word = words->words[expected];
+    const uint32_t *tokens = d->tokens + d->at;
+    const char *key = d->text + tokens[0];
+    if (tokens[1] - tokens[0] < word.len + 2 || d->text[tokens[1]] != ':' || key[0] != '"' ||
+        memcmp(key + 1, word.data, word.len) != 0 || key[word.len + 1] != '"')
+        return false;
+    /* Between the quote and the colon there is only white space, or it is no token. */
+    for (const char *p = key + word.len + 2; p < d->text + tokens[1]; p++)
+        if (!json_is_space(*p))
+            return false;
+    d->at += 2;
+    return true;
+}
+
 static int decode_members(
     struct leat_json_decoder *d, const struct json_plan *plan, uint64_t *seen, unsigned char *row)
 {
@@ -404,8 +425,11 @@ static int decode_members(
     }
     while (more) {
         struct leat_sv key;
-        LEAT_TRY(leat__json_key(d, &key));
-        const int64_t found = json_words_find(&plan->words, expected, key.data, key.len);
+        int64_t found = expected;
+        if (!take_expected_key(d, &plan->words, expected)) {
+            LEAT_TRY(leat__json_key(d, &key));
+            found = leat__json_words_find(&plan->words, key.data, key.len);
+        }
         if (found < 0) {
             LEAT_TRY(leat__json_skip(d));
         } else {
@@ -430,7 +454,8 @@ static int decode_record(struct leat_json_decoder *d, const struct json_plan *pl
     d->at++;
     uint64_t *seen = d->scratch_at;
     d->scratch_at += plan->seen_words;
-    memset(seen, 0, plan->seen_words * sizeof *seen);
+    for (uint32_t i = 0; i < plan->seen_words; i++)
+        seen[i] = 0;
     const int code = decode_members(d, plan, seen, row);
     d->scratch_at = seen;
     return code;
@@ -583,7 +608,7 @@ static int decode_union_avro(struct leat_json_decoder *d, const struct json_plan
             d, plan, null >= 0 ? "null or an object with one member of " : "an object with one member of ");
     const uint32_t at = ++d->at;
     LEAT_TRY(leat__json_key(d, &key));
-    const int64_t branch = json_words_find(&plan->words, 0, key.data, key.len);
+    const int64_t branch = leat__json_words_find(&plan->words, key.data, key.len);
     if (branch < 0) {
         d->at = at;
         return bad_branch(d, plan, "the name of a branch: ");

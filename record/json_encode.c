@@ -11,7 +11,12 @@
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGH UINT64_C(0x8080808080808080)
 
+/* Writes to out->data itself: [at, end) is free, and a byte for the NUL. out->len follows when the buffer
+ * grows, and at the end. Without memory the writer goes on and leaves out what has no room; out->failed then
+ * says that the text is worth nothing. */
 struct writer {
+    char *at;
+    char *end;
     struct leat_strbuf *out;
     enum leat_json_mode mode;
     struct leat_error *err;
@@ -20,9 +25,41 @@ struct writer {
 
 static int put_value(struct writer *w, const struct leat_type *type, const void *value);
 
+/* Sets the pointers after the buffer moved; false when it has no room for `more`. */
+static bool grow(struct writer *w, size_t more)
+{
+    struct leat_strbuf *out = w->out;
+    if (out->data)
+        out->len = (size_t)(w->at - out->data);
+    const bool got = leat__strbuf_reserve(out, more);
+    w->at = out->data + out->len;
+    w->end = out->data + (out->capacity - 1);
+    return got;
+}
+
+/* Whether there is room for `more` bytes. */
+static inline bool room(struct writer *w, size_t more)
+{
+    return (size_t)(w->end - w->at) >= more || grow(w, more);
+}
+
+static inline void put_short(struct writer *w, const char *text, size_t len)
+{
+    if (!room(w, len))
+        return;
+    memcpy(w->at, text, len);
+    w->at += len;
+}
+
+static inline void put_char(struct writer *w, char c)
+{
+    if (room(w, 1))
+        *w->at++ = c;
+}
+
 /* Non-zero when one of the eight bytes is a control character, a quote, a backslash or not ASCII. A borrow
  * can only come from a byte that is itself such a one, so "none" is exact. */
-static uint64_t find_special(uint64_t bytes)
+static inline uint64_t find_special(uint64_t bytes)
 {
     const uint64_t quote = bytes ^ (ONES * '"');
     const uint64_t backslash = bytes ^ (ONES * '\\');
@@ -34,20 +71,43 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
-/* Bytes from `at` on that need no escape. */
-static size_t plain_run(const char *at, size_t len)
+/* Bytes from `text` on that need no escape. */
+static size_t plain_run(const char *text, size_t len)
 {
     size_t i = 0;
-    while (len - i >= 8) {
-        uint64_t bytes;
-        memcpy(&bytes, at + i, 8);
+    uint64_t bytes;
+    for (; len - i >= 8; i += 8) {
+        memcpy(&bytes, text + i, 8);
         if (find_special(bytes))
             break;
-        i += 8;
     }
-    while (i < len && is_plain((unsigned char)at[i]))
+    while (i < len && is_plain((unsigned char)text[i]))
         i++;
     return i;
+}
+
+/* Copies text that needs no escape: true. Else false, with rubbish in `to`. The last eight bytes are copied
+ * as such, overlapping those before. */
+static inline bool copy_plain(char *to, const char *text, size_t len)
+{
+    uint64_t bytes;
+    if (len < 8) {
+        for (size_t i = 0; i < len; i++) {
+            if (!is_plain((unsigned char)text[i]))
+                return false;
+            to[i] = text[i];
+        }
+        return true;
+    }
+    for (size_t i = 0; i < len - 8; i += 8) {
+        memcpy(&bytes, text + i, 8);
+        memcpy(to + i, &bytes, 8);
+        if (find_special(bytes))
+            return false;
+    }
+    memcpy(&bytes, text + len - 8, 8);
+    memcpy(to + len - 8, &bytes, 8);
+    return !find_special(bytes);
 }
 
 /* Length of the valid UTF-8 sequence of two bytes or more at p, or 0. */
@@ -66,7 +126,7 @@ static size_t sequence_len(const unsigned char *p, size_t left)
     return len;
 }
 
-static void put_escape(struct leat_strbuf *out, unsigned char c)
+static void put_escape(struct writer *w, unsigned char c)
 {
     static const char digits[] = "0123456789abcdef";
     static const char letters[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r' };
@@ -76,11 +136,11 @@ static void put_escape(struct leat_strbuf *out, unsigned char c)
         text[1] = c < sizeof letters ? letters[c] : (char)c;
         len = 2;
     }
-    leat__strbuf_add(out, text, len);
+    put_short(w, text, len);
 }
 
 /* The inside of a string literal: text, with U+FFFD for bytes that are not UTF-8. */
-static void put_text(struct leat_strbuf *out, const char *text, size_t len)
+static void put_text(struct writer *w, const char *text, size_t len)
 {
     size_t at = 0;
     while (at < len) {
@@ -93,64 +153,63 @@ static void put_text(struct leat_strbuf *out, const char *text, size_t len)
             run += sequence;
             run += plain_run(text + at + run, len - at - run);
         }
-        leat__strbuf_add(out, text + at, run);
+        put_short(w, text + at, run);
         at += run;
         if (at == len)
             break;
         if ((unsigned char)text[at] >= 0x80)
-            leat__strbuf_add(out, "\xef\xbf\xbd", 3);
+            put_short(w, "\xef\xbf\xbd", 3);
         else
-            put_escape(out, (unsigned char)text[at]);
+            put_escape(w, (unsigned char)text[at]);
         at++;
     }
 }
 
-static void put_string(struct leat_strbuf *out, const char *text, size_t len)
+static inline void put_string(struct writer *w, const char *text, size_t len)
 {
-    if (!leat__strbuf_reserve(out, len + 2))
+    if (!room(w, len + 2))
         return;
-    char *to = out->data + out->len;
-    *to = '"';
-    const size_t run = plain_run(text, len);
-    if (run > 0)
-        memcpy(to + 1, text, run);
-    out->len += run + 1;
-    if (run < len)
-        put_text(out, text + run, len - run);
-    leat__strbuf_char(out, '"');
+    *w->at = '"';
+    if (copy_plain(w->at + 1, text, len)) {
+        w->at[len + 1] = '"';
+        w->at += len + 2;
+        return;
+    }
+    w->at++;
+    put_text(w, text, len);
+    put_char(w, '"');
 }
 
 /* Bytes as the code points 0 to 255. */
-static void put_code_points(struct leat_strbuf *out, const char *bytes, size_t len)
+static void put_code_points(struct writer *w, const char *bytes, size_t len)
 {
-    leat__strbuf_char(out, '"');
+    put_char(w, '"');
     size_t at = 0;
     while (at < len) {
         const size_t run = plain_run(bytes + at, len - at);
-        leat__strbuf_add(out, bytes + at, run);
+        put_short(w, bytes + at, run);
         at += run;
         if (at == len)
             break;
         const unsigned char c = (unsigned char)bytes[at++];
         const char two[2] = { (char)(0xc0 | c >> 6), (char)(0x80 | (c & 0x3f)) };
         if (c >= 0x80)
-            leat__strbuf_add(out, two, 2);
+            put_short(w, two, 2);
         else
-            put_escape(out, c);
+            put_escape(w, c);
     }
-    leat__strbuf_char(out, '"');
+    put_char(w, '"');
 }
 
-static void put_integer(struct leat_strbuf *out, int64_t value)
+static inline void put_integer(struct writer *w, int64_t value)
 {
-    if (leat__strbuf_reserve(out, LEAT_I64_TEXT_MAX))
-        out->len += leat__i64_print(value, out->data + out->len);
+    if (room(w, LEAT_I64_TEXT_MAX))
+        w->at += leat__i64_print(value, w->at);
 }
 
 static int put_floating(struct writer *w, const struct leat_type *type, const void *value)
 {
-    struct leat_strbuf *out = w->out;
-    float single;
+    float single = 0;
     double number;
     if (type->kind == LEAT_KIND_FLOAT) {
         memcpy(&single, value, sizeof single);
@@ -163,12 +222,12 @@ static int put_floating(struct writer *w, const struct leat_type *type, const vo
             return leat__error(w->err, LEAT_EDATA,
                 "%s can not be written as JSON: use plain mode, which writes null",
                 isnan(number) ? "NaN" : "infinity");
-        leat__strbuf_add(out, "null", 4);
+        put_short(w, "null", 4);
         return 0;
     }
-    if (leat__strbuf_reserve(out, LEAT_DOUBLE_TEXT_MAX))
-        out->len += type->kind == LEAT_KIND_FLOAT ? leat__float_print(single, out->data + out->len)
-                                                  : leat__double_print(number, out->data + out->len);
+    if (room(w, LEAT_DOUBLE_TEXT_MAX))
+        w->at += type->kind == LEAT_KIND_FLOAT ? leat__float_print(single, w->at)
+                                               : leat__double_print(number, w->at);
     return 0;
 }
 
@@ -180,22 +239,20 @@ static int put_enum(struct writer *w, const struct leat_type *type, const void *
         return leat__error(w->err, LEAT_EDATA, "enum %s has no symbol %d: its symbols are 0 to %u",
             type->name, (int)index, type->symbols_count - 1);
     const char *symbol = type->symbols[index];
-    put_string(w->out, symbol, strlen(symbol));
+    put_string(w, symbol, strlen(symbol));
     return 0;
 }
 
 /* "name": */
-static void put_member_name(struct leat_strbuf *out, const char *name)
+static inline void put_member_name(struct writer *w, const char *name)
 {
     const size_t len = strlen(name);
-    if (!leat__strbuf_reserve(out, len + 3))
+    if (!room(w, len + 3))
         return;
-    char *to = out->data + out->len;
-    to[0] = '"';
-    memcpy(to + 1, name, len);
-    to[len + 1] = '"';
-    to[len + 2] = ':';
-    out->len += len + 3;
+    *w->at = '"';
+    memcpy(w->at + 1, name, len);
+    memcpy(w->at + 1 + len, "\":", 2);
+    w->at += len + 3;
 }
 
 /* A value in a union: wrapped with its branch's name in AVRO mode. */
@@ -203,34 +260,34 @@ static int put_branch(struct writer *w, const char *name, const struct leat_type
 {
     if (w->mode == LEAT_JSON_PLAIN || type->kind == LEAT_KIND_NULL)
         return put_value(w, type, value);
-    leat__strbuf_char(w->out, '{');
-    put_member_name(w->out, name);
+    put_char(w, '{');
+    put_member_name(w, name);
     LEAT_TRY(put_value(w, type, value));
-    leat__strbuf_char(w->out, '}');
+    put_char(w, '}');
     return 0;
 }
 
 static int put_record(struct writer *w, const struct leat_type *type, const unsigned char *record)
 {
-    leat__strbuf_char(w->out, '{');
+    put_char(w, '{');
     for (uint32_t i = 0; i < type->fields_count; i++) {
         const struct leat_field *field = &type->fields[i];
         int code;
         if (i > 0)
-            leat__strbuf_char(w->out, ',');
-        put_member_name(w->out, field->name);
+            put_char(w, ',');
+        put_member_name(w, field->name);
         if (field->has_offset == LEAT_NOT_NULLABLE)
             code = put_value(w, field->type, record + field->offset);
         else if (record[field->has_offset])
             code = put_branch(w, field->type->name, field->type, record + field->offset);
         else
-            code = (leat__strbuf_add(w->out, "null", 4), 0);
+            code = (put_short(w, "null", 4), 0);
         if (code < 0) {
             leat__json_path_name(&w->path, field->name, strlen(field->name));
             return code;
         }
     }
-    leat__strbuf_char(w->out, '}');
+    put_char(w, '}');
     return 0;
 }
 
@@ -239,17 +296,17 @@ static int put_array(struct writer *w, const struct leat_type *type, const void 
     struct leat_array array;
     memcpy(&array, value, sizeof array);
     const unsigned char *item = array.items;
-    leat__strbuf_char(w->out, '[');
+    put_char(w, '[');
     for (size_t i = 0; i < array.count; i++, item += type->item->size) {
         if (i > 0)
-            leat__strbuf_char(w->out, ',');
+            put_char(w, ',');
         const int code = put_value(w, type->item, item);
         if (code < 0) {
             leat__json_path_index(&w->path, i);
             return code;
         }
     }
-    leat__strbuf_char(w->out, ']');
+    put_char(w, ']');
     return 0;
 }
 
@@ -258,21 +315,21 @@ static int put_map(struct writer *w, const struct leat_type *type, const void *v
     struct leat_map map;
     memcpy(&map, value, sizeof map);
     const unsigned char *entry = map.entries;
-    leat__strbuf_char(w->out, '{');
+    put_char(w, '{');
     for (size_t i = 0; i < map.count; i++, entry += type->entry_size) {
         struct leat_sv key;
         memcpy(&key, entry, sizeof key);
         if (i > 0)
-            leat__strbuf_char(w->out, ',');
-        put_string(w->out, key.data, key.len);
-        leat__strbuf_char(w->out, ':');
+            put_char(w, ',');
+        put_string(w, key.data, key.len);
+        put_char(w, ':');
         const int code = put_value(w, type->item, entry + type->value_offset);
         if (code < 0) {
             leat__json_path_name(&w->path, key.data, key.len);
             return code;
         }
     }
-    leat__strbuf_char(w->out, '}');
+    put_char(w, '}');
     return 0;
 }
 
@@ -291,51 +348,47 @@ static int put_optional(struct writer *w, const struct leat_type *type, const un
 {
     if (value[0])
         return put_branch(w, type->item->name, type->item, value + type->value_offset);
-    leat__strbuf_add(w->out, "null", 4);
+    put_short(w, "null", 4);
     return 0;
 }
 
-/* Scalars whose C type is an integer, and views. */
-static void put_simple(struct writer *w, const struct leat_type *type, const void *value)
+static int put_value(struct writer *w, const struct leat_type *type, const void *value)
 {
     int32_t i32;
     int64_t i64;
     struct leat_sv sv;
     switch (type->kind) {
+    case LEAT_KIND_NULL:
+        put_short(w, "null", 4);
+        return 0;
     case LEAT_KIND_BOOLEAN:
-        leat__strbuf_str(w->out, *(const unsigned char *)value ? "true" : "false");
-        break;
+        if (*(const unsigned char *)value)
+            put_short(w, "true", 4);
+        else
+            put_short(w, "false", 5);
+        return 0;
     case LEAT_KIND_INT:
         memcpy(&i32, value, sizeof i32);
-        put_integer(w->out, i32);
-        break;
+        put_integer(w, i32);
+        return 0;
     case LEAT_KIND_LONG:
         memcpy(&i64, value, sizeof i64);
-        put_integer(w->out, i64);
-        break;
-    case LEAT_KIND_FIXED:
-        put_code_points(w->out, value, type->size);
-        break;
+        put_integer(w, i64);
+        return 0;
+    case LEAT_KIND_FLOAT:
+    case LEAT_KIND_DOUBLE:
+        return put_floating(w, type, value);
     case LEAT_KIND_STRING:
     case LEAT_KIND_BYTES:
         memcpy(&sv, value, sizeof sv);
         if (type->kind == LEAT_KIND_BYTES && w->mode == LEAT_JSON_AVRO)
-            put_code_points(w->out, sv.data, sv.len);
+            put_code_points(w, sv.data, sv.len);
         else
-            put_string(w->out, sv.data, sv.len);
-        break;
-    default:
-        leat__strbuf_add(w->out, "null", 4);
-        break;
-    }
-}
-
-static int put_value(struct writer *w, const struct leat_type *type, const void *value)
-{
-    switch (type->kind) {
-    case LEAT_KIND_FLOAT:
-    case LEAT_KIND_DOUBLE:
-        return put_floating(w, type, value);
+            put_string(w, sv.data, sv.len);
+        return 0;
+    case LEAT_KIND_FIXED:
+        put_code_points(w, value, type->size);
+        return 0;
     case LEAT_KIND_ENUM:
         return put_enum(w, type, value);
     case LEAT_KIND_RECORD:
@@ -348,29 +401,31 @@ static int put_value(struct writer *w, const struct leat_type *type, const void 
         return put_union(w, type, value);
     case LEAT_KIND_OPTIONAL:
         return put_optional(w, type, value);
-    default:
-        put_simple(w, type, value);
-        return 0;
     }
+    return leat__error(w->err, LEAT_EUNSUPPORTED, "a type of unknown kind %d", (int)type->kind);
 }
 
 int leat__json_encode(const struct leat_type *type, enum leat_json_mode mode, const void *record,
     struct leat_strbuf *out, struct leat_error *err)
 {
     struct writer w; /* not zeroed: most of it is the path, which only an error fills */
+    const size_t len = out->len;
+    if (!leat__strbuf_reserve(out, 0))
+        return leat__error(err, LEAT_ENOMEM, "out of memory for a JSON document");
+    w.at = out->data + len;
+    w.end = out->data + (out->capacity - 1);
     w.out = out;
     w.mode = mode;
     w.err = err;
     w.path.used = 0;
-    const size_t len = out->len;
     int code = put_value(&w, type, record);
+    out->len = (size_t)(w.at - out->data);
     if (code < 0)
         leat__json_path_finish(&w.path, err);
-    else if (!leat__strbuf_reserve(out, 0))
+    else if (out->failed)
         code = leat__error(err, LEAT_ENOMEM, "out of memory for a JSON document");
     if (code < 0)
         out->len = len;
-    if (out->data)
-        out->data[out->len] = '\0';
+    out->data[out->len] = '\0';
     return code;
 }

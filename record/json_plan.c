@@ -28,13 +28,15 @@ static uint32_t slot_of(const struct json_words *words, const char *text, size_t
     return (uint32_t)leat__hash(text, len) & words->mask;
 }
 
-int64_t leat__json_words_find_slow(const struct json_words *words, const char *text, size_t len)
+int64_t leat__json_words_find(const struct json_words *words, const char *text, size_t len)
 {
     if (words->count == 0)
         return -1;
-    for (uint32_t i = slot_of(words, text, len); words->slots[i]; i = (i + 1) & words->mask)
-        if (json_word_is(words, words->slots[i] - 1, text, len))
+    for (uint32_t i = slot_of(words, text, len); words->slots[i]; i = (i + 1) & words->mask) {
+        const struct leat_sv word = words->words[words->slots[i] - 1];
+        if (word.len == len && memcmp(word.data, text, len) == 0)
             return words->slots[i] - 1;
+    }
     return -1;
 }
 

@@ -88,21 +88,8 @@ struct leat_json_decoder {
 LEAT_NODISCARD int leat__json_plan_new(
     struct leat_json_decoder *d, const struct leat_type *type, struct leat_error *err);
 void leat__json_plan_free(struct leat_json_decoder *d);
-int64_t leat__json_words_find_slow(const struct json_words *words, const char *text, size_t len);
-
-static inline bool json_word_is(const struct json_words *words, uint32_t i, const char *text, size_t len)
-{
-    return i < words->count && words->words[i].len == len && memcmp(words->words[i].data, text, len) == 0;
-}
-
-/* The number of a word or -1; `expected` is tried first. */
-static inline int64_t json_words_find(
-    const struct json_words *words, uint32_t expected, const char *text, size_t len)
-{
-    if (json_word_is(words, expected, text, len))
-        return expected;
-    return leat__json_words_find_slow(words, text, len);
-}
+/* The number of a word or -1. */
+int64_t leat__json_words_find(const struct json_words *words, const char *text, size_t len);
 
 /* ---- json_decode.c ---- */
 
@@ -153,8 +140,17 @@ int leat__json_no_memory(struct leat_json_decoder *d);
 int leat__json_number_kind(const char *text, size_t len);
 
 /* The inside of the current token, a string: *inside still has its escapes. */
-LEAT_NODISCARD int leat__json_string(
-    struct leat_json_decoder *d, const char *expected, struct leat_sv *inside);
+static inline int leat__json_string(struct leat_json_decoder *d, const char *expected, struct leat_sv *inside)
+{
+    if (json_peek(d) != '"')
+        return leat__json_mismatch(d, expected);
+    const struct leat_sv token = json_token(d);
+    if (token.len < 2 || token.data[token.len - 1] != '"')
+        return leat__json_bad_syntax(d, "the end of a string");
+    inside->data = token.data + 1;
+    inside->len = token.len - 2;
+    return 0;
+}
 /* Undoes escapes; `to` has room for len bytes. The length, or -1 for a bad escape. */
 ptrdiff_t leat__json_unescape(const char *text, size_t len, char *to);
 /* Undoes escapes where there are any: *inside then points into a buffer, until the next call. */
@@ -164,5 +160,13 @@ LEAT_NODISCARD int leat__json_key(struct leat_json_decoder *d, struct leat_sv *k
 /* Past the current value, which must be good JSON. */
 LEAT_NODISCARD int leat__json_skip(struct leat_json_decoder *d);
 /* Behind a member or an item: 1 when another follows, 0 when `close` ended the list; moves past either. */
-LEAT_NODISCARD int leat__json_more(struct leat_json_decoder *d, char close);
+static inline int leat__json_more(struct leat_json_decoder *d, char close)
+{
+    const char c = json_peek(d);
+    if (c == ',' || c == close) {
+        d->at++;
+        return c == ',';
+    }
+    return leat__json_bad_syntax(d, close == '}' ? "',' or '}'" : "',' or ']'");
+}
 #endif

@@ -93,18 +93,6 @@ int leat__json_number_kind(const char *text, size_t len)
 
 /* ---- strings ---- */
 
-int leat__json_string(struct leat_json_decoder *d, const char *expected, struct leat_sv *inside)
-{
-    if (json_peek(d) != '"')
-        return leat__json_mismatch(d, expected);
-    const struct leat_sv token = json_token(d);
-    if (token.len < 2 || token.data[token.len - 1] != '"')
-        return leat__json_bad_syntax(d, "the end of a string");
-    inside->data = token.data + 1;
-    inside->len = token.len - 2;
-    return 0;
-}
-
 /* Four hexadecimal digits; -1 for others. */
 static int32_t read_hex(const char *text)
 {
@@ -221,16 +209,6 @@ int leat__json_key(struct leat_json_decoder *d, struct leat_sv *key)
         return leat__json_bad_syntax(d, "':'");
     d->at++;
     return 0;
-}
-
-int leat__json_more(struct leat_json_decoder *d, char close)
-{
-    const char c = json_peek(d);
-    if (c == ',' || c == close) {
-        d->at++;
-        return c == ',';
-    }
-    return leat__json_bad_syntax(d, close == '}' ? "',' or '}'" : "',' or ']'");
 }
 
 static int skip_scalar(struct leat_json_decoder *d)
