@@ -7,7 +7,7 @@
 
 #define WORDS_MAX 4u
 #define CASES_MAX 256u
-#define LINES_MAX 4096u /* of one case */
+#define LINES_MAX 512u /* of one case */
 
 /* A line of the header or of a case: words separated by blanks, the last of which may be all that is left. */
 struct parser {
@@ -27,7 +27,7 @@ static int fail(const struct parser *p, const char *what, const char *word)
 
 static bool is_blank(char c)
 {
-    return c == ' ' || c == '\t';
+    return c == ' ' || c == '\t' || c == '\r';
 }
 
 /* The length of the line at p->at, its newline excluded. */
