@@ -212,12 +212,37 @@ static void on_signal(int number)
         leat_job_cancel(job);
 }
 
-static void handle_signals(void (*handler)(int))
+static void handle_signal(int number, void (*handler)(int))
 {
     struct sigaction action = { .sa_handler = handler };
     (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL); /* these can not fail for these signals */
-    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(number, &action, NULL); /* can not fail for the signals meant here */
+}
+
+/* A reader of the standard output that has gone is an error of the sink, told as such. */
+static void handle_signals(void (*handler)(int), void (*pipe_handler)(int))
+{
+    handle_signal(SIGINT, handler);
+    handle_signal(SIGTERM, handler);
+    handle_signal(SIGPIPE, pipe_handler);
+}
+
+/* What was left out of the results is told, not only counted. */
+static void print_losses(leat_job *job)
+{
+    const struct leat_progress *progress = leat_job_progress(job);
+    for (size_t i = 0; i < progress->nodes_count; i++) {
+        const struct leat_node_metrics *node = &progress->nodes[i];
+        const struct {
+            uint64_t count;
+            const char *what;
+        } losses[] = { { node->dropped_records, "dropped" }, { node->late_records, "late" },
+            { node->dead_letters, "dead letters" } };
+        for (size_t k = 0; k < sizeof losses / sizeof losses[0]; k++)
+            if (losses[k].count > 0)
+                (void)fprintf(stderr, "leat: %s \"%s\": records %s: %llu\n", node->kind, node->name,
+                    losses[k].what, (unsigned long long)losses[k].count);
+    }
 }
 
 static int print_errors(const leat_topology *t)
@@ -251,9 +276,9 @@ static int run(leat_topology *t, const struct main_args *args)
     }
     signals_count = 0;
     __atomic_store_n(&signalled_job, job, __ATOMIC_SEQ_CST);
-    handle_signals(on_signal);
+    handle_signals(on_signal, SIG_IGN);
     result = leat_job_run(job);
-    handle_signals(SIG_DFL);
+    handle_signals(SIG_DFL, SIG_DFL);
     __atomic_store_n(&signalled_job, NULL, __ATOMIC_SEQ_CST);
     const enum leat_job_state state = leat_job_state(job);
     if (state == LEAT_JOB_FAILED)
@@ -262,6 +287,8 @@ static int run(leat_topology *t, const struct main_args *args)
         (void)fprintf(stderr, "leat: cancelled: nothing was committed\n");
     else if (state == LEAT_JOB_STOPPED && !args->quiet)
         (void)fprintf(stderr, "leat: stopped: what was written is committed; open windows gave no results\n");
+    if ((state == LEAT_JOB_FINISHED || state == LEAT_JOB_STOPPED) && !args->quiet)
+        print_losses(job);
     leat_job_free(job);
     if (state != LEAT_JOB_FAILED && signals_count > 0)
         return 128 + (int)signal_first;

@@ -55,14 +55,14 @@ static bool is_open(const struct file_sink *s)
 static int fail_write(struct file_sink *s, struct leat__ctx *ctx)
 {
     char cause[LEAT_ERROR_MESSAGE_MAX], path[LEAT_FILE_PATH_MAX];
-    const int code = ctx->error->code;
+    const bool is_full = ctx->error->code == LEAT_ENOSPC;
     (void)snprintf(cause, sizeof cause, "%s", ctx->error->message);
-    const char *where =
-        s->target->is_stdout ? "standard output" : leat__file_hidden_path(s->target, s->part.name, path);
-    const char *remedy = s->target->is_stdout ? ""
-        : code == LEAT_ENOSPC ? "; make room and start again: nothing of this run was made visible"
-                              : "; nothing of this run was made visible";
-    return leat__fail(ctx, code, "%s: %s%s", where, cause, remedy);
+    if (s->target->is_stdout)
+        return leat__fail(ctx, ctx->error->code, "standard output: %s; %s", cause,
+            is_full ? "make room and start again" : "what reads it must stay until the job has ended");
+    return leat__fail(ctx, ctx->error->code, "%s: %s; %snothing of this run was made visible",
+        leat__file_hidden_path(s->target, s->part.name, path), cause,
+        is_full ? "make room and start again: " : "");
 }
 
 static int write_out(struct file_sink *s, struct leat__ctx *ctx)
