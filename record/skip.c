@@ -175,7 +175,7 @@ static const uint8_t *skip_blocks(
 static const uint8_t *skip_node(struct skip *s, uint32_t id, const uint8_t *at, uint32_t depth)
 {
     const struct leat__skip_node *node = &s->decoder->skips[id];
-    const uint32_t *children = s->decoder->skip_children + node->children;
+    const uint32_t *children = node->children_count ? s->decoder->skip_children + node->children : NULL;
     const uint8_t *p = at;
     int64_t value;
     if (node->is_empty)
