@@ -291,16 +291,28 @@ static int unpack_zstd(struct leat_codec_state *state, struct leat_pool *pool, c
     }
 }
 
+/* With a checksum in each frame: Avro's container has none of its own. */
+static ZSTD_CCtx *new_zstd_out(void)
+{
+    ZSTD_CCtx *zstd = ZSTD_createCCtx();
+    const bool set = zstd &&
+        !ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL)) &&
+        !ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1));
+    if (set)
+        return zstd;
+    (void)ZSTD_freeCCtx(zstd); /* NULL is fine; can not fail */
+    return NULL;
+}
+
 static int pack_zstd(struct leat_codec_state *state, const void *data, size_t size, struct leat_strbuf *out,
     struct leat_error *err)
 {
-    if (!state->zstd_out && !(state->zstd_out = ZSTD_createCCtx()))
+    if (!state->zstd_out && !(state->zstd_out = new_zstd_out()))
         return no_memory(err, state, size);
     const size_t bound = ZSTD_compressBound(size);
     if (!leat__strbuf_reserve(out, bound))
         return no_memory(err, state, bound);
-    const size_t packed =
-        ZSTD_compressCCtx(state->zstd_out, out->data + out->len, bound, data, size, ZSTD_LEVEL);
+    const size_t packed = ZSTD_compress2(state->zstd_out, out->data + out->len, bound, data, size);
     if (ZSTD_isError(packed)) /* with enough room only memory can be missing */
         return no_memory(err, state, bound);
     out->len += packed;

@@ -55,15 +55,21 @@ const struct leat_error *leat_job_error(const leat_job *job)
     return __atomic_load_n(&job->failed, __ATOMIC_ACQUIRE) == 2 ? &job->error : &none;
 }
 
-/* A number from the environment, for options left at zero: the whole-suite switches. */
-static uint32_t number_from(const char *variable, uint32_t otherwise, uint32_t max)
+/* The number that an environment variable asks for, or *value as it is. */
+static int number_from(const char *variable, uint32_t max, uint32_t *value, struct leat_error *err)
 {
     const char *text = getenv(variable);
     if (!text || !*text)
-        return otherwise;
+        return 0;
     char *end;
-    const unsigned long value = strtoul(text, &end, 10);
-    return *end || value == 0 || value > max ? otherwise : (uint32_t)value;
+    const unsigned long asked = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || asked == 0 || asked > max)
+        return leat__error(err, LEAT_EINVAL,
+            "the environment variable %s takes a whole number from 1 to %u, not \"%s\": correct it, or unset "
+            "it",
+            variable, max, text);
+    *value = (uint32_t)asked;
+    return 0;
 }
 
 /* What can not be, before anything is filled in. */
@@ -113,18 +119,22 @@ static int fill_options(struct leat_job *job, struct leat_error *err)
     if (opts->max_parallelism == 0)
         opts->max_parallelism = LEAT_MAX_PARALLELISM_DEFAULT;
     if (opts->parallelism == 0) {
-        const uint32_t workers = leat__env_parallelism();
+        uint32_t workers = leat__env_parallelism();
+        LEAT_TRY(number_from("LEAT_PARALLELISM", LEAT_WORKERS_MAX, &workers, err));
         opts->parallelism = workers < opts->max_parallelism ? workers : opts->max_parallelism;
     }
     if (opts->parallelism > opts->max_parallelism)
         return leat__error(err, LEAT_EINVAL,
             "job option parallelism (%u) is above max_parallelism (%u): some workers would own no keys",
             opts->parallelism, opts->max_parallelism);
-    if (opts->batch_rows == 0)
-        opts->batch_rows = number_from("LEAT_BATCH_ROWS", LEAT_BATCH_ROWS_DEFAULT, LEAT_BATCH_ROWS_MAX);
-    if (opts->channel_batches == 0)
-        opts->channel_batches =
-            number_from("LEAT_CHANNEL_BATCHES", LEAT_CHANNEL_MESSAGES_DEFAULT, LEAT_CHANNEL_MESSAGES_MAX);
+    if (opts->batch_rows == 0) {
+        opts->batch_rows = LEAT_BATCH_ROWS_DEFAULT;
+        LEAT_TRY(number_from("LEAT_BATCH_ROWS", LEAT_BATCH_ROWS_MAX, &opts->batch_rows, err));
+    }
+    if (opts->channel_batches == 0) {
+        opts->channel_batches = LEAT_CHANNEL_MESSAGES_DEFAULT;
+        LEAT_TRY(number_from("LEAT_CHANNEL_BATCHES", LEAT_CHANNEL_MESSAGES_MAX, &opts->channel_batches, err));
+    }
     if (opts->log_level == 0)
         opts->log_level = LEAT_LOG_INFO;
     if (opts->progress_interval_us == 0)

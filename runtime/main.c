@@ -134,11 +134,13 @@ static const struct main_option main_options[] = {
 static void unknown_option(struct main_args *args, const char *arg)
 {
     const char *names[MAIN_OPTIONS_COUNT];
+    char name[64]; /* what is before a "=" */
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(arg, "="), arg);
     for (size_t i = 0; i < MAIN_OPTIONS_COUNT; i++)
         names[i] = main_options[i].name;
-    const int near = leat__near(arg, names, MAIN_OPTIONS_COUNT);
+    const int near = leat__near(name, names, MAIN_OPTIONS_COUNT);
     (void)leat__error(&args->error, LEAT_EINVAL,
-        near < 0 ? "unknown argument %s" : "unknown argument %s; did you mean %s?", arg,
+        near < 0 ? "unknown argument %s" : "unknown argument %s; did you mean %s?", name,
         near < 0 ? "" : names[near]);
 }
 
@@ -261,6 +263,8 @@ static int describe(leat_topology *t, const struct main_args *args)
         return leat_error_exit_code(result);
     }
     const bool written = fputs(text, stdout) >= 0 && fflush(stdout) == 0;
+    if (!written)
+        (void)fprintf(stderr, "leat: error: cannot write the plan to standard output: %s\n", strerror(errno));
     leat_free(text);
     return written ? 0 : 1;
 }
