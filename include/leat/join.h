@@ -19,7 +19,8 @@ struct leat_join_opts {
     const char *left_key, *right_key; /* field paths, "a, b"; right_key NULL: the same as left_key */
     int64_t within_us; /* before and after at once, > 0; or */
     int64_t before_us, after_us; /* each may be negative, before + after >= 0 */
-    int64_t allowed_lateness_us; /* >= 0: how far behind its side's watermark a record may still join */
+    int64_t allowed_lateness_us; /* >= 0: how far behind its side's watermark a record may still join. Results may then be
+                                    behind, too: what follows takes them all if it allows as much (docs/decisions/0002) */
     const char *where; /* a boolean expression over left.x and right.y that pairs must satisfy as well; NULL: none */
     const struct leat_join_fn *merge; /* exactly one: this, or */
     const struct leat_type *out; /* an output type whose fields come from `fields`, then by name from left, then right */

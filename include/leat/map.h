@@ -66,7 +66,8 @@ static inline leat_stream *leat_project(leat_stream *in, const char *name, const
  * (the job then fails). Valid until the next one is asked for. */
 LEAT_API void *leat_out_row(struct leat_out *out);
 LEAT_API void *leat_out_side(struct leat_out *out, uint32_t side);
-/* Sets the event time of the record made last (default: that of the input record). */
+/* Sets the event time of the record made last (default: that of the input record). One at or behind the watermark makes
+ * the record late for what follows. Without effect on a stream without event time. */
 LEAT_API void leat_out_event_us(struct leat_out *out, int64_t event_us);
 
 /* A side output of the node that gives this stream, by name; an error on the topology if it has none. */
