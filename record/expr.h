@@ -19,8 +19,7 @@ enum leat_value_class {
     LEAT_VALUE_INT, /* int64_t */
     LEAT_VALUE_FLOAT, /* double */
     LEAT_VALUE_STRING, /* struct leat_sv; bytes too */
-    LEAT_VALUE_TIMESTAMP, /* int64_t microseconds since the epoch; made from timestamp-* fields and functions
-                           */
+    LEAT_VALUE_TIMESTAMP, /* int64_t microseconds since the epoch */
 };
 
 struct leat_expr;

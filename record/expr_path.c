@@ -1,9 +1,9 @@
 /* record/expr_path.c -- expressions: fields. Which place a path means, and how its values reach a register.
  *
  *   long, double, string, bytes   the rows themselves are the column: nothing is loaded
- *   other kinds                   a kernel widens, scales or looks up: int, float, boolean, fixed, enum,
- * date, ... any of them nullable          a kernel makes null bytes of the flags on the way two records rows
- * are pointers, so everything is loaded
+ *   other kinds                   a kernel widens, scales or looks up
+ *   any of them nullable          a kernel makes null bytes of the flags on the way
+ *   two records                   rows are pointers, so everything is loaded
  *
  * Timestamps become microseconds; that of a local timestamp is read as if it were UTC. */
 #include "record/expr_private.h"

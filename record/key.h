@@ -5,11 +5,15 @@
  *   int, long, enum, date, time, timestamp-*   8 bytes big-endian of the value (enum: its symbol as a string)
  *                                 with the sign bit flipped; timestamps as they are stored, unit unchanged
  *   float, double                 8 bytes of the double, -0.0 as 0.0, NaN as one NaN, ordered
- *   string, bytes, fixed, enum    alone: the bytes; in a composite: each 0x00 as 0x00 0xFF, ended by 0x00
- * 0x00 Byte order is the order of the values. Composite keys are the parts in a row: different keys never
- * collide. Null: with nulls = GROUP each nullable field is preceded by 0x01 (value) or is 0x00 (null, first
- * in the order); with nulls = SKIP nothing is added, so that a nullable and a not-null field agree, and a key
- * with any null part has key->data == NULL: joins match it with nothing. */
+ *   string, bytes, fixed, enum    alone: the bytes; in a composite: each 0x00 as 0x00 0xFF, and 0x00 0x00
+ *                                 behind them
+ *
+ * Byte order is the order of the values. Composite keys are the parts in a row: different keys never collide.
+ * Decimals are no keys: one value has several byte strings.
+ *
+ * Null: with nulls = GROUP each nullable field is preceded by 0x01 (value) or is 0x00 (null, first in the
+ * order); with nulls = SKIP nothing is added, so that a nullable and a not-null field agree, and a key with
+ * any null part has key->data == NULL: joins match it with nothing. */
 #ifndef LEAT_RECORD_KEY_H
 #define LEAT_RECORD_KEY_H
 #include "base/arena.h"
