@@ -14,10 +14,10 @@
  * `late_wm_us`, the watermark of the rows' split where they were read; otherwise none is and late_wm_us is
  * LEAT_TIME_MIN. Slices, derived batches and exchanges keep the mark. (docs/decisions/0002)
  *
- * Invariants: (1) count <= capacity; (2) one owner at a time; refs > 1 only while slices or a fan-out share the
- * memory, and then the rows are read-only: leat__batch_writable first; (3) columns keep and key_hash always
- * have capacity entries; (4) the bytes between fields of a row are zero (rows are zeroed when handed out
- * by leat__batch_rows). */
+ * Invariants: (1) count <= capacity; (2) one owner at a time; refs > 1 only while slices or a fan-out share
+ * the memory, and then the rows are read-only: leat__batch_writable first; (3) columns keep and key_hash
+ * always have capacity entries; (4) the bytes between fields of a row are zero (rows are zeroed when handed
+ * out by leat__batch_rows). */
 #ifndef LEAT_RECORD_BATCH_H
 #define LEAT_RECORD_BATCH_H
 #include "base/error.h"
@@ -54,11 +54,12 @@ static inline void *leat__batch_push(struct leat_batch *batch)
     void *row = leat_batch_at(batch, batch->count++);
     return memset(row, 0, batch->stride);
 }
-/* Whether no row should be added: no room, or what the rows point to has become so large that the batch must go on
- * (hostile data can blow up a few bytes to LEAT_RECORD_BYTES_MAX, for every row). */
+/* Whether no row should be added: no room, or what the rows point to has become so large that the batch must
+ * go on (hostile data can blow up a few bytes to LEAT_RECORD_BYTES_MAX, for every row). */
 static inline bool leat__batch_is_full(const struct leat_batch *batch)
 {
-    return batch->count >= batch->capacity || (batch->count > 0 && batch->arena_bytes > LEAT_RECORD_BYTES_MAX);
+    return batch->count >= batch->capacity ||
+        (batch->count > 0 && batch->arena_bytes > LEAT_RECORD_BYTES_MAX);
 }
 /* Zeroes rows 0 .. n-1 and sets count = n. */
 void leat__batch_rows(struct leat_batch *batch, uint32_t n);

@@ -13,15 +13,14 @@ bool leat__copier_is_flat(const struct leat_copier *copier);
 
 /* Appends a deep copy of `record` to the batch, which has room: its bytes go to the batch's arena.
  * event_us and key_hash of the new row are the caller's to set. LEAT_ENOMEM or 0. */
-LEAT_NODISCARD int leat__copy_push(
-    struct leat_copier *copier, struct leat_batch *to, const void *record);
+LEAT_NODISCARD int leat__copy_push(struct leat_copier *copier, struct leat_batch *to, const void *record);
 /* Makes the record at `row` (in batch `to`) independent: copies all that its views show into to's arena. */
 LEAT_NODISCARD int leat__copy_adopt(struct leat_copier *copier, struct leat_batch *to, void *row);
 
 /* Bytes that leat__copy_to writes for this record: the struct and all it shows, each part aligned to 8. */
 size_t leat__copy_size(struct leat_copier *copier, const void *record);
-/* Writes a self-contained copy into `memory` (aligned to 8, leat__copy_size bytes): the struct first, its views
- * pointing into the same block. It may be moved only with leat__copy_rebase. */
+/* Writes a self-contained copy into `memory` (aligned to 8, leat__copy_size bytes): the struct first, its
+ * views pointing into the same block. It may be moved only with leat__copy_rebase. */
 void leat__copy_to(struct leat_copier *copier, const void *record, void *memory);
 /* After a self-contained copy was moved by memcpy: corrects its views by the distance moved. */
 void leat__copy_rebase(struct leat_copier *copier, void *record, ptrdiff_t moved);

@@ -1,5 +1,6 @@
-/* record/names_private.h -- a small index from names to numbers: types of a schema, fields of a record, symbols of
- * an enum. Hashing keeps hostile schemas with many names linear. Names are borrowed; memory comes from an arena. */
+/* record/names_private.h -- a small index from names to numbers: types of a schema, fields of a record,
+ * symbols of an enum. Hashing keeps hostile schemas with many names linear. Names are borrowed; memory comes
+ * from an arena. */
 #ifndef LEAT_RECORD_NAMES_PRIVATE_H
 #define LEAT_RECORD_NAMES_PRIVATE_H
 #include "base/arena.h"

@@ -1,7 +1,7 @@
 /* record/schema.h -- Avro schemas: parsed once, immutable, the source of types and programs.
  *
- * JSON is read with jansson; names, namespaces, aliases, defaults, logical types, resolution, canonical form and
- * fingerprint are ours. A schema keeps a tree of nodes in its own arena. Named types are resolved: a
+ * JSON is read with jansson; names, namespaces, aliases, defaults, logical types, resolution, canonical form
+ * and fingerprint are ours. A schema keeps a tree of nodes in its own arena. Named types are resolved: a
  * reference shows the node of the definition (so the tree is a graph when a type is recursive). */
 #ifndef LEAT_RECORD_SCHEMA_H
 #define LEAT_RECORD_SCHEMA_H
@@ -64,7 +64,8 @@ void leat__schema_free(struct leat_schema *schema);
 LEAT_NODISCARD int leat__schema_type(const struct leat_schema *schema, struct leat_arena *arena,
     const struct leat_type **type, struct leat_error *err);
 
-/* Whether two types have the same layout and meaning: kinds, names of fields, offsets, symbols, logical types. */
+/* Whether two types have the same layout and meaning: kinds, names of fields, offsets, symbols, logical
+ * types. */
 bool leat__type_equal(const struct leat_type *a, const struct leat_type *b);
 /* Checks a descriptor that came from outside (a generated header): its layout must be what its schema text
  * gives. LEAT_ESCHEMA "order: compiled with another layout of field x; run leat gen again". */

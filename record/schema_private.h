@@ -8,7 +8,8 @@
 
 /* Most digits that a decimal in `size` bytes can have; for logicalType decimal over fixed. */
 int32_t leat__decimal_digits_max(uint32_t size);
-/* Sets node->logical (and precision, scale) from the attributes of `json`; whatever is not valid is ignored. */
+/* Sets node->logical (and precision, scale) from the attributes of `json`; whatever is not valid is ignored.
+ */
 void leat__schema_logical(struct leat_schema_node *node, const json_t *json);
 
 /* The Avro word of a kind: "long", "record", "union" (OPTIONAL too). */
@@ -20,8 +21,7 @@ static inline bool leat__kind_is_primitive(enum leat_kind kind)
 }
 
 /* Whether `value` is a default for `node` (for a union: for its first branch). LEAT_ESCHEMA says why not. */
-int leat__schema_check_default(
-    const struct leat_schema_node *node, json_t *value, struct leat_error *err);
+int leat__schema_check_default(const struct leat_schema_node *node, json_t *value, struct leat_error *err);
 /* Writes the parsing canonical form. */
 void leat__schema_canonical(const struct leat_schema *schema, struct leat_strbuf *out);
 

@@ -1,4 +1,4 @@
-/* Decoding with resolution, hostile input, and encoding. */
+/* tests/unit/record/test_avro.c -- decoding with resolution, hostile input, and encoding. */
 #include "base/alloc.h"
 #include "record/avro.h"
 #include "tests/support/unit.h"
@@ -702,7 +702,8 @@ static void test_avro__given_rows__when_encoded__then_bad_indexes_name_row_and_f
     assert_int_equal(out.len, 11);
     assert_memory_equal(out.data,
         "\x02\x02\x02\x02t"
-        "\x00\x00\x04hi\x04", 11);
+        "\x00\x00\x04hi\x04",
+        11);
     ((struct sample *)leat_batch_at(batch, 2))->color = 2;
     leat__strbuf_clear(&out);
     assert_int_equal(leat__encode(c.encoder, batch, 1, 3, &out, &done, &err), LEAT_EDATA);

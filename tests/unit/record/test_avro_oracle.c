@@ -1,5 +1,5 @@
-/* Our codec beside avro-c: random schemas of what avro-c can, random data, both directions.
- * LEAT_SEED=<number> replays a run; the seed is printed. */
+/* tests/unit/record/test_avro_oracle.c -- our codec beside avro-c: random schemas of what avro-c can, random
+ * data, both directions. LEAT_SEED=<number> replays a run; the seed is printed. */
 #include "base/alloc.h"
 #include "base/env.h"
 #include "record/avro.h"
@@ -157,7 +157,7 @@ static void fill_parts(avro_value_t *value)
 {
     avro_schema_t schema = avro_value_get_schema(value);
     avro_value_t part;
-    size_t count;
+    size_t count = 0;
     char fixed[32];
     switch (avro_value_get_type(value)) {
     case AVRO_RECORD:

@@ -1,4 +1,5 @@
-/* Pools, batches, buffers: recycling, sharing, slices, compaction, release by other threads. */
+/* tests/unit/record/test_batch.c -- pools, batches, buffers: recycling, sharing, slices, compaction, release
+ * by other threads. */
 #include "base/alloc.h"
 #include "record/batch.h"
 #include "tests/support/unit.h"

@@ -1,4 +1,5 @@
-/* Copies: deep, apart from their origin, movable. test_avro_oracle.c copies records of random types. */
+/* tests/unit/record/test_copy.c -- copies: deep, apart from their origin, movable. test_avro_oracle.c copies
+ * records of random types. */
 #include "base/alloc.h"
 #include "record/copy.h"
 #include "record/schema.h"

@@ -1,11 +1,10 @@
-/* Schemas: what is read, what is refused and how, canonical form and fingerprints. */
+/* tests/unit/record/test_schema.c -- schemas: what is read, what is refused and how, canonical form and
+ * fingerprints. */
 #include "base/alloc.h"
 #include "record/schema.h"
-#include <setjmp.h>
-#include <stdarg.h>
+#include "tests/support/unit.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 static struct leat_schema *parse(const char *text)
 {

@@ -1,5 +1,5 @@
-/* Types: the layout is the compiler's, differences are found, fields are reached by path, records are
- * printed. */
+/* tests/unit/record/test_type.c -- types: the layout is the compiler's, differences are found, fields are
+ * reached by path, records are printed. */
 #include "base/alloc.h"
 #include "record/schema.h"
 #include "tests/support/unit.h"
