@@ -14,13 +14,26 @@
 
 #define LINGER_NS INT64_C(5000000) /* rows wait at most this long for a batch to fill */
 
+/* A key callback gets a context of its own: the operator that emits may be in the middle of a call of other
+ * user code. */
+static int open_key_ctx(struct leat_out_edge *edge, const struct leat_instance *inst)
+{
+    edge->key_ctx = leat__calloc(1, sizeof *edge->key_ctx);
+    if (!edge->key_ctx)
+        return LEAT_ENOMEM;
+    *edge->key_ctx = inst->ctx;
+    edge->key_ctx->user.engine = edge->key_ctx;
+    return 0;
+}
+
 int leat__out_edge_open(struct leat_out_edge *edge, const struct leat_instance *inst)
 {
-    (void)inst;
     edge->pending_wm_us = LEAT_TIME_MIN;
     if (edge->plan->partitioning != LEAT_HASH)
         return 0;
     LEAT_TRY(leat__key_scratch_new(&edge->keys));
+    if (leat__key_is_fn(edge->plan->key))
+        LEAT_TRY(open_key_ctx(edge, inst));
     if (!edge->plan->exchange)
         return 0;
     edge->building = leat__calloc(edge->channels_count, sizeof *edge->building);
@@ -35,6 +48,9 @@ void leat__out_edge_release(struct leat_out_edge *edge)
     leat__free(edge->building);
     leat__free(edge->shared);
     leat__free(edge->channels);
+    if (edge->key_ctx)
+        leat__ctx_release(edge->key_ctx);
+    leat__free(edge->key_ctx);
     leat__key_scratch_free(edge->keys);
 }
 
@@ -100,14 +116,19 @@ static int gather_row(struct leat_instance *inst, struct leat_out_edge *edge, ui
     return send(inst, edge->channels[to], (struct leat_message){ LEAT_MESSAGE_BATCH, batch, 0 });
 }
 
+/* Sets key_hash; refused rows (of a key callback) are taken out by the node's policy. */
 static int hash_keys(struct leat_instance *inst, struct leat_out_edge *edge, struct leat_batch *batch)
 {
+    struct leat__ctx *ctx = edge->key_ctx;
     const struct leat_sv *keys;
-    leat__ctx_begin(&inst->ctx, batch, NULL);
-    if (leat__key_eval(edge->plan->key, edge->keys, &inst->ctx.user, batch, &keys) < 0)
+    if (ctx) {
+        ctx->watermark_us = inst->ctx.watermark_us;
+        leat__ctx_begin(ctx, batch, NULL);
+    }
+    if (leat__key_eval(edge->plan->key, edge->keys, ctx ? &ctx->user : NULL, batch, &keys) < 0)
         return leat__fail(&inst->ctx, LEAT_ENOMEM, "out of memory for keys");
     leat__key_hash(keys, batch);
-    return leat__ctx_end(&inst->ctx, batch, batch);
+    return ctx ? leat__ctx_end(ctx, batch, batch) : 0;
 }
 
 /* Takes the batch. */

@@ -27,6 +27,7 @@ struct leat_out_edge {
     uint32_t channels_count;
     uint32_t own; /* index of the channel to the same worker's subtask (forward edges: 0) */
     struct leat_key_scratch *keys; /* hash */
+    struct leat__ctx *key_ctx; /* hash by a callback: what the callback gets */
     struct leat_batch **building; /* hash exchange: rows on their way to each channel; NULL: none */
     const struct leat_batch **shared; /* hash exchange: the batch whose buffers `building` already holds */
     int64_t

@@ -47,6 +47,14 @@ static void pair_up(
 }
 LEAT_DEFINE_JOIN(pair_up, event, event, event_pair);
 
+static struct leat_sv parity(struct leat_ctx *ctx, const struct event *e)
+{
+    if (e->value == 7)
+        leat_fail(ctx, "seven has no key");
+    return leat_printf(ctx, "%s-%lld", e->value % 2 ? "odd" : "even", (long long)e->key);
+}
+LEAT_DEFINE_KEY(parity, event);
+
 static void make_event(struct leat_ctx *ctx, uint64_t seed, uint64_t index, struct event *e)
 {
     (void)ctx;
@@ -248,6 +256,40 @@ static void test_job__given_a_callback_that_refuses__when_the_policy_is_dead_let
     free(events);
 }
 
+static void test_job__given_a_key_callback_that_refuses__then_only_that_record_is_skipped(void **state)
+{
+    (void)state;
+    struct event *events =
+        job_data_events(&(struct job_data_opts){ .count = 500, .keys = 3, .seed = 9, .step_us = 1 });
+    for (uint32_t i = 0; i < 500; i++)
+        events[i].value = i;
+    for (size_t s = 0; s < job_shapes_count; s++) {
+        leat_collector *collector = leat_collector_new();
+        leat_topology *t = leat_topology_new("keys");
+        leat_stream *in = leat_map(events_source(t, "in", events, 500, 0), "noted", &add_note_map);
+        leat_windowed_stream *windows =
+            leat_window(leat_group_by_fn(leat_on_error(in, LEAT_SKIP), "by-parity", &parity_key), "windows",
+                &(struct leat_window_opts){ .kind = LEAT_WINDOW_TUMBLING, .size_us = 1000 });
+        leat_stream *totals = leat_aggregate(windows, "totals",
+            &(struct leat_aggregate_opts){
+                .aggs = { LEAT_COUNT("events"), LEAT_SUM("value", "value"), LEAT_MIN("key", "key") },
+                .out = &event_total_type });
+        leat_memory_sink(totals, "out", &(struct leat_memory_sink_opts){ .into = collector });
+        job_data_run(&job_shapes[s], t);
+        int64_t counted = 0, sum = 0;
+        for (uint64_t i = 0; i < leat_collector_count(collector); i++) {
+            const struct event_total *total = leat_collector_record(collector, i);
+            counted += total->events;
+            sum += total->value;
+        }
+        FAIL_UNLESS(leat_collector_count(collector) == 6 && counted == 499 && sum == 499 * 500 / 2 - 7,
+            "%s: %llu groups, %lld records, sum %lld", job_shapes[s].name,
+            (unsigned long long)leat_collector_count(collector), (long long)counted, (long long)sum);
+        leat_collector_free(collector);
+    }
+    free(events);
+}
+
 struct stop_after {
     leat_job *job;
     uint64_t records;
@@ -415,6 +457,7 @@ int main(void)
             test_job__given_a_callback_that_refuses__when_the_policy_is_fail__then_the_error_names_node_and_reason),
         cmocka_unit_test(
             test_job__given_a_callback_that_refuses__when_the_policy_is_dead_letter__then_the_letter_says_why),
+        cmocka_unit_test(test_job__given_a_key_callback_that_refuses__then_only_that_record_is_skipped),
         cmocka_unit_test(test_job__given_an_endless_source__when_stopped__then_it_ends_cleanly),
         cmocka_unit_test(test_job__given_an_endless_source__when_cancelled__then_it_says_so),
         cmocka_unit_test(test_job__given_ten_times_the_records__then_allocations_hardly_grow),
