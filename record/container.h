@@ -46,7 +46,8 @@ LEAT_NODISCARD int leat__container_range(
 LEAT_NODISCARD int leat__container_seek(
     struct leat_container_reader *reader, uint64_t offset, struct leat_error *err);
 
-/* Offset of the block that next would give: the position to resume at; after an error of next, of the bad block. */
+/* Offset of the block that next would give: the position to resume at; after an error of next, of the bad
+ * block. */
 uint64_t leat__container_at(const struct leat_container_reader *reader);
 
 /* One unpacked block. `buffer` has a reference for the caller. */

@@ -68,6 +68,12 @@ static void add_word(struct json_words *words, struct leat_sv *list, const char 
 
 /* ---- defaults ---- */
 
+static int add_text(const char *text, size_t len, void *out)
+{
+    leat__strbuf_add(out, text, len);
+    return ((const struct leat_strbuf *)out)->failed ? -1 : 0;
+}
+
 static int add_default(struct compiler *c, const struct leat_schema_field *from, struct json_field *field)
 {
     struct leat_arena *arena = &c->d->arena;
@@ -82,11 +88,13 @@ static int add_default(struct compiler *c, const struct leat_schema_field *from,
     field->fallback = made;
     if (made->is_null)
         return 0;
-    char *text = json_dumps(from->default_json, JSON_ENCODE_ANY | JSON_COMPACT);
-    if (!text)
-        return no_memory(c);
-    const int code = leat__json_decode_default(c->d, field->plan, text, strlen(text), value, c->err);
-    free(text);
+    struct leat_strbuf text = { 0 };
+    int code = 0;
+    if (json_dump_callback(from->default_json, add_text, &text, JSON_ENCODE_ANY | JSON_COMPACT) < 0)
+        code = no_memory(c);
+    if (code == 0)
+        code = leat__json_decode_default(c->d, field->plan, text.data, text.len, value, c->err);
+    leat__strbuf_release(&text);
     if (code < 0) {
         (void)leat__error_prefix(c->err, "the default of field %s", from->name);
         return code;

@@ -103,7 +103,7 @@ static void run(struct target *t, const char *text, size_t len, bool any_object)
     const int json = is_json(text, len, &is_object);
     if (code == 0)
         FUZZ_CHECK(json != 0);
-    else if (any_object && json == 1 && is_object)
+    else if (any_object && json == 1 && is_object && !memchr(text, 0, len)) /* which jansson passes over */
         FUZZ_CHECK(strstr(t->err.message, "1024 levels") != NULL);
 }
 
