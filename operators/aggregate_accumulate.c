@@ -33,11 +33,6 @@ struct float_avg {
     struct float_sum sum;
     uint64_t count;
 };
-struct text {
-    char *data;
-    uint32_t capacity;
-    uint32_t len_plus_1; /* 0: none seen */
-};
 
 bool leat__agg_choose(struct leat__agg *agg, enum leat_aggregate_kind kind, enum leat_value_class value_class)
 {
@@ -61,7 +56,7 @@ bool leat__agg_choose(struct leat__agg *agg, enum leat_aggregate_kind kind, enum
     case LEAT_AGGREGATE_MAX:
         if (value_class == LEAT_VALUE_STRING) {
             agg->op = is_max ? LEAT__MAX_TEXT : LEAT__MIN_TEXT;
-            agg->size = sizeof(struct text);
+            agg->size = sizeof(struct leat__agg_text);
             return true;
         }
         agg->op = is_float ? (is_max ? LEAT__MAX_FLOAT : LEAT__MIN_FLOAT)
@@ -196,8 +191,8 @@ static void add_max_float(const struct leat__agg_pass *pass, const struct leat__
     EACH_VALUE(pass, agg, double, uint64_t, in, acc, keep_larger(acc, float_code(in)););
 }
 
-/* Makes the accumulator show a copy of the string. */
-static bool keep_text(const struct leat__agg_pass *pass, struct text *text, struct leat_sv string)
+bool leat__agg_keep_text(
+    struct leat_table *table, int64_t ns, struct leat__agg_text *text, struct leat_sv string)
 {
     if (string.len >= UINT32_MAX / 2)
         return false; /* beyond LEAT_RECORD_BYTES_MAX by far */
@@ -205,7 +200,7 @@ static bool keep_text(const struct leat__agg_pass *pass, struct text *text, stru
         uint32_t capacity = TEXT_BYTES_MIN;
         while (capacity < string.len)
             capacity *= 2;
-        char *data = leat__table_bytes(pass->table, pass->ns, capacity);
+        char *data = leat__table_bytes(table, ns, capacity);
         if (!data)
             return false;
         text->data = data;
@@ -217,7 +212,7 @@ static bool keep_text(const struct leat__agg_pass *pass, struct text *text, stru
     return true;
 }
 
-static bool replaces(enum leat__agg_op op, const struct text *text, struct leat_sv string)
+static bool replaces(enum leat__agg_op op, const struct leat__agg_text *text, struct leat_sv string)
 {
     if (!text->len_plus_1)
         return true;
@@ -235,8 +230,8 @@ static int add_text(const struct leat__agg_pass *pass, const struct leat__agg *a
         struct leat_sv string;
         memcpy(&string, view.base + row * view.stride, sizeof string);
         *(uint64_t *)(void *)pass->values[i] |= agg->present_bit;
-        struct text *text = (struct text *)(void *)(pass->values[i] + agg->offset);
-        if (replaces(agg->op, text, string) && !keep_text(pass, text, string))
+        struct leat__agg_text *text = (struct leat__agg_text *)(void *)(pass->values[i] + agg->offset);
+        if (replaces(agg->op, text, string) && !leat__agg_keep_text(pass->table, pass->ns, text, string))
             return leat__fail(pass->ctx, LEAT_ESTATE,
                 "no memory for the strings of aggs[%u] \"%s\" within the budget of the state: raise "
                 "state_budget_bytes"
@@ -293,7 +288,7 @@ void leat__agg_reset(const struct leat__aggregate_spec *spec, unsigned char *val
     for (uint32_t a = 0; a < spec->aggs_count; a++) {
         const struct leat__agg *agg = &spec->aggs[a];
         if (agg->op == LEAT__MIN_TEXT || agg->op == LEAT__MAX_TEXT)
-            ((struct text *)(void *)(values + agg->offset))->len_plus_1 = 0;
+            ((struct leat__agg_text *)(void *)(values + agg->offset))->len_plus_1 = 0;
         else
             memset(values + agg->offset, 0, agg->size);
     }
@@ -381,7 +376,7 @@ int leat__agg_result(const struct leat__aggregate_spec *spec, const struct leat_
         break;
     case LEAT__MIN_TEXT:
     case LEAT__MAX_TEXT: {
-        const struct text *text = at;
+        const struct leat__agg_text *text = at;
         const struct leat_sv string = { text->data, text->len_plus_1 ? text->len_plus_1 - 1 : 0 };
         return leat__out_set_bytes(out, row, &agg->out, string) ? 0 : LEAT_ENOMEM;
     }

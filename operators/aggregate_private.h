@@ -91,6 +91,13 @@ struct leat__agg {
     struct leat__out_field out; /* but for USER */
 };
 
+/* The accumulator of min and max of strings. */
+struct leat__agg_text {
+    char *data;
+    uint32_t capacity;
+    uint32_t len_plus_1; /* 0: none seen */
+};
+
 struct leat__aggregate_head {
     uint64_t since; /* records since the last pane */
     uint64_t panes; /* given so far */
@@ -151,6 +158,9 @@ struct leat__agg_pass {
 LEAT_NODISCARD int leat__agg_add(const struct leat__agg_pass *pass);
 /* The callbacks. Refusals stay in ctx. */
 void leat__agg_add_users(const struct leat__agg_pass *pass);
+/* Makes the accumulator show a copy of the string; false when there is no memory. */
+bool leat__agg_keep_text(
+    struct leat_table *table, int64_t ns, struct leat__agg_text *text, struct leat_sv string);
 /* Forgets what was added, but keeps the memory of strings. */
 void leat__agg_reset(const struct leat__aggregate_spec *spec, unsigned char *values);
 /* Sets the field of aggregate `agg` (no callback). 0, LEAT_EOVERFLOW, or LEAT_ENOMEM. */
@@ -159,6 +169,15 @@ LEAT_NODISCARD int leat__agg_result(const struct leat__aggregate_spec *spec, con
 /* Chooses op and size of an accumulator for a kind and a class; false when they do not fit. */
 bool leat__agg_choose(
     struct leat__agg *agg, enum leat_aggregate_kind kind, enum leat_value_class value_class);
+
+/* Where the accumulators are in a value: `arg` of the two functions of the table's codec. */
+struct leat__value_layout {
+    const struct leat__aggregate_spec *spec;
+    uint32_t base;
+};
+int leat__agg_encode(void *arg, const void *value, struct leat_strbuf *out);
+int leat__agg_decode(
+    void *arg, struct leat_table *table, int64_t ns, const char *data, size_t len, void *value);
 
 /* ---- filling ---- */
 

@@ -45,6 +45,7 @@ struct window_aggregate {
     bool has_head;
     bool careful; /* callbacks may refuse single rows: they go in one by one */
     uint32_t base; /* of the accumulators in a value */
+    struct leat__value_layout layout; /* for the codec */
     unsigned char *saved; /* careful: the accumulators before the row */
 
     /* The batch that is being worked on, NULL between batches. */
@@ -114,13 +115,16 @@ static int window_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
     a->items_max = leat__pool_batch_rows(ctx->pool, spec->out);
     if (a->items_max > ITEMS)
         a->items_max = ITEMS;
-    const struct leat_table_opts opts = {
+    a->layout = (struct leat__value_layout){ spec, a->base };
+    struct leat_table_opts opts = {
         .node = op->node->name,
         .name = "windows",
         .kind = LEAT_TABLE_FIXED,
         .key_size = leat__key_fixed_size(spec->key),
         .value_size = a->base + spec->values_size,
     };
+    if (spec->has_text)
+        opts.codec = (struct leat_value_codec){ &a->layout, leat__agg_encode, leat__agg_decode };
     if (leat__table_open(ctx->state, &opts, &a->table, ctx->error) < 0)
         return leat__fail_here(ctx);
     if (leat__key_scratch_new(&a->key_scratch) < 0)

@@ -64,7 +64,7 @@ LEAT_NODISCARD int leat__table_find(struct leat_table *table, int64_t ns, const 
 LEAT_NODISCARD int leat__table_remove(
     struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash, struct leat_error *err);
 /* `size` bytes (aligned to 8) that live until the namespace is dropped: for views in values. NULL when out of
- * memory or budget. */
+ * memory or budget. Unlike other calls it leaves pointers to values valid. */
 void *leat__table_bytes(struct leat_table *table, int64_t ns, size_t size);
 
 /* LIST: appends deep copies of batch rows r (as above; times[r]) to the lists of keys[r]. */

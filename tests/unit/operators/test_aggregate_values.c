@@ -1,5 +1,6 @@
 /* tests/unit/operators/test_aggregate_values.c -- what goes into accumulators and comes out: sums against 128
  * bits, doubles, keys and fields of every kind, units of time. */
+#include "operators/aggregate_private.h"
 #include "tests/support/aggregate_fixture.h"
 #include "tests/support/unit.h"
 #include <math.h>
@@ -402,6 +403,79 @@ static void test_window_fields__given_any_unit__then_converted_and_saturated(voi
     }
 }
 
+/* ---- values outside of memory ---- */
+
+static const char *const codec_texts[] = { "b", "a much longer string than the first one was", "", "c" };
+
+/* Adds the texts (and their numbers) to one value. */
+static void add_texts(struct agg_setup *s, struct leat_table *table, unsigned char *value, uint32_t base)
+{
+    struct leat_sv strings[COUNT_OF(codec_texts)];
+    int64_t numbers[COUNT_OF(codec_texts)];
+    uint32_t rows[COUNT_OF(codec_texts)];
+    unsigned char *values[COUNT_OF(codec_texts)];
+    struct leat__column_view views[2];
+    const struct leat__aggregate_spec *spec = s->h->node->spec;
+    for (uint32_t i = 0; i < COUNT_OF(codec_texts); i++) {
+        strings[i] = leat_sv_of(codec_texts[i]);
+        numbers[i] = i;
+        rows[i] = i;
+        values[i] = value + base;
+    }
+    assert_int_equal(spec->columns_count, 2);
+    for (uint32_t c = 0; c < 2; c++)
+        views[c] = strcmp(spec->columns[c].text, "s") == 0
+            ? (struct leat__column_view){ (const unsigned char *)strings, sizeof strings[0], NULL }
+            : (struct leat__column_view){ (const unsigned char *)numbers, sizeof numbers[0], NULL };
+    const struct leat__agg_pass pass = { .spec = spec,
+        .ctx = &s->h->ctx,
+        .table = table,
+        .views = views,
+        .rows = rows,
+        .values = values,
+        .count = COUNT_OF(codec_texts) };
+    assert_int_equal(leat__agg_add(&pass), 0);
+}
+
+static void test_codec__given_strings__then_a_value_comes_back_and_damage_is_seen(void **unused)
+{
+    (void)unused;
+    const uint32_t base = sizeof(struct leat__aggregate_head);
+    struct agg_setup s;
+    struct leat_strbuf bytes = { 0 }, again = { 0 };
+    agg_start(&s, "size=10,lateness=1",
+        FIELD("total", OR_NULL("\"long\"")) "," FIELD("smin", OR_NULL("\"string\"")) "," FIELD(
+            "smax", OR_NULL("\"string\"")),
+        NULL);
+    struct leat__value_layout layout = { s.h->node->spec, base };
+    const size_t size = base + layout.spec->values_size;
+    const struct leat_table_opts opts = {
+        .node = "n", .name = "t", .kind = LEAT_TABLE_FIXED, .key_size = 8, .value_size = (uint32_t)size
+    };
+    struct leat_table *table = NULL;
+    uint64_t value[32] = { 5, 2 }, back[32];
+    assert_true(size <= sizeof value);
+    assert_int_equal(leat__table_open(s.h->state, &opts, &table, NULL), 0);
+    assert_int_equal(leat__agg_encode(&layout, value, &bytes), 0);
+    assert_int_equal(bytes.len, size); /* nothing seen: no strings */
+    add_texts(&s, table, (unsigned char *)value, base);
+    leat__strbuf_clear(&bytes);
+    assert_int_equal(leat__agg_encode(&layout, value, &bytes), 0);
+    assert_int_equal(bytes.len, size + strlen("") + strlen("c"));
+    assert_int_equal(leat__agg_decode(&layout, table, 7, bytes.data, bytes.len, back), 0);
+    assert_int_equal(leat__agg_encode(&layout, back, &again), 0);
+    assert_int_equal(again.len, bytes.len);
+    assert_memory_equal(again.data, bytes.data, bytes.len);
+    for (size_t len = 0; len < bytes.len; len++)
+        assert_int_equal(leat__agg_decode(&layout, table, 7, bytes.data, len, back), LEAT_EDATA);
+    leat__strbuf_char(&bytes, 'x');
+    assert_int_equal(leat__agg_decode(&layout, table, 7, bytes.data, bytes.len, back), LEAT_EDATA);
+    leat__strbuf_release(&bytes);
+    leat__strbuf_release(&again);
+    leat__table_close(table);
+    agg_release(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_keys__given_one_field_of_each_kind__then_it_comes_back),
         cmocka_unit_test(test_results__given_fields_of_other_kinds__then_values_are_kept_or_widened),
         cmocka_unit_test(test_window_fields__given_any_unit__then_converted_and_saturated),
+        cmocka_unit_test(test_codec__given_strings__then_a_value_comes_back_and_damage_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
