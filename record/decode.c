@@ -17,6 +17,8 @@
 #define UNLIKELY(x_) __builtin_expect(!!(x_), 0)
 #define PREFETCH_AHEAD_BYTES 1024u
 #define PREFETCH_BYTES_MAX 1024
+#define ZERO_ROWS_MAX 16u
+#define ROW_BYTES_LIKELY 16u /* at least, on the wire; rows are zeroed once more often where it is wrong */
 
 struct run {
     const struct leat_decoder *decoder;
@@ -24,6 +26,7 @@ struct run {
     const uint8_t *begin; /* of the call's data: for offsets in errors */
     const uint8_t *end;
     const uint8_t *good; /* behind the last whole record */
+    unsigned char *zeroed; /* rows before here, and not before the current one, are zeroed */
     size_t record_bytes; /* of memory for items of the current record */
     uint32_t rows; /* whole */
     int code;
@@ -278,6 +281,17 @@ static __attribute__((noinline)) const uint8_t *skip_node(
 _Static_assert(
     __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "Avro's floats are little-endian, and copied as they are");
 
+/* Zeroes some rows at once, as many as the bytes left may hold. */
+static __attribute__((noinline)) void zero_rows(
+    struct run *r, const uint8_t *p, unsigned char *row, size_t stride, size_t count)
+{
+    const size_t likely = (size_t)(r->end - p) / ROW_BYTES_LIKELY + 1;
+    size_t n = count < ZERO_ROWS_MAX ? count : ZERO_ROWS_MAX;
+    n = n < likely ? n : likely;
+    memset(row, 0, n * stride);
+    r->zeroed = row + n * stride;
+}
+
 /* Fetches as many lines far ahead as the last record had: records are read in a chain of lengths, and what is
  * not in the nearest cache would stop it at every line. An address behind the data does no harm. */
 static inline void prefetch(const uint8_t *from, const uint8_t *to)
@@ -513,8 +527,8 @@ again:
             if (--count == 0 || (p == end && !d->is_empty) || r->batch->arena_bytes > LEAT_RECORD_BYTES_MAX)
                 return p;
             row += stride;
-            if (d->must_zero)
-                memset(row, 0, stride);
+            if (d->must_zero && row == r->zeroed)
+                zero_rows(r, p, row, stride, count);
             op = first;
             DISPATCH();
         }
@@ -556,7 +570,7 @@ int64_t leat__decode(struct leat_decoder *decoder, const uint8_t **at, const uin
     };
     unsigned char *row = leat_batch_at(batch, batch->count);
     if (decoder->must_zero)
-        memset(row, 0, batch->stride);
+        zero_rows(&r, *at, row, batch->stride, count);
     const uint8_t *p = run(&r, *at, 0, row, batch->stride, count);
     batch->count += r.rows;
     *at = r.good;

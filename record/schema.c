@@ -207,7 +207,7 @@ static int parse_named(struct parser *p, const json_t *json, enum leat_kind kind
         return leat__error(
             p->err, LEAT_ESCHEMA, "\"%s\" is the name of a primitive type: choose another", name);
 
-    struct leat_schema_node *made;
+    struct leat_schema_node *made = NULL;
     LEAT_TRY(new_node(p, kind, &made));
     made->name = full_name(p, name, own_space ? own_space : *space);
     if (!made->name)
@@ -247,7 +247,7 @@ static int parse_field(
 static int parse_field_named(struct parser *p, const json_t *json, const char *space,
     struct leat_schema_node *record, struct leat_names *names, uint32_t i)
 {
-    const char *name;
+    const char *name = NULL;
     int code = json_is_object(json) ? get_text(p, json, "name", &name)
                                     : leat__error(p->err, LEAT_ESCHEMA, "not an object");
     if (code == 0 && !name)
@@ -378,7 +378,7 @@ static int parse_union(
 {
     const size_t n = json_array_size(json);
     struct leat_names names = { .arena = &p->schema->arena };
-    struct leat_schema_node *made;
+    struct leat_schema_node *made = NULL;
     LEAT_TRY(new_node(p, LEAT_KIND_UNION, &made));
     made->branches = leat__arena_array(&p->schema->arena, n, sizeof(*made->branches));
     if (!made->branches)

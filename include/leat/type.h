@@ -4,15 +4,15 @@
  * `order_type` beside `struct order`; the engine derives the identical one from a schema at run time.
  *
  *   Avro            C                                         size
- *   null            (no bytes; only inside unions)             0
+ *   null            (no bytes, no member)                      0
  *   boolean         bool                                       1
  *   int             int32_t                                    4
  *   long            int64_t                                    8
  *   float, double   float, double                              4, 8
  *   string, bytes   struct leat_sv                             16
  *   enum            int32_t (plus named constants)             4
- *   fixed(n)        uint8_t[n]                                 n
- *   record          inline struct                              padded to its alignment
+ *   fixed(n)        uint8_t[n]; no member where n is 0         n
+ *   record          inline struct                              padded to its alignment; 1 without members
  *   array           struct leat_array view over packed items   16
  *   map             struct leat_map view over packed entries { struct leat_sv key; V value; }
  *   ["null", T]     as a record field: bool has_x directly before T x (in layout order)
@@ -147,8 +147,8 @@ struct leat_place {
     uint32_t has_offset; /* of the last nullable step, or LEAT_NOT_NULLABLE */
     uint32_t outer_has[4]; /* nullable records on the way, outermost first; LEAT_NOT_NULLABLE ends the list */
 };
-LEAT_API LEAT_NODISCARD int leat_record_find(const struct leat_type *type, const char *path,
-    struct leat_place *place, struct leat_error *err);
+LEAT_API LEAT_NODISCARD int leat_record_find(
+    const struct leat_type *type, const char *path, struct leat_place *place, struct leat_error *err);
 /* Whether the value at the place is null in this record. */
 LEAT_API bool leat_record_is_null(const void *record, const struct leat_place *place);
 /* Read a value, widened: boolean, int, long, enum (get_i64), float, double and integers (get_f64),
@@ -159,9 +159,9 @@ LEAT_API LEAT_NODISCARD int leat_record_get_f64(
     const void *record, const struct leat_place *place, double *value);
 LEAT_API LEAT_NODISCARD int leat_record_get_sv(
     const void *record, const struct leat_place *place, struct leat_sv *value);
-/* Writes the record as one line of plain JSON into `text` (NUL-terminated, cut at `size`); returns the full length. */
-LEAT_API size_t leat_record_print(
-    const void *record, const struct leat_type *type, char *text, size_t size);
+/* Writes the record as one line of plain JSON into `text` (NUL-terminated, cut at `size`); returns the full
+ * length. */
+LEAT_API size_t leat_record_print(const void *record, const struct leat_type *type, char *text, size_t size);
 
 LEAT_END_DECLS
 #endif
