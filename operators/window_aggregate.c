@@ -66,6 +66,7 @@ struct window_aggregate {
     int64_t watermark_us;
     int64_t fired_us; /* the last one whose windows have all fired */
     int64_t next_start; /* windows before it have */
+    bool no_more; /* there is no start after the last one that fired */
     struct leat_cursor *cursor; /* of `window` */
     struct leat__window window;
 
@@ -660,7 +661,7 @@ static int fire_keys(struct window_aggregate *a, struct leat__ctx *ctx)
 static int next_window(struct window_aggregate *a, struct leat__ctx *ctx)
 {
     int64_t start;
-    for (;;) {
+    while (!a->no_more) {
         const int found = leat__table_next_namespace(a->table, a->next_start, &start, ctx->error);
         if (found < 0)
             return leat__fail_here(ctx);
@@ -670,12 +671,14 @@ static int next_window(struct window_aggregate *a, struct leat__ctx *ctx)
         if (!leat__time_passed(a->window.end - 1, a->watermark_us))
             return 0;
         a->next_start = leat__time_add(start, 1);
+        a->no_more = start == LEAT_TIME_MAX;
         if (leat__time_passed(a->window.end - 1, a->fired_us))
             continue; /* kept for late records */
         if (leat__cursor_open(a->table, start, a->spec->ordered, &a->cursor, ctx->error) < 0)
             return leat__fail_here(ctx);
         return 1;
     }
+    return 0;
 }
 
 static int drop_windows(struct window_aggregate *a, struct leat__ctx *ctx)
@@ -724,6 +727,7 @@ static int window_aggregate_on_watermark(struct leat_op *op, struct leat__ctx *c
     LEAT_ASSERT(!a->batch && !a->cursor);
     a->batches_given = a->keys_seen = 0;
     a->watermark_us = w;
+    a->no_more = false;
     /* The first start whose window is behind fired_us: end - 1 = start + size - 1 > fired_us. */
     a->next_start = a->fired_us == LEAT_TIME_MIN
         ? LEAT_TIME_MIN

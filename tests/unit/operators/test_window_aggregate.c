@@ -68,7 +68,7 @@ static leat_stream *declare_case(const struct case_setup *setup)
 static void run_file(void **path)
 {
     static const char *const names[] = { "size=10", "size=10,offset=3", "size=10,offset=-7",
-        "size=10,offset=13", "size=10,lateness=5", "size=10,lateness=never",
+        "size=10,offset=13", "size=10,lateness=5", "size=10,offset=7,lateness=5", "size=10,lateness=never",
         "size=10,lateness=5,count=2,discarding", "size=10,count=3", "size=10,count=1,discarding",
         "size=10,saturate", "size=10,wrap", "size=10,ordered", "size=10,ordered,by=s+k", "size=10,skip",
         "size=10,count=2,skip,user", "size=10,count=2,user" };
