@@ -4,6 +4,7 @@
  * its number), unlike the encoders. */
 #include "base/error.h"
 #include "base/near.h"
+#include "record/number_text.h"
 #include "record/schema_private.h"
 #include <math.h>
 #include <stdio.h>
@@ -188,21 +189,15 @@ int leat_record_get_sv(const void *record, const struct leat_place *place, struc
 
 static void print_value(struct leat_strbuf *out, const struct leat_type *type, const void *at);
 
-/* The shortest of the usual forms that reads back as the same number; JSON has no NaN or infinity. */
+/* As the JSON encoder writes numbers; JSON has no NaN or infinity. */
 static void print_double(struct leat_strbuf *out, double value, bool is_float)
 {
-    char text[40];
-    if (!isfinite(value)) {
+    char text[LEAT_DOUBLE_TEXT_MAX];
+    if (!isfinite(value))
         leat__strbuf_str(out, "null");
-        return;
-    }
-    for (int digits = is_float ? 6 : 15; digits <= 17; digits++) {
-        (void)snprintf(text, sizeof text, "%.*g", digits, value);
-        const double back = strtod(text, NULL);
-        if (is_float ? (float)back == (float)value : back == value)
-            break;
-    }
-    leat__strbuf_str(out, text);
+    else
+        leat__strbuf_add(
+            out, text, is_float ? leat__float_print((float)value, text) : leat__double_print(value, text));
 }
 
 static void print_record(struct leat_strbuf *out, const struct leat_type *type, const void *at)

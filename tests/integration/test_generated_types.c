@@ -160,7 +160,7 @@ static void test_gen__given_nested_records__when_filled_in_c__then_the_descripto
         "{\"express\":true,\"to\":{\"company\":true,\"home\":{\"floor\":3,\"at\":{\"lat\":0.5,\"good\":true}}"
         ","
         "\"work\":{\"floor\":-1,\"at\":{\"lat\":2.5,\"good\":false}}},"
-        "\"from\":{\"company\":false,\"home\":{\"floor\":7,\"at\":{\"lat\":0,\"good\":false}},\"work\":"
+        "\"from\":{\"company\":false,\"home\":{\"floor\":7,\"at\":{\"lat\":0.0,\"good\":false}},\"work\":"
         "null},"
         "\"shop_geo_point\":{\"lat\":-1.5,\"good\":false},\"done\":true}");
 }
