@@ -95,10 +95,10 @@ static const struct {
     const char *name, *writer, *reader, *data, *record;
 } resolved[] = {
     { "int to long", R(F("f", INT)), R(F("f", LONG)), "0a", "{\"f\":5}" },
-    { "int to float", R(F("f", INT)), R(F("f", "\"float\"")), "0a", "{\"f\":5}" },
-    { "int to double", R(F("f", INT)), R(F("f", "\"double\"")), "0a", "{\"f\":5}" },
-    { "long to float", R(F("f", LONG)), R(F("f", "\"float\"")), "09", "{\"f\":-5}" },
-    { "long to double", R(F("f", LONG)), R(F("f", "\"double\"")), "09", "{\"f\":-5}" },
+    { "int to float", R(F("f", INT)), R(F("f", "\"float\"")), "0a", "{\"f\":5.0}" },
+    { "int to double", R(F("f", INT)), R(F("f", "\"double\"")), "0a", "{\"f\":5.0}" },
+    { "long to float", R(F("f", LONG)), R(F("f", "\"float\"")), "09", "{\"f\":-5.0}" },
+    { "long to double", R(F("f", LONG)), R(F("f", "\"double\"")), "09", "{\"f\":-5.0}" },
     { "float to double", R(F("f", "\"float\"")), R(F("f", "\"double\"")), "00 00 c0 3f", "{\"f\":1.5}" },
     { "string to bytes", R(F("f", STRING)), R(F("f", "\"bytes\"")), "06 'abc'", "{\"f\":\"abc\"}" },
     { "bytes to string", R(F("f", "\"bytes\"")), R(F("f", STRING)), "06 'abc'", "{\"f\":\"abc\"}" },
@@ -134,6 +134,9 @@ static const struct {
     { "alias of a record", SUB("Old", F("f", INT)),
         "{\"type\":\"record\",\"name\":\"R\",\"aliases\":[\"Old\"],\"fields\":[" F("f", INT) "]}", "02",
         "{\"f\":1}" },
+    { "alias in another name space", SUB("x.Old", F("f", INT)),
+        "{\"type\":\"record\",\"name\":\"y.R\",\"aliases\":[\"z.Old\"],\"fields\":[" F("f", INT) "]}", "02",
+        "{\"f\":1}" },
     { "name spaces may differ", SUB("a.b.R", F("f", INT)), SUB("c.R", F("f", INT)), "02", "{\"f\":1}" },
     { "enum in another order", R(F("e", ENUM("\"A\",\"B\",\"C\""))), R(F("e", ENUM("\"C\",\"B\",\"A\""))),
         "04", "{\"e\":\"C\"}" },
@@ -150,7 +153,7 @@ static const struct {
     { "nullable, null last and null", R(F("f", "[\"int\",\"null\"]")), R(F("f", "[\"null\",\"int\"]")), "02",
         "{\"f\":null}" },
     { "nullable with promotion", R(F("f", "[\"null\",\"int\"]")), R(F("f", "[\"double\",\"null\"]")), "02 0a",
-        "{\"f\":5}" },
+        "{\"f\":5.0}" },
     { "value to nullable", R(F("f", INT)), R(F("f", "[\"null\",\"long\"]")), "0a", "{\"f\":5}" },
     { "null to nullable", R(F("f", "\"null\"")), R(F("f", "[\"null\",\"long\"]")), "", "{\"f\":null}" },
     { "nullable to value", R(F("f", "[\"null\",\"int\"]")), R(F("f", LONG)), "02 0a", "{\"f\":5}" },
@@ -182,7 +185,7 @@ static const struct {
     { "array of nulls", R(F("f", ARRAY("\"null\""))), R(F("f", ARRAY("\"null\""))), "06 00",
         "{\"f\":[null,null,null]}" },
     { "map", R(F("f", MAP(INT))), R(F("f", MAP("\"double\""))), "04 02 'a' 02 02 'b' 04 00",
-        "{\"f\":{\"a\":1,\"b\":2}}" },
+        "{\"f\":{\"a\":1.0,\"b\":2.0}}" },
     { "map of maps", R(F("f", MAP(MAP(INT)))), R(F("f", MAP(MAP(INT)))), "02 02 'a' 02 02 'b' 04 00 00",
         "{\"f\":{\"a\":{\"b\":2}}}" },
     { "default int", R(F("z", INT)), R(F("z", INT) "," D("f", INT, "-3")), "02", "{\"z\":1,\"f\":-3}" },
@@ -192,7 +195,7 @@ static const struct {
             "\"text\"") "," D("f", "\"bytes\"", "\"\\u00ff\\u0041\"") "," D("g", FIXED("X", 2),
             "\"ab\"") "," D("h", ENUM("\"A\",\"B\""), "\"B\"") "," D("i", "\"null\"", "null")),
         "02",
-        "{\"z\":1,\"a\":5,\"b\":1.5,\"c\":2,\"d\":true,\"e\":\"text\",\"f\":\"\xef\xbf\xbd"
+        "{\"z\":1,\"a\":5,\"b\":1.5,\"c\":2.0,\"d\":true,\"e\":\"text\",\"f\":\"\xef\xbf\xbd"
         "A\",\"g\":\"ab\",\"h\":\"B\","
         "\"i\":null}" },
     { "default null", R(F("z", INT)), R(F("z", INT) "," D("f", "[\"null\",\"int\"]", "null")), "02",
@@ -210,6 +213,11 @@ static const struct {
             SUB("S", D("a", STRING, "\"in\"") "," F("b", INT) "," D("c", "[\"int\",\"null\"]", "4")),
             "{\"b\":2}")),
         "02", "{\"z\":1,\"f\":{\"a\":\"in\",\"b\":2,\"c\":4}}" },
+    { "default with nulls inside", R(F("z", INT)),
+        R(F("z", INT) "," D("f", SUB("S", F("n", "[\"null\",\"int\"]") "," F("m", "[\"int\",\"null\"]")),
+            "{\"n\":null,\"m\":3}") "," D("g", ARRAY("[\"int\",\"null\"]"), "[4]") "," D("h",
+            ARRAY("[\"null\",\"int\"]"), "[null]") "," D("i", ARRAY("[\"int\",\"string\"]"), "[5]")),
+        "02", "{\"z\":1,\"f\":{\"n\":null,\"m\":3},\"g\":[4],\"h\":[null],\"i\":[5]}" },
     { "top level int", "\"int\"", "\"long\"", "0a", "5" },
     { "top level nullable", "[\"null\",\"int\"]", "[\"int\",\"null\"]", "02 0a", "5" },
     { "top level array", ARRAY(INT), ARRAY(LONG), "02 0a 00", "[5]" },
@@ -414,6 +422,10 @@ static const struct {
     { "branch that the reader does not have", R(F("a", "[\"int\",\"string\",\"boolean\"]")),
         R(F("a", "[\"int\",\"string\"]")), "04 01",
         "offset 1, field a: boolean in the data can not be read as int or string" },
+    { "count cut off", R(F("a", ARRAY(INT))), NULL, "80",
+        "offset 0, field a: the data ends inside the record" },
+    { "block size cut off", R(F("a", ARRAY(INT))), NULL, "01",
+        "offset 1, field a: the data ends inside the record" },
     { "count beyond the data", R(F("a", ARRAY(INT))), NULL, "fe ff ff ff 0f",
         "offset 5, field a: a count of 2147483647 items, but the data has only 0 more bytes" },
     { "most negative count", R(F("a", ARRAY(INT))), NULL, "ff ff ff ff ff ff ff ff ff 01 00",
@@ -658,6 +670,80 @@ static void test_avro__given_items_that_swell__when_decoded__then_memory_is_boun
     codec_close(&c);
 }
 
+static void test_avro__given_a_record_of_many_bytes__when_decoded__then_the_limit_is_told(void **state)
+{
+    (void)state;
+    struct codec c;
+    struct leat_error err = { 0 };
+    struct leat_batch *batch;
+    const size_t size = LEAT_RECORD_BYTES_MAX + 4 + LEAT_BUFFER_SLACK_BYTES;
+    uint8_t *bytes = calloc(1, size);
+    assert_non_null(bytes);
+    assert_int_equal(codec_open(&c, R(F("s", STRING)), R(F("s", STRING)), false, &err), 0);
+    assert_int_equal(leat__batch_get(c.pool, c.type, &batch), 0);
+    memcpy(bytes, "\x80\x80\x80\x10", 4); /* a length of 16 MiB */
+    const uint8_t *at = bytes, *end = bytes + 4 + LEAT_RECORD_BYTES_MAX;
+    assert_int_equal(leat__decode(c.decoder, &at, end, batch, 1, &err), LEAT_EDATA);
+    assert_string_equal(err.message, "offset 0: the record needs more than 16777216 bytes in memory");
+    assert_ptr_equal(at, bytes);
+    leat__batch_release(batch);
+    codec_close(&c);
+    free(bytes);
+}
+
+/* A default of arrays of records that have such defaults again: 2^26 strings from a small schema. */
+static void test_avro__given_defaults_that_multiply__when_compiled__then_the_limit_is_told(void **state)
+{
+    (void)state;
+    struct leat_strbuf text = { 0 };
+    struct codec c;
+    struct leat_error err = { 0 };
+    for (int i = 26; i > 0; i--)
+        leat__strbuf_printf(&text,
+            "{\"type\":\"record\",\"name\":\"R%s\",\"fields\":[{\"name\":\"l\",\"default\":[{},{}],\"type\":{"
+            "\"type\":"
+            "\"array\",\"items\":",
+            i == 26 ? "" : (const char[]){ (char)('A' + i), 0 });
+    leat__strbuf_str(&text, "{\"type\":\"record\",\"name\":\"Z\",\"fields\":[]}");
+    for (int i = 0; i < 26; i++)
+        leat__strbuf_str(&text, "}}]}");
+    assert_int_equal(codec_open(&c, R(F("other", INT)), text.data, false, &err), LEAT_ELIMIT);
+    assert_string_equal(err.message, "field l: the default takes more than 16777216 bytes");
+    codec_close(&c);
+    leat__strbuf_release(&text);
+}
+
+static void test_avro__given_bad_data__when_skipped__then_the_cause_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema, *data, *message;
+    } skips[] = {
+        { "\"int\"", "", "offset 0: the data ends here, inside a record" },
+        { "\"int\"", "80", "offset 0: the data ends here, inside a record" },
+        { "\"long\"", "80 80 80 80 80 80 80 80 80 80 80", "offset 0: a number of more than 10 bytes" },
+        { STRING, "01", "offset 1: a negative length" },
+        { "\"boolean\"", "", "offset 0: the data ends here, inside a record" },
+        { R(F("a", INT) "," F("d", "\"double\"")), "02 00", "offset 1: the data ends here, inside a record" },
+        { MAP(INT), "02 01", "offset 2: a negative length" },
+    };
+    for (size_t i = 0; i < COUNT_OF(skips); i++) {
+        struct codec c;
+        struct leat_error err = { 0 };
+        uint8_t bytes[64];
+        assert_int_equal(codec_open(&c, skips[i].schema, skips[i].schema, false, &err), 0);
+        const size_t len = bytes_of(skips[i].data, bytes);
+        if (len == 1)
+            memset(bytes + 1, 0, LEAT_BUFFER_SLACK_BYTES);
+        const uint8_t *at = bytes;
+        const int code = leat__decode_skip(c.decoder, &at, bytes + len, &err);
+        FAIL_UNLESS(code == LEAT_EDATA && strcmp(err.message, skips[i].message) == 0, "%s %s: %d \"%s\"",
+            skips[i].schema, skips[i].data, code, err.message);
+        assert_ptr_equal(at, bytes);
+        codec_close(&c);
+    }
+}
+
 /* ---- encoding ---- */
 
 struct sample {
@@ -850,6 +936,9 @@ int main(void)
         cmocka_unit_test(test_avro__given_records_of_no_bytes__when_decoded__then_as_many_as_asked_for),
         cmocka_unit_test(test_avro__given_defaults__when_the_decoder_is_gone__then_rows_still_show_them),
         cmocka_unit_test(test_avro__given_items_that_swell__when_decoded__then_memory_is_bounded),
+        cmocka_unit_test(test_avro__given_a_record_of_many_bytes__when_decoded__then_the_limit_is_told),
+        cmocka_unit_test(test_avro__given_defaults_that_multiply__when_compiled__then_the_limit_is_told),
+        cmocka_unit_test(test_avro__given_bad_data__when_skipped__then_the_cause_is_told),
         cmocka_unit_test(test_avro__given_rows__when_encoded__then_bad_indexes_name_row_and_field),
         cmocka_unit_test(test_avro__given_no_rows__when_encoded__then_nothing_is_written),
         cmocka_unit_test(
