@@ -260,9 +260,6 @@ int leat__container_range(
 {
     const uint64_t header_marker = reader->first - LEAT_SYNC_BYTES;
     uint64_t marker = header_marker;
-    if (from > to)
-        return leat__error(err, LEAT_EINVAL, "%s: the byte range from %llu to %llu is none", reader->path,
-            (unsigned long long)from, (unsigned long long)to);
     if (from > header_marker) /* else the first block is known: no look at what else the header holds */
         LEAT_TRY(find_marker(reader, from, to, &marker, err));
     reader->at = marker < reader->size ? marker + LEAT_SYNC_BYTES : reader->size;

@@ -35,9 +35,9 @@ const struct leat_schema *leat__container_schema(const struct leat_container_rea
 enum leat_codec leat__container_codec(const struct leat_container_reader *reader);
 uint64_t leat__container_size(const struct leat_container_reader *reader); /* bytes of the file when opened */
 
-/* Reads on with the first block of the byte range [from, to) and ends with its last; `to` = UINT64_MAX for
- * the end of the file, from = 0 from its first block. To get past a damaged block: range from its offset on.
- */
+/* Reads on with the first block of the byte range [from, to) and ends with its last; none where from >= to.
+ * `to` = UINT64_MAX for the end of the file, from = 0 from its first block. To get past a damaged block:
+ * range from its offset on. */
 LEAT_NODISCARD int leat__container_range(
     struct leat_container_reader *reader, uint64_t from, uint64_t to, struct leat_error *err);
 /* Continues at the block that begins at `offset` exactly (as a position gave it) or at the end of the file;
