@@ -86,9 +86,14 @@ static bool holds(const struct leat__window *window, int64_t us)
     return us >= window->start && us < window->end;
 }
 
+/* Whether the window takes no more rows. One that is kept for ever does until the end, also where its times
+ * are negative. */
 static bool is_over(const struct window_aggregate *a, const struct leat__window *window, int64_t w)
 {
-    return leat__time_passed(leat__time_add(window->end - 1, a->spec->window.allowed_lateness_us), w);
+    const int64_t lateness_us = a->spec->window.allowed_lateness_us;
+    if (lateness_us == LEAT_NEVER)
+        return w == LEAT_TIME_MAX;
+    return leat__time_passed(leat__time_add(window->end - 1, lateness_us), w);
 }
 
 /* ---- life ---- */
@@ -728,10 +733,11 @@ static int window_aggregate_on_watermark(struct leat_op *op, struct leat__ctx *c
     a->batches_given = a->keys_seen = 0;
     a->watermark_us = w;
     a->no_more = false;
-    /* The first start whose window is behind fired_us: end - 1 = start + size - 1 > fired_us. */
+    /* Windows behind fired_us begin here or later: end - 1 = start + size - 1 > fired_us. Added first, so
+     * that what saturates is too low, never too high. */
     a->next_start = a->fired_us == LEAT_TIME_MIN
         ? LEAT_TIME_MIN
-        : leat__time_add(leat__time_sub(a->fired_us, a->spec->window.size_us), 2);
+        : leat__time_sub(leat__time_add(a->fired_us, 2), a->spec->window.size_us);
     return fire_windows(a, ctx);
 }
 

@@ -67,11 +67,11 @@ static leat_stream *declare_case(const struct case_setup *setup)
 
 static void run_file(void **path)
 {
-    static const char *const names[] = { "size=10", "size=10,offset=3", "size=10,offset=-7",
-        "size=10,offset=13", "size=10,lateness=5", "size=10,offset=7,lateness=5", "size=10,lateness=never",
-        "size=10,lateness=5,count=2,discarding", "size=10,count=3", "size=10,count=1,discarding",
-        "size=10,saturate", "size=10,wrap", "size=10,ordered", "size=10,ordered,by=s+k", "size=10,skip",
-        "size=10,count=2,skip,user", "size=10,count=2,user" };
+    static const char *const names[] = { "size=10", "size=9223372036854775807", "size=10,offset=3",
+        "size=10,offset=-7", "size=10,offset=13", "size=10,lateness=5", "size=10,offset=7,lateness=5",
+        "size=10,lateness=never", "size=10,lateness=5,count=2,discarding", "size=10,count=3",
+        "size=10,count=1,discarding", "size=10,saturate", "size=10,wrap", "size=10,ordered",
+        "size=10,ordered,by=s+k", "size=10,skip", "size=10,count=2,skip,user", "size=10,count=2,user" };
     struct case_operator operators[COUNT_OF(names)];
     for (uint32_t i = 0; i < COUNT_OF(names); i++)
         operators[i] = (struct case_operator){ names[i], declare_case };
