@@ -305,14 +305,14 @@ static int note_read(
     split->wait_until_us =
         split->reader->wake_us > host->inst->worker->wall_us ? split->reader->wake_us : soon_us;
     if (idle_timeout_us > 0) {
-        if ((now_ns - split->active_ns) / 1000 >= idle_timeout_us) {
+        const int64_t left_us = idle_timeout_us - (now_ns - split->active_ns) / 1000;
+        int64_t due_us;
+        if (left_us <= 0) {
             if (leat__wm_set_idle(&host->merge, index))
                 LEAT_TRY(send_progress(host));
-        } else {
-            const int64_t due_us =
-                host->inst->worker->wall_us + idle_timeout_us - (now_ns - split->active_ns) / 1000;
+        } else if (!__builtin_add_overflow(host->inst->worker->wall_us, left_us, &due_us)) {
             split->wait_until_us = due_us < split->wait_until_us ? due_us : split->wait_until_us;
-        }
+        } /* else never, as LEAT_NEVER says */
     }
     return 0;
 }
