@@ -303,10 +303,11 @@ static int receive(struct leat_instance *inst, struct leat_channel *channel)
 int leat__instance_run(struct leat_instance *inst, int64_t now_ns)
 {
     if (inst->blocked_since_ns) {
-        leat__count(&inst->counters.backpressured_ns, (uint64_t)(now_ns - inst->blocked_since_ns));
+        const int64_t blocked_ns = now_ns - inst->blocked_since_ns;
+        leat__count(&inst->counters.backpressured_ns, (uint64_t)blocked_ns);
         inst->blocked_since_ns = 0;
         if (inst->source)
-            leat__source_host_unblocked(inst->source);
+            leat__source_host_unblocked(inst->source, blocked_ns);
     }
     if (inst->source) {
         LEAT_TRY(leat__source_host_run(inst->source, now_ns));

@@ -92,7 +92,7 @@ void leat__out_edge_release(struct leat_out_edge *edge);
 LEAT_NODISCARD int leat__source_host_new(struct leat_instance *inst, const struct leat_split_list *splits);
 void leat__source_host_free(struct leat_source_host *host);
 /* Time spent blocked by a full output is no idleness. */
-void leat__source_host_unblocked(struct leat_source_host *host);
+void leat__source_host_unblocked(struct leat_source_host *host, int64_t blocked_ns);
 bool leat__source_host_is_ready(struct leat_source_host *host, int64_t wall_us);
 LEAT_NODISCARD int leat__source_host_run(struct leat_source_host *host, int64_t now_ns);
 /* Wall time at which a waiting split wants to be asked again; LEAT_TIME_MAX: none waits. */

@@ -25,7 +25,7 @@ struct host_split {
     int64_t newest_us;
     int64_t wm_us;
     int64_t wait_until_us; /* wall time; 0: readable */
-    int64_t active_ns; /* when it last gave rows or was not ours to blame */
+    int64_t active_ns; /* when it last gave rows, moved by the time for which the outputs were full */
     bool ended;
 };
 
@@ -39,7 +39,6 @@ struct leat_source_host {
     struct leat_wm_merge merge;
     int64_t sent_wm_us;
     bool sent_idle;
-    bool was_blocked;
 };
 
 int leat__source_host_new(struct leat_instance *inst, const struct leat_split_list *splits)
@@ -82,9 +81,10 @@ void leat__source_host_free(struct leat_source_host *host)
     leat__free(host);
 }
 
-void leat__source_host_unblocked(struct leat_source_host *host)
+void leat__source_host_unblocked(struct leat_source_host *host, int64_t blocked_ns)
 {
-    host->was_blocked = true;
+    for (uint32_t i = 0; i < host->splits_count; i++)
+        host->splits[i].active_ns += blocked_ns; /* no split is read while the outputs are full */
 }
 
 bool leat__source_host_is_ready(struct leat_source_host *host, int64_t wall_us)
@@ -114,8 +114,8 @@ int64_t leat__source_host_wake_us(const struct leat_source_host *host)
     return wake_us;
 }
 
-/* The readable split that is furthest behind; in turn among equals. Without event time, the same one for a while: then few
- * files are open at once, and none starves beside an endless one. */
+/* The readable split that is furthest behind; in turn among equals. Without event time, the same one for a
+ * while: then few files are open at once, and none starves beside an endless one. */
 static struct host_split *pick_split(struct leat_source_host *host, int64_t wall_us)
 {
     struct host_split *best = NULL;
@@ -294,9 +294,9 @@ static int note_read(
         (void)leat__wm_end(&host->merge, index);
         return send_progress(host);
     }
-    if (rows > 0 || host->was_blocked) {
+    if (rows > 0) {
         split->active_ns = now_ns;
-        if (rows > 0 && leat__wm_set_active(&host->merge, index))
+        if (leat__wm_set_active(&host->merge, index))
             LEAT_TRY(send_progress(host));
     }
     if (result != LEAT_READ_WAIT)
@@ -348,7 +348,6 @@ int leat__source_host_run(struct leat_source_host *host, int64_t now_ns)
     leat__batch_release(batch);
     LEAT_TRY(outcome);
     LEAT_TRY(note_read(host, split, result, rows, now_ns));
-    host->was_blocked = false;
     return host->merge.ended ? end(host, false) : 0;
 }
 
