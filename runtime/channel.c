@@ -110,13 +110,14 @@ bool leat__channel_receive(struct leat_channel *channel, struct leat_message *me
 {
     if (!channel->remote)
         return leat__queue_pop(&channel->queue, message);
-    char *item = leat__ring_peek(&channel->ring);
+    void *item = leat__ring_peek(&channel->ring);
     if (!item)
         return false;
+    const uint32_t head = atomic_load_explicit(&channel->ring.head, memory_order_relaxed);
     if ((uintptr_t)item & 1)
-        *message = *(struct leat_message *)(void *)(item - 1);
+        *message = channel->controls[head & channel->ring.mask];
     else
-        *message = (struct leat_message){ LEAT_MESSAGE_BATCH, (struct leat_batch *)(void *)item, 0 };
+        *message = (struct leat_message){ LEAT_MESSAGE_BATCH, item, 0 };
     (void)leat__ring_pop(&channel->ring);
     return true;
 }

@@ -241,9 +241,11 @@ static int wire(struct leat_job *job)
     size_t channels = 0;
     for (uint32_t e = 0; e < plan->edges_count; e++)
         channels += (size_t)plan->nodes[plan->edges[e].from].parallelism * reach(plan, &plan->edges[e]);
-    job->channels = leat__calloc(channels, sizeof *job->channels);
+    const size_t bytes = channels * sizeof *job->channels;
+    job->channels = leat__aligned_alloc(_Alignof(struct leat_channel), bytes); /* base/ring.h */
     if (!job->channels)
         return LEAT_ENOMEM;
+    memset(job->channels, 0, bytes);
     for (uint32_t e = 0; e < plan->edges_count; e++)
         for (uint32_t p = 0; p < plan->nodes[plan->edges[e].from].parallelism; p++)
             LEAT_TRY(wire_producer(job, &plan->edges[e], p));
@@ -317,6 +319,27 @@ static int look_around(struct leat_job *job, struct leat_error *err)
     return 0;
 }
 
+/* A worker without a split of a source would hold back everybody's watermark until its thread has come to say
+ * so: with one split, what is on time and what is a late pane would depend on that. So the ends of such ways
+ * are told before anybody runs. */
+static int close_dead_ends(struct leat_job *job, struct leat_error *err)
+{
+    bool more = true;
+    while (more) {
+        more = false;
+        for (uint32_t w = 0; w < job->workers_count; w++) {
+            struct leat_instance *failed = NULL;
+            const int said = leat__worker_close_dead_ends(&job->workers[w], &failed);
+            if (said < 0) {
+                *err = failed->error;
+                return said;
+            }
+            more = more || said > 0;
+        }
+    }
+    return 0;
+}
+
 int leat__job_prepare(struct leat_job *job)
 {
     struct leat_error err = { 0 };
@@ -335,6 +358,8 @@ int leat__job_prepare(struct leat_job *job)
         if (result < 0)
             err = job->error;
     }
+    if (result == 0)
+        result = close_dead_ends(job, &err);
     if (result < 0) {
         if (err.code == 0)
             (void)leat__error(&err, result, "cannot start the job: %s", leat_error_text(result));
