@@ -93,6 +93,8 @@ LEAT_NODISCARD int leat__source_host_new(struct leat_instance *inst, const struc
 void leat__source_host_free(struct leat_source_host *host);
 /* Time spent blocked by a full output is no idleness. */
 void leat__source_host_unblocked(struct leat_source_host *host, int64_t blocked_ns);
+/* Whether this worker has any split of the source. */
+bool leat__source_host_has_splits(const struct leat_source_host *host);
 bool leat__source_host_is_ready(struct leat_source_host *host, int64_t wall_us);
 LEAT_NODISCARD int leat__source_host_run(struct leat_source_host *host, int64_t now_ns);
 /* Wall time at which a waiting split wants to be asked again; LEAT_TIME_MAX: none waits. */

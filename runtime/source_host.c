@@ -87,6 +87,11 @@ void leat__source_host_unblocked(struct leat_source_host *host, int64_t blocked_
         host->splits[i].active_ns += blocked_ns; /* no split is read while the outputs are full */
 }
 
+bool leat__source_host_has_splits(const struct leat_source_host *host)
+{
+    return host->splits_count > 0;
+}
+
 bool leat__source_host_is_ready(struct leat_source_host *host, int64_t wall_us)
 {
     if (host->inst->ended)
@@ -211,14 +216,15 @@ static int stamp(struct leat_source_host *host, struct leat_batch *batch)
     return leat__ctx_end(ctx, batch, batch);
 }
 
-/* Sends rows from .. to-1 as a batch of their own; the whole batch where that is all of it. */
+/* Sends rows from .. to-1 as a batch of their own. Where that is all of it, the batch itself goes, and *batch
+ * is NULL afterwards: whoever gets it has it alone. */
 static int emit_rows(
-    struct leat_source_host *host, struct leat_batch *batch, uint32_t from, uint32_t to, int64_t late_wm_us)
+    struct leat_source_host *host, struct leat_batch **batch, uint32_t from, uint32_t to, int64_t late_wm_us)
 {
-    struct leat_batch *part = batch;
-    if (from == 0 && to == batch->count)
-        leat__batch_ref(batch);
-    else if (leat__batch_slice(host->inst->ctx.pool, batch, from, to - from, &part) < 0)
+    struct leat_batch *part = *batch;
+    if (from == 0 && to == part->count)
+        *batch = NULL;
+    else if (leat__batch_slice(host->inst->ctx.pool, *batch, from, to - from, &part) < 0)
         return leat__fail(&host->inst->ctx, LEAT_ENOMEM, "out of memory for a batch");
     part->late = late_wm_us > LEAT_TIME_MIN;
     part->late_wm_us = late_wm_us;
@@ -236,17 +242,17 @@ static int note_watermark(struct leat_source_host *host, struct host_split *spli
     return send_progress(host);
 }
 
-/* Sends the rows of a split's batch, cut where lateness changes. Borrows the batch. */
-static int emit_timed(struct leat_source_host *host, struct host_split *split, struct leat_batch *batch)
+/* Sends the rows of a split's batch, cut where lateness changes. *batch as in emit_rows. */
+static int emit_timed(struct leat_source_host *host, struct host_split *split, struct leat_batch **batch)
 {
     const int64_t out_of_orderness_us = host->inst->plan->node->time.max_out_of_orderness_us;
-    const uint32_t count = batch->count;
+    const uint32_t count = (*batch)->count;
     int64_t newest_us = split->newest_us, wm_us = split->wm_us;
     uint32_t from = 0;
     bool late = false;
 
     for (uint32_t i = 0; i < count; i++) {
-        const int64_t event_us = batch->event_us[i];
+        const int64_t event_us = (*batch)->event_us[i];
         const bool is_late = event_us <= wm_us && wm_us > LEAT_TIME_MIN;
         if (__builtin_expect(is_late != late, 0)) {
             if (i > from)
@@ -344,7 +350,7 @@ int leat__source_host_run(struct leat_source_host *host, int64_t now_ns)
     if (outcome == 0 && rows > 0 && timed)
         outcome = stamp(host, batch);
     if (outcome == 0 && rows > 0)
-        outcome = timed ? emit_timed(host, split, batch) : emit_rows(host, batch, 0, rows, LEAT_TIME_MIN);
+        outcome = timed ? emit_timed(host, split, &batch) : emit_rows(host, &batch, 0, rows, LEAT_TIME_MIN);
     leat__batch_release(batch);
     LEAT_TRY(outcome);
     LEAT_TRY(note_read(host, split, result, rows, now_ns));

@@ -121,6 +121,24 @@ int leat__worker_step(
     return worker->done ? LEAT_STEP_DONE : LEAT_STEP_IDLE;
 }
 
+int leat__worker_close_dead_ends(struct leat_worker *worker, struct leat_instance **failed)
+{
+    int said = 0;
+    worker->now_ns = read_clock(worker);
+    worker->wall_us = worker->env->wall_us(worker->env);
+    for (uint32_t i = 0; i < worker->instances_count; i++) {
+        struct leat_instance *inst = &worker->instances[i];
+        if (inst->source && leat__source_host_has_splits(inst->source))
+            continue;
+        *failed = inst;
+        while (leat__instance_is_runnable(inst, worker->now_ns)) {
+            LEAT_TRY(leat__instance_run(inst, worker->now_ns));
+            said = 1;
+        }
+    }
+    return said;
+}
+
 bool leat__worker_has_work(struct leat_worker *worker)
 {
     worker->wall_us = worker->env->wall_us(worker->env);

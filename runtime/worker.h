@@ -40,6 +40,9 @@ enum leat_step_result {
 /* Runs at most `budget` pieces of work. Result or an error, which *failed (an instance) explains. */
 LEAT_NODISCARD int leat__worker_step(
     struct leat_worker *worker, uint32_t budget, int64_t *wake_us, struct leat_instance **failed);
+/* Before the workers run: says the end of sources that have no split here, and what follows from it, in one
+ * pass. 1 if something was said (go on until no worker has more to say), 0, or an error as above. */
+LEAT_NODISCARD int leat__worker_close_dead_ends(struct leat_worker *worker, struct leat_instance **failed);
 /* Whether there is something to do now; for the last look before sleeping. */
 bool leat__worker_has_work(struct leat_worker *worker);
 /* Notes that `other` may wait for what this step sent or took. */
