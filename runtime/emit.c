@@ -13,6 +13,7 @@
 #include "runtime/worker.h"
 
 #define LINGER_NS INT64_C(5000000) /* rows wait at most this long for a batch to fill */
+#define GATHER_BATCHES 4u /* a watermark waits behind at most about this many batches per destination */
 
 /* A key callback gets a context of its own: the operator that emits may be in the middle of a call of other
  * user code. */
@@ -87,6 +88,7 @@ static int flush_edge(struct leat_instance *inst, struct leat_out_edge *edge)
         LEAT_TRY(send_to_all(inst, edge, (struct leat_message){ LEAT_MESSAGE_WATERMARK, NULL, wm_us }));
     }
     edge->gathering_since_ns = 0;
+    edge->gathered_rows = 0;
     return 0;
 }
 
@@ -146,18 +148,21 @@ static int exchange(struct leat_instance *inst, struct leat_out_edge *edge, stru
     }
     for (uint32_t i = 0; i < edge->channels_count; i++)
         edge->shared[i] = NULL; /* the address may come again for other rows */
-    if (result == 0 && batch->late)
+    edge->gathered_rows += batch->count;
+    const uint64_t rows_max =
+        (uint64_t)GATHER_BATCHES * leat__pool_batch_rows(inst->ctx.pool, batch->type) * edge->channels_count;
+    if (result == 0 && (batch->late || edge->gathered_rows >= rows_max))
         result = flush_edge(inst, edge);
     leat__batch_release(batch);
     return result;
 }
 
-/* Gives the batch (one reference) to one edge. `others` follow: the rows must not be changed for them. */
-static int emit_to_edge(
-    struct leat_instance *inst, struct leat_out_edge *edge, struct leat_batch *batch, bool others)
+/* Gives the batch (one reference) to one edge. Hashing writes into it and may take rows out, which must not
+ * show where it is shared: by another edge, or by a consumer of a node before this one that passed it on. */
+static int emit_to_edge(struct leat_instance *inst, struct leat_out_edge *edge, struct leat_batch *batch)
 {
     if (edge->plan->partitioning == LEAT_HASH) {
-        if (others && leat__batch_writable(inst->ctx.pool, batch, &batch) < 0)
+        if (leat__batch_writable(inst->ctx.pool, batch, &batch) < 0)
             return leat__fail(&inst->ctx, LEAT_ENOMEM, "out of memory for a batch");
         const int result = hash_keys(inst, edge, batch);
         if (result < 0 || batch->count == 0) {
@@ -191,13 +196,12 @@ int leat__instance_emit(struct leat_instance *inst, uint32_t port, struct leat_b
     leat__count(&inst->counters.records_out, batch->count);
     for (uint32_t i = 0; i < inst->outs_count; i++)
         consumers += inst->outs[i].plan->port == port;
-    const bool fan_out = consumers > 1;
     for (uint32_t i = 0; i < inst->outs_count; i++) {
         if (inst->outs[i].plan->port != port)
             continue;
         if (--consumers > 0)
             leat__batch_ref(batch);
-        const int result = emit_to_edge(inst, &inst->outs[i], batch, fan_out);
+        const int result = emit_to_edge(inst, &inst->outs[i], batch);
         if (result < 0 && consumers > 0)
             leat__batch_release(batch);
         if (result < 0 || consumers == 0)
