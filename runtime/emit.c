@@ -4,9 +4,10 @@
  * are then read-only. A hash exchange copies rows (not strings: the new batch takes references to the buffers
  * that they show) into one batch per destination and gathers there until a batch is full, has waited long, or
  * order demands it:
- *   - a watermark may be overtaken by rows that come after it, for they are above it anyway; so it waits in
+ *   - a watermark may be overtaken by rows that come after it, where they are above it; so it waits in
  * pending_wm_us;
- *   - late rows may not: everything gathered and the watermark go first, then the late rows on their own. */
+ *   - rows at or behind it may not: it goes first;
+ *   - nor may late rows: everything gathered and the watermark go first, then the late rows on their own. */
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "runtime/instance.h"
@@ -133,12 +134,22 @@ static int hash_keys(struct leat_instance *inst, struct leat_out_edge *edge, str
     return ctx ? leat__ctx_end(ctx, batch, batch) : 0;
 }
 
+/* Whether a row must not overtake the watermark that waits: one that is late without a mark, of a split that
+ * was idle while the others went on. */
+static bool has_row_behind(const struct leat_batch *batch, int64_t wm_us)
+{
+    bool behind = false;
+    for (uint32_t i = 0; i < batch->count; i++)
+        behind |= batch->event_us[i] <= wm_us;
+    return behind;
+}
+
 /* Takes the batch. */
 static int exchange(struct leat_instance *inst, struct leat_out_edge *edge, struct leat_batch *batch)
 {
     const uint32_t groups = inst->worker->plan->max_parallelism;
     int result = 0;
-    if (batch->late)
+    if (batch->late || (edge->pending_wm_us > LEAT_TIME_MIN && has_row_behind(batch, edge->pending_wm_us)))
         result = flush_edge(inst, edge);
     if (result == 0 && edge->gathering_since_ns == 0)
         edge->gathering_since_ns = inst->worker->now_ns;
