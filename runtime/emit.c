@@ -253,6 +253,11 @@ int leat__instance_send_idle(struct leat_instance *inst)
     return flush_and_send(inst, (struct leat_message){ LEAT_MESSAGE_IDLE, NULL, 0 });
 }
 
+int leat__instance_send_active(struct leat_instance *inst, int64_t wm_us)
+{
+    return flush_and_send(inst, (struct leat_message){ LEAT_MESSAGE_WATERMARK, NULL, wm_us });
+}
+
 int leat__instance_send_end(struct leat_instance *inst, bool stopped)
 {
     return flush_and_send(inst, (struct leat_message){ LEAT_MESSAGE_END, NULL, stopped });

@@ -257,8 +257,8 @@ static int settle(struct leat_instance *inst)
             LEAT_TRY(on_watermark(inst, inst->merge.merged_us));
         } else if (inst->merge.idle != inst->sent_idle) {
             inst->sent_idle = inst->merge.idle;
-            if (inst->sent_idle)
-                LEAT_TRY(leat__instance_send_idle(inst));
+            LEAT_TRY(inst->sent_idle ? leat__instance_send_idle(inst)
+                                     : leat__instance_send_active(inst, inst->sent_wm_us));
         } else if (all_channels_ended(inst)) {
             LEAT_TRY(on_end(inst));
         } else {

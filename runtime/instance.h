@@ -84,6 +84,8 @@ LEAT_NODISCARD int leat__instance_flush(struct leat_instance *inst, bool all, in
 LEAT_NODISCARD int leat__instance_emit(struct leat_instance *inst, uint32_t port, struct leat_batch *batch);
 LEAT_NODISCARD int leat__instance_send_watermark(struct leat_instance *inst, int64_t wm_us);
 LEAT_NODISCARD int leat__instance_send_idle(struct leat_instance *inst);
+/* No longer idle: says the last watermark again, for the record that woke us may go to others or nowhere. */
+LEAT_NODISCARD int leat__instance_send_active(struct leat_instance *inst, int64_t wm_us);
 LEAT_NODISCARD int leat__instance_send_end(struct leat_instance *inst, bool stopped);
 LEAT_NODISCARD int leat__out_edge_open(struct leat_out_edge *edge, const struct leat_instance *inst);
 void leat__out_edge_release(struct leat_out_edge *edge);

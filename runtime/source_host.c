@@ -146,8 +146,8 @@ static int send_progress(struct leat_source_host *host)
     }
     if (host->merge.idle != host->sent_idle) {
         host->sent_idle = host->merge.idle;
-        if (host->sent_idle)
-            LEAT_TRY(leat__instance_send_idle(host->inst));
+        LEAT_TRY(host->sent_idle ? leat__instance_send_idle(host->inst)
+                                 : leat__instance_send_active(host->inst, host->sent_wm_us));
     }
     return 0;
 }
