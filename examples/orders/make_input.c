@@ -76,7 +76,7 @@ int main(int argc, char **argv)
     const char *dir = ".";
     char orders_path[4096], inventory_path[4096];
     struct leat_error err = { 0 };
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i += 2) {
         if (i + 1 < argc && strcmp(argv[i], "--count") == 0) {
             count = number(argv[i], argv[i + 1]);
         } else if (i + 1 < argc && strcmp(argv[i], "--seed") == 0) {
@@ -87,7 +87,6 @@ int main(int argc, char **argv)
             (void)fprintf(stderr, "Usage: %s [--count ORDERS] [--seed N] [--dir DIR]\n", argv[0]);
             return 2;
         }
-        i++;
     }
     (void)snprintf(orders_path, sizeof orders_path, "%s/orders.avro", dir);
     (void)snprintf(inventory_path, sizeof inventory_path, "%s/inventory.avro", dir);
