@@ -32,6 +32,7 @@ struct leat_out_edge {
     const struct leat_batch **shared; /* hash exchange: the batch whose buffers `building` already holds */
     int64_t
         pending_wm_us; /* exchange: a watermark that waits behind rows being gathered; LEAT_TIME_MIN: none */
+    uint64_t gathered_rows; /* exchange: since the last flush */
     int64_t gathering_since_ns; /* 0: nothing waits */
 };
 
@@ -95,6 +96,8 @@ LEAT_NODISCARD int leat__source_host_new(struct leat_instance *inst, const struc
 void leat__source_host_free(struct leat_source_host *host);
 /* Time spent blocked by a full output is no idleness. */
 void leat__source_host_unblocked(struct leat_source_host *host, int64_t blocked_ns);
+/* How far the source has come here: the newest event time of the split that is furthest behind. */
+int64_t leat__source_host_newest_us(const struct leat_source_host *host);
 /* Whether this worker has any split of the source. */
 bool leat__source_host_has_splits(const struct leat_source_host *host);
 bool leat__source_host_is_ready(struct leat_source_host *host, int64_t wall_us);

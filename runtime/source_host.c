@@ -87,6 +87,15 @@ void leat__source_host_unblocked(struct leat_source_host *host, int64_t blocked_
         host->splits[i].active_ns += blocked_ns; /* no split is read while the outputs are full */
 }
 
+int64_t leat__source_host_newest_us(const struct leat_source_host *host)
+{
+    int64_t newest_us = LEAT_TIME_MAX;
+    for (uint32_t i = 0; i < host->splits_count; i++)
+        if (!host->splits[i].ended && host->splits[i].newest_us < newest_us)
+            newest_us = host->splits[i].newest_us;
+    return newest_us;
+}
+
 bool leat__source_host_has_splits(const struct leat_source_host *host)
 {
     return host->splits_count > 0;

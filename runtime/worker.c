@@ -3,6 +3,8 @@
 #include "runtime/job_private.h"
 #include "state/state.h"
 
+#define SOURCE_STREAK_MAX 8u /* reads in a row of one source */
+
 void leat__worker_touch(struct leat_worker *worker, const struct leat_worker *other)
 {
     worker->touched[other->index / 64] |= UINT64_C(1) << (other->index % 64);
@@ -57,24 +59,60 @@ static bool has_overflow(const struct leat_instance *inst)
     return false;
 }
 
-/* Runs the instance nearest to the sinks that can; 1, 0 if none can and nothing moved, or an error. */
+/* The source to read next: the one that is furthest behind in event time, so that joins need not keep all of
+ * one side before they see the other; in turn among equals, and now and then in any case, for those without
+ * event time. */
+static struct leat_instance *pick_source(struct leat_worker *worker)
+{
+    struct leat_instance *best = NULL;
+    int64_t best_us = 0;
+    const bool rotate = worker->source_streak >= SOURCE_STREAK_MAX;
+    for (uint32_t k = 1; k <= worker->instances_count; k++) {
+        struct leat_instance *inst = &worker->instances[(worker->source_last + k) % worker->instances_count];
+        if (!inst->source || !leat__instance_is_runnable(inst, worker->now_ns))
+            continue;
+        const int64_t behind_us = leat__source_host_newest_us(inst->source);
+        if (!best || behind_us < best_us) {
+            best = inst;
+            best_us = behind_us;
+        }
+        if (rotate)
+            break;
+    }
+    if (!best)
+        return NULL;
+    const uint32_t index = (uint32_t)(best - worker->instances);
+    worker->source_streak = index == worker->source_last ? worker->source_streak + 1 : 0;
+    worker->source_last = index;
+    return best;
+}
+
+/* The instance to run: the one nearest to the sinks that can, and a source only when nothing that was read
+ * waits. */
+static struct leat_instance *pick_instance(struct leat_worker *worker, bool *moved)
+{
+    for (uint32_t i = worker->instances_count; i-- > 0;) {
+        struct leat_instance *inst = &worker->instances[i];
+        *moved = drain_outputs(inst) || *moved;
+        if (!inst->source && leat__instance_is_runnable(inst, worker->now_ns))
+            return inst;
+    }
+    return pick_source(worker);
+}
+
+/* Runs one instance; 1, 0 if none can run and nothing moved, or an error. */
 static int run_one(struct leat_worker *worker, struct leat_instance **failed)
 {
     bool moved = false;
-    for (uint32_t i = worker->instances_count; i-- > 0;) {
-        struct leat_instance *inst = &worker->instances[i];
-        moved = drain_outputs(inst) || moved;
-        if (!leat__instance_is_runnable(inst, worker->now_ns))
-            continue;
-        const int64_t from_ns = worker->now_ns;
-        const int result = leat__instance_run(inst, from_ns);
-        worker->now_ns = read_clock(worker);
-        leat__count(&inst->counters.busy_ns, (uint64_t)(worker->now_ns - from_ns));
-        *failed = inst;
-        if (result != 0)
-            return result;
-    }
-    return moved;
+    struct leat_instance *inst = pick_instance(worker, &moved);
+    if (!inst)
+        return moved;
+    *failed = inst;
+    const int64_t from_ns = worker->now_ns;
+    const int result = leat__instance_run(inst, from_ns);
+    worker->now_ns = read_clock(worker);
+    leat__count(&inst->counters.busy_ns, (uint64_t)(worker->now_ns - from_ns));
+    return result < 0 ? result : result > 0 || moved;
 }
 
 static int flush(struct leat_worker *worker, bool all, struct leat_instance **failed)

@@ -6,7 +6,7 @@
  * seeded thread in simulation (shell_sim.c).
  *
  * Scheduling: the instance nearest to the sinks that can run goes first, so that what is under way leaves
- * before more comes in. */
+ * before more comes in; of the sources, the one that is furthest behind in event time. */
 #ifndef LEAT_RUNTIME_WORKER_H
 #define LEAT_RUNTIME_WORKER_H
 #include "base/env.h"
@@ -23,6 +23,7 @@ struct leat_worker {
     struct leat_state *state;
     struct leat_instance *instances; /* in topological order */
     uint32_t instances_count;
+    uint32_t source_last, source_streak; /* the source read last, and how often in a row */
     int64_t now_ns; /* read once per piece of work; never 0, which elsewhere means "not since any time" */
     int64_t wall_us; /* read once per step */
     uint64_t touched[(LEAT_WORKERS_MAX + 63) / 64]; /* workers that may wait for what this step did */
