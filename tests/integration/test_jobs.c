@@ -452,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_job__given_disorder_within_bounds__then_nothing_is_late),
         cmocka_unit_test(
             test_job__given_late_records__then_which_ones_are_dropped_does_not_depend_on_the_shape),
+        cmocka_unit_test(test_job__given_two_sources_on_a_worker__when_joined__then_neither_runs_ahead),
         cmocka_unit_test(test_job__given_two_streams__when_joined__then_pairs_are_those_of_the_definition),
         cmocka_unit_test(
             test_job__given_a_callback_that_refuses__when_the_policy_is_fail__then_the_error_names_node_and_reason),
