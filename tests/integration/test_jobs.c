@@ -290,6 +290,26 @@ static void test_job__given_a_key_callback_that_refuses__then_only_that_record_i
     free(events);
 }
 
+/* 100,000 rows a side take over 5 MB as state; what must be kept at once is a few batches. */
+static void test_job__given_two_sources_on_a_worker__when_joined__then_neither_runs_ahead(void **state)
+{
+    (void)state;
+    const uint32_t count = 100000;
+    struct event *events =
+        job_data_events(&(struct job_data_opts){ .count = count, .keys = 1000, .seed = 10, .step_us = 100 });
+    struct leat_error err = { 0 };
+    leat_topology *t = leat_topology_new("together");
+    leat_stream *pairs = leat_join(events_source(t, "left", events, count, 0),
+        events_source(t, "right", events, count, 0), "joined",
+        &(struct leat_join_opts){ .left_key = "key", .within_us = 2000, .merge = &pair_up_join });
+    leat_memory_sink(pairs, "out", &(struct leat_memory_sink_opts){ 0 });
+    const int result = leat_run(t,
+        &(struct leat_job_opts){ .parallelism = 1, .batch_rows = 512, .state_budget_bytes = 1u << 20 }, &err);
+    FAIL_UNLESS(result == 0, "%s", err.message);
+    leat_topology_free(t);
+    free(events);
+}
+
 struct stop_after {
     leat_job *job;
     uint64_t records;
