@@ -87,8 +87,13 @@ def without_rights(path):
     if os.getuid() != 0:
         return {}
     # The program itself must be reachable for that user.
-    probe = subprocess.run([job('copy'), '--version'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL, check=False, cwd=path, preexec_fn=lambda: os.setuid(NOBODY))
-    if probe.returncode != 0:
+    try:
+        probe = subprocess.run([job('copy'), '--version'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, check=False, cwd=path,
+                               preexec_fn=lambda: os.setuid(NOBODY))
+        reachable = probe.returncode == 0
+    except PermissionError:
+        reachable = False
+    if not reachable:
         raise tap.Skip('the programs can not be run as another user')
     return {'preexec_fn': lambda: os.setuid(NOBODY)}
