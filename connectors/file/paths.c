@@ -118,7 +118,8 @@ static int find_files(struct finding *f)
     if (code == LEAT_ENOTFOUND && strpbrk(path, "*?["))
         return find_by_pattern(f);
     if (code == LEAT_ENOTFOUND)
-        return leat__error(f->err, code, "no file or directory %s", path);
+        return leat__error(f->err, code,
+            "no file or directory %s: correct .path, which counts from where the job is started", path);
     if (code < 0)
         return code;
     if (info.is_dir)
