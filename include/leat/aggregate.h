@@ -14,17 +14,18 @@ enum leat_aggregate_kind {
 
 enum leat_on_overflow { LEAT_OVERFLOW_FAIL = 1 /* default */, LEAT_OVERFLOW_SATURATE, LEAT_OVERFLOW_WRAP };
 
-/* A user's aggregate over a fixed-size accumulator; made by LEAT_DEFINE_AGGREGATE. Zeroed is the empty accumulator. It must
- * not hold pointers: the engine copies and stores its bytes. */
+/* A user's aggregate over a fixed-size accumulator; made by LEAT_DEFINE_AGGREGATE. Zeroed is the empty
+ * accumulator. It must not hold pointers: the engine copies and stores its bytes. */
 struct leat_aggregate_fn {
     size_t size;
     const char *name;
     const struct leat_type *in, *out;
     uint32_t accumulator_size;
-    void (*accumulate)(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows, uint32_t count,
-        void *const *accumulators); /* rows[i] into accumulators[i] */
+    void (*accumulate)(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows,
+        uint32_t count, void *const *accumulators); /* rows[i] into accumulators[i] */
     void (*merge)(struct leat_ctx *ctx, void *into, const void *from); /* NULL: not mergeable */
-    void (*result)(struct leat_ctx *ctx, const void *accumulator, void *out); /* sets its fields of the output record */
+    void (*result)(
+        struct leat_ctx *ctx, const void *accumulator, void *out); /* sets its fields of the output record */
 };
 
 struct leat_aggregate {
@@ -33,6 +34,7 @@ struct leat_aggregate {
     const char *as; /* field of the output record */
     const struct leat_aggregate_fn *fn; /* LEAT_AGGREGATE_USER */
 };
+/* clang-format off: one macro, one line */
 /* count(*): long. */
 #define LEAT_COUNT(as_) { LEAT_AGGREGATE_COUNT, NULL, (as_), NULL }
 /* Values that are not null: long. */
@@ -45,12 +47,14 @@ struct leat_aggregate {
 /* To a double, from exact sum and count. */
 #define LEAT_AVG(of_, as_) { LEAT_AGGREGATE_AVG, (of_), (as_), NULL }
 #define LEAT_USER(fn_) { LEAT_AGGREGATE_USER, NULL, NULL, (fn_) }
+/* clang-format on */
 
 struct leat_aggregate_opts {
     struct leat_aggregate aggs[32]; /* up to the first without a kind; at least one */
-    /* The output record. Its fields are filled from: aggs; the key's fields of the same name; and, where they exist and
-     * no aggregate has the name: window_start, window_end (long, timestamps in their unit), pane (int: enum leat_pane,
-     * or an enum with the symbols EARLY, ON_TIME, LATE), pane_index (int or long, from 0). Others must be nullable. */
+    /* The output record. Its fields are filled from: aggs; the key's fields of the same name; and, where they
+     * exist and no aggregate has the name: window_start, window_end (long, timestamps in their unit), pane
+     * (int: enum leat_pane, or an enum with the symbols EARLY, ON_TIME, LATE), pane_index (int or long, from
+     * 0). Others must be nullable. */
     const struct leat_type *out;
     enum leat_on_overflow on_overflow; /* of integer sums */
     bool ordered; /* rows of a firing in key order, at a price; else free */
@@ -72,8 +76,8 @@ LEAT_END_DECLS
  *   static void fn__result(struct leat_ctx *, const struct spread *, struct result *);
  * defines fn_aggregate for LEAT_USER(&fn_aggregate). */
 #define LEAT_DEFINE_AGGREGATE(fn_, in_, accumulator_, out_) \
-    static void fn_##__accumulate(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows, \
-        uint32_t count, void *const *accumulators) \
+    static void fn_##__accumulate(struct leat_ctx *ctx, const struct leat_batch *batch, \
+        const uint32_t *rows, uint32_t count, void *const *accumulators) \
     { \
         for (uint32_t i = 0; i < count; i++) { \
             ctx->row = rows[i]; \

@@ -31,11 +31,11 @@
 #define LEAT_PRINTF(format_, first_) __attribute__((format(printf, format_, first_)))
 
 #define LEAT_MICROS(n_) ((int64_t)(n_))
-#define LEAT_MILLIS(n_) ((int64_t)(n_) * INT64_C(1000))
-#define LEAT_SECONDS(n_) ((int64_t)(n_) * INT64_C(1000000))
-#define LEAT_MINUTES(n_) ((int64_t)(n_) * INT64_C(60000000))
-#define LEAT_HOURS(n_) ((int64_t)(n_) * INT64_C(3600000000))
-#define LEAT_DAYS(n_) ((int64_t)(n_) * INT64_C(86400000000))
+#define LEAT_MILLIS(n_) ((int64_t)(n_)*INT64_C(1000))
+#define LEAT_SECONDS(n_) ((int64_t)(n_)*INT64_C(1000000))
+#define LEAT_MINUTES(n_) ((int64_t)(n_)*INT64_C(60000000))
+#define LEAT_HOURS(n_) ((int64_t)(n_)*INT64_C(3600000000))
+#define LEAT_DAYS(n_) ((int64_t)(n_)*INT64_C(86400000000))
 
 /* The ends of time. A watermark of LEAT_TIME_MIN says nothing, one of LEAT_TIME_MAX says "no more". */
 #define LEAT_TIME_MIN INT64_MIN

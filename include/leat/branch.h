@@ -15,8 +15,8 @@ struct leat_branch_opts {
 };
 
 LEAT_BEGIN_DECLS
-/* The stream that is given back is the first case's; the others come from leat_branch_output. An output nobody
- * consumes drops its records, uncounted. */
+/* The stream that is given back is the first case's; the others come from leat_branch_output. An output
+ * nobody consumes drops its records, uncounted. */
 LEAT_API leat_stream *leat_branch_sized(
     leat_stream *in, const char *name, const struct leat_branch_opts *opts, size_t size);
 static inline leat_stream *leat_branch(leat_stream *in, const char *name, const struct leat_branch_opts *opts)

@@ -4,12 +4,15 @@
 #include <leat/source.h>
 
 struct leat_file_source_opts {
-    const char *path; /* a file, a directory (its files without a leading . or _), or a shell pattern; "-": standard input */
-    const struct leat_type *type; /* the reader's type; Avro files may have another schema that resolves to it */
+    const char *path; /* a file, a directory (its files without a leading . or _), or a shell pattern; "-":
+                         standard input */
+    const struct leat_type
+        *type; /* the reader's type; Avro files may have another schema that resolves to it */
     enum leat_format format; /* 0: by the name's ending, .avro .jsonl .ndjson .json .csv */
     char separator; /* CSV; 0: ',' */
-    uint64_t split_bytes; /* cut files into ranges of about this size, each a split of its own (Avro and JSON lines); 0: 64 MiB when
-                             the source has no event time, else whole files: a range has its own watermark */
+    uint64_t split_bytes; /* cut files into ranges of about this size, each a split of its own (Avro and JSON
+                             lines); 0: 64 MiB when the source has no event time, else whole files: a range
+                             has its own watermark */
     const char *event_time;
     int64_t max_out_of_orderness_us;
     int64_t idle_timeout_us;
@@ -18,7 +21,8 @@ struct leat_file_source_opts {
 };
 
 struct leat_file_sink_opts {
-    const char *path; /* a directory for part files, made where missing; a name that ends in .avro, .jsonl, .ndjson or .csv: one file;
+    const char *path; /* a directory for part files, made where missing; a name that ends in .avro, .jsonl,
+                         .ndjson or .csv: one file;
                          "-": standard output, unbuffered beyond a batch */
     enum leat_format format; /* 0: by the name's ending, else Avro */
     const char *codec; /* Avro: "null" (default), "deflate", "snappy", "zstandard" */
@@ -35,8 +39,9 @@ static inline leat_stream *leat_file_source(
 {
     return leat_file_source_sized(t, name, opts, sizeof *opts);
 }
-/* Part files are written under hidden names and renamed when the job (later: a checkpoint) commits them, so that what has
- * a proper name is whole. With a directory: part-<subtask>-<number>.<format>, one writer a worker. */
+/* Part files are written under hidden names and renamed when the job (later: a checkpoint) commits them, so
+ * that what has a proper name is whole. With a directory: part-<subtask>-<number>.<format>, one writer a
+ * worker. */
 LEAT_API void leat_file_sink_sized(
     leat_stream *in, const char *name, const struct leat_file_sink_opts *opts, size_t size);
 static inline void leat_file_sink(leat_stream *in, const char *name, const struct leat_file_sink_opts *opts)

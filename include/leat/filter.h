@@ -30,6 +30,6 @@ LEAT_END_DECLS
             leat_batch_select(batch, i, fn_(ctx, (const struct record_ *)leat_batch_at(batch, i))); \
         } \
     } \
-    static const struct leat_filter_fn fn_##_filter = { sizeof(struct leat_filter_fn), #fn_, &record_##_type, \
-        fn_##__keep }
+    static const struct leat_filter_fn fn_##_filter = { sizeof(struct leat_filter_fn), #fn_, \
+        &record_##_type, fn_##__keep }
 #endif

@@ -3,8 +3,8 @@
 #define LEAT_GENERATOR_H
 #include <leat/source.h>
 
-/* Fills the record with the given index; made by LEAT_DEFINE_GENERATOR. The same index and seed always give the same record:
- * splits and restarts rely on it. */
+/* Fills the record with the given index; made by LEAT_DEFINE_GENERATOR. The same index and seed always give
+ * the same record: splits and restarts rely on it. */
 struct leat_generator_fn {
     size_t size;
     const char *name;
@@ -18,7 +18,8 @@ struct leat_generator_source_opts {
     const struct leat_generator_fn *fn;
     uint64_t seed;
     uint64_t count; /* records in all; 0: without end */
-    uint64_t rate_per_s; /* records a second by the wall clock, all splits together; 0: as fast as they are taken */
+    uint64_t rate_per_s; /* records a second by the wall clock, all splits together; 0: as fast as they are
+                            taken */
     uint32_t splits; /* split k of n makes the indexes k, k + n, ...; 0: one */
     const char *event_time;
     int64_t max_out_of_orderness_us;
@@ -51,6 +52,6 @@ LEAT_END_DECLS
             fn_(ctx, seed, index_first + i * step, (struct record_ *)leat_batch_at(out, i)); \
         } \
     } \
-    static const struct leat_generator_fn fn_##_generator = { sizeof(struct leat_generator_fn), #fn_, &record_##_type, \
-        fn_##__generate }
+    static const struct leat_generator_fn fn_##_generator = { sizeof(struct leat_generator_fn), #fn_, \
+        &record_##_type, fn_##__generate }
 #endif

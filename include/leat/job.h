@@ -1,4 +1,5 @@
-/* include/leat/job.h -- run a topology: in the foreground (leat_main, leat_run) or as a handle (leat_job_*). */
+/* include/leat/job.h -- run a topology: in the foreground (leat_main, leat_run) or as a handle (leat_job_*).
+ */
 #ifndef LEAT_JOB_H
 #define LEAT_JOB_H
 #include <leat/log.h>
@@ -60,10 +61,12 @@ typedef struct leat_job leat_job;
 
 LEAT_BEGIN_DECLS
 
-/* The command line of a job program, run by `int main`: without arguments it runs the job; --describe[=text|dot|json] prints the plan;
- * --check only checks; --parallelism N, --batch-rows N, --simulate SEED, --progress, --quiet, --log LEVEL override `opts`; --help
- * lists them. SIGINT and SIGTERM stop the job cleanly (again: cancel). Prints errors to standard error; takes `t` and frees it.
- * Returns the process's exit code: 0 done, 2 usage, 130/143 stopped by a signal, else the failure's class. */
+/* The command line of a job program, run by `int main`: without arguments it runs the job;
+ * --describe[=text|dot|json] prints the plan;
+ * --check only checks; --parallelism N, --batch-rows N, --simulate SEED, --progress, --quiet, --log LEVEL
+ * override `opts`; --help lists them. SIGINT and SIGTERM stop the job cleanly (again: cancel). Prints errors
+ * to standard error; takes `t` and frees it. Returns the process's exit code: 0 done, 2 usage, 130/143
+ * stopped by a signal, else the failure's class. */
 LEAT_API int leat_main_sized(
     int argc, char **argv, leat_topology *t, const struct leat_job_opts *opts, size_t size);
 static inline int leat_main(int argc, char **argv, leat_topology *t, const struct leat_job_opts *opts)
@@ -87,7 +90,8 @@ static inline int leat_job_new(
 {
     return leat_job_new_sized(t, opts, sizeof(struct leat_job_opts), job, err);
 }
-/* Runs on the calling thread until the job has ended, on whichever way; its error's code, or 0 for FINISHED and STOPPED. */
+/* Runs on the calling thread until the job has ended, on whichever way; its error's code, or 0 for FINISHED
+ * and STOPPED. */
 LEAT_API LEAT_NODISCARD int leat_job_run(leat_job *job);
 /* From any thread or signal handler: stop cleanly, or give up at once. */
 LEAT_API void leat_job_stop(leat_job *job);

@@ -12,14 +12,15 @@ struct leat_key_fn {
 };
 
 LEAT_BEGIN_DECLS
-/* `fields`: one field path or several, "customer_id, region". All records with equal keys meet in one subtask, in the order of
- * their split. Null is a key of its own. Kinds that can not be keys: array, map, union, record. */
+/* `fields`: one field path or several, "customer_id, region". All records with equal keys meet in one
+ * subtask, in the order of their split. Null is a key of its own. Kinds that can not be keys: array, map,
+ * union, record. */
 LEAT_API leat_keyed_stream *leat_group_by(leat_stream *in, const char *name, const char *fields);
 LEAT_API leat_keyed_stream *leat_group_by_fn(leat_stream *in, const char *name, const struct leat_key_fn *fn);
 LEAT_END_DECLS
 
-/* After `static struct leat_sv domain(struct leat_ctx *, const struct mail *)`, whose view lives as long as the record
- * or comes from leat_alloc: defines domain_key. */
+/* After `static struct leat_sv domain(struct leat_ctx *, const struct mail *)`, whose view lives as long as
+ * the record or comes from leat_alloc: defines domain_key. */
 #define LEAT_DEFINE_KEY(fn_, record_) \
     static void fn_##__keys(struct leat_ctx *ctx, const struct leat_batch *batch, struct leat_sv *keys) \
     { \
@@ -28,5 +29,6 @@ LEAT_END_DECLS
             keys[i] = fn_(ctx, (const struct record_ *)leat_batch_at(batch, i)); \
         } \
     } \
-    static const struct leat_key_fn fn_##_key = { sizeof(struct leat_key_fn), #fn_, &record_##_type, fn_##__keys }
+    static const struct leat_key_fn fn_##_key = { sizeof(struct leat_key_fn), #fn_, &record_##_type, \
+        fn_##__keys }
 #endif

@@ -7,8 +7,8 @@ struct leat_memory_source_opts {
     const struct leat_type *type;
     const void *rows; /* `count` packed structs, borrowed until the job ends */
     uint64_t count;
-    const void *avro; /* or, instead of rows: Avro binary records in the type's schema, decoded as the job runs; 16 readable
-                         bytes behind `avro_bytes` */
+    const void *avro; /* or, instead of rows: Avro binary records in the type's schema, decoded as the job
+                         runs; 16 readable bytes behind `avro_bytes` */
     size_t avro_bytes;
     uint32_t splits; /* the rows in this many equal runs; 0: one. (rows only) */
     const char *event_time;
@@ -23,7 +23,8 @@ typedef struct leat_collector leat_collector;
 
 struct leat_memory_sink_opts {
     leat_collector *into; /* NULL: count only */
-    bool encode; /* write each record as Avro binary and drop it: the cost of a sink without the disk (for benchmarks) */
+    bool encode; /* write each record as Avro binary and drop it: the cost of a sink without the disk (for
+                    benchmarks) */
 };
 
 LEAT_BEGIN_DECLS
@@ -36,12 +37,14 @@ static inline leat_stream *leat_memory_source(
 }
 LEAT_API void leat_memory_sink_sized(
     leat_stream *in, const char *name, const struct leat_memory_sink_opts *opts, size_t size);
-static inline void leat_memory_sink(leat_stream *in, const char *name, const struct leat_memory_sink_opts *opts)
+static inline void leat_memory_sink(
+    leat_stream *in, const char *name, const struct leat_memory_sink_opts *opts)
 {
     leat_memory_sink_sized(in, name, opts, sizeof *opts);
 }
 
-/* NULL when out of memory. Several sinks of one type may share a collector. Read it when the job has ended. */
+/* NULL when out of memory. Several sinks of one type may share a collector. Read it when the job has ended.
+ */
 LEAT_API leat_collector *leat_collector_new(void);
 LEAT_API void leat_collector_free(leat_collector *collector);
 LEAT_API uint64_t leat_collector_count(const leat_collector *collector);

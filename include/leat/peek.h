@@ -1,4 +1,5 @@
-/* include/leat/peek.h -- look at the records that pass without changing them: for counting, logging, debugging. */
+/* include/leat/peek.h -- look at the records that pass without changing them: for counting, logging,
+ * debugging. */
 #ifndef LEAT_PEEK_H
 #define LEAT_PEEK_H
 #include <leat/stream.h>

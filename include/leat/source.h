@@ -1,14 +1,14 @@
 /* include/leat/source.h -- what all sources have in common: where event time comes from.
  *
- * Watermarks are made per split (a file, a range of one, a generator's part) and merged by minimum. A record is late
- * where its time <= the watermark of its split (semantics 1 and docs/decisions/0002).
- * Every source's options carry these fields, with these meanings:
- *   event_time                field path of the event time; its logical type gives the unit (a plain long: microseconds).
- *                             NULL: the source's records have no event time, and no operator that needs one may follow.
- *   max_out_of_orderness_us   how far behind the newest record of its split a record may come: watermark = newest - this - 1.
- *   idle_timeout_us           a split without records for this long is left out of the watermark; 0: never.
- *   max_ahead_us              a time further ahead of the wall clock than this is bad data; 0: no limit.
- *   on_error                  what to do with rows that can not be decoded or have no usable time (LEAT_FAIL). */
+ * Watermarks are made per split (a file, a range of one, a generator's part) and merged by minimum. A record
+ * is late where its time <= the watermark of its split (semantics 1 and docs/decisions/0002). Every source's
+ * options carry these fields, with these meanings: event_time                field path of the event time;
+ * its logical type gives the unit (a plain long: microseconds). NULL: the source's records have no event
+ * time, and no operator that needs one may follow. max_out_of_orderness_us   how far behind the newest record
+ * of its split a record may come: watermark = newest - this - 1. idle_timeout_us           a split without
+ * records for this long is left out of the watermark; 0: never. max_ahead_us              a time further
+ * ahead of the wall clock than this is bad data; 0: no limit. on_error                  what to do with rows
+ * that can not be decoded or have no usable time (LEAT_FAIL). */
 #ifndef LEAT_SOURCE_H
 #define LEAT_SOURCE_H
 #include <leat/stream.h>

@@ -1,19 +1,20 @@
 /* include/leat/stream.h -- topologies and the handles of their streams.
  *
- * Declaring never fails at once and never returns NULL: an error is kept by the topology, the node gives an inert
- * stream, and nodes fed by inert streams stay silent, so that ten mistakes give ten messages. leat_check says whether
- * there are any. Every node has a name of the user's choice: [a-z0-9._-], at most 63 bytes, unique; it is the identity
- * of state across restarts and the handle in plans, metrics and errors.
+ * Declaring never fails at once and never returns NULL: an error is kept by the topology, the node gives an
+ * inert stream, and nodes fed by inert streams stay silent, so that ten mistakes give ten messages.
+ * leat_check says whether there are any. Every node has a name of the user's choice: [a-z0-9._-], at most 63
+ * bytes, unique; it is the identity of state across restarts and the handle in plans, metrics and errors.
  *
- * Option structs are zeroed but for the fields set; zero is the documented default. They are copied when declared, as are
- * strings in them; descriptors (`struct leat_type`, `struct leat_*_fn`) are borrowed for the topology's life: make
- * them static. One thread declares. */
+ * Option structs are zeroed but for the fields set; zero is the documented default. They are copied when
+ * declared, as are strings in them; descriptors (`struct leat_type`, `struct leat_*_fn`) are borrowed for the
+ * topology's life: make them static. One thread declares. */
 #ifndef LEAT_STREAM_H
 #define LEAT_STREAM_H
 #include <leat/ctx.h>
 
 typedef struct leat_topology leat_topology;
-/* A stream of records; what leat_group_by makes of it; what leat_window makes of that. Owned by the topology. */
+/* A stream of records; what leat_group_by makes of it; what leat_window makes of that. Owned by the topology.
+ */
 typedef struct leat_stream leat_stream;
 typedef struct leat_keyed_stream leat_keyed_stream;
 typedef struct leat_windowed_stream leat_windowed_stream;
@@ -44,7 +45,8 @@ struct leat_topology_error {
 
 LEAT_BEGIN_DECLS
 
-/* A topology with a name ([a-z0-9._-]); never NULL: without memory an inert one that has LEAT_ENOMEM as its error. */
+/* A topology with a name ([a-z0-9._-]); never NULL: without memory an inert one that has LEAT_ENOMEM as its
+ * error. */
 LEAT_API leat_topology *leat_topology_new(const char *name);
 LEAT_API void leat_topology_free(leat_topology *t);
 LEAT_API const char *leat_topology_name(const leat_topology *t);
@@ -56,8 +58,8 @@ LEAT_API size_t leat_topology_errors_count(const leat_topology *t);
 LEAT_API const struct leat_topology_error *leat_topology_error(const leat_topology *t, size_t i);
 
 enum leat_describe_format { LEAT_DESCRIBE_TEXT = 1, LEAT_DESCRIBE_DOT, LEAT_DESCRIBE_JSON };
-/* The logical graph and the physical plan for `parallelism` workers (0: as many as cores... as the job would take)
- * as text. The caller frees *text with leat_free. */
+/* The logical graph and the physical plan for `parallelism` workers (0: as many as cores... as the job would
+ * take) as text. The caller frees *text with leat_free. */
 LEAT_API LEAT_NODISCARD int leat_describe(
     leat_topology *t, enum leat_describe_format format, uint32_t parallelism, char **text);
 LEAT_API void leat_free(void *text);

@@ -5,9 +5,9 @@
  *   leat_test_end(test, "orders");
  *   const struct total *row = leat_test_read(test, "totals");
  *
- * Every source of the topology is replaced by a pipe and every sink by a queue; operators, time and errors are the real ones.
- * What goes in is worked through at once, so that results can be read right after. Errors are sticky: once something has failed,
- * calls do nothing and leat_test_error tells. One thread. */
+ * Every source of the topology is replaced by a pipe and every sink by a queue; operators, time and errors
+ * are the real ones. What goes in is worked through at once, so that results can be read right after. Errors
+ * are sticky: once something has failed, calls do nothing and leat_test_error tells. One thread. */
 #ifndef LEAT_TEST_H
 #define LEAT_TEST_H
 #include <leat/stream.h>
@@ -17,7 +17,8 @@ typedef struct leat_test leat_test;
 struct leat_test_opts {
     uint32_t parallelism; /* 0: 1 */
     uint32_t batch_rows; /* 0: 1024 */
-    uint32_t splits; /* of every source; 0: 1. A split that gets no records holds the watermark back until it ends */
+    uint32_t splits; /* of every source; 0: 1. A split that gets no records holds the watermark back until it
+                        ends */
     int64_t wall_us; /* what the wall clock shows at the start; 0: 2020-01-01T00:00:00Z */
     uint64_t seed; /* of the scheduler */
 };
@@ -29,8 +30,8 @@ LEAT_API void leat_test_free(leat_test *test);
 /* 0 while all is well; the text names node and cause. */
 LEAT_API const struct leat_error *leat_test_error(const leat_test *test);
 
-/* Puts a record (its struct is copied deeply) into a source; event time and watermark follow the source's options. With
- * leat_test_pipe_to another split than 0 is meant. */
+/* Puts a record (its struct is copied deeply) into a source; event time and watermark follow the source's
+ * options. With leat_test_pipe_to another split than 0 is meant. */
 LEAT_API void leat_test_pipe(leat_test *test, const char *source, const void *record);
 LEAT_API void leat_test_pipe_to(leat_test *test, const char *source, uint32_t split, const void *record);
 /* The same from a line of plain JSON. */

@@ -4,7 +4,8 @@
 #include <leat/stream.h>
 
 LEAT_BEGIN_DECLS
-/* 2 to 16 streams whose types are equal. The watermark is the minimum of the inputs'. A stream may be given twice. */
+/* 2 to 16 streams whose types are equal. The watermark is the minimum of the inputs'. A stream may be given
+ * twice. */
 LEAT_API leat_stream *leat_union(leat_stream *const *streams, size_t count, const char *name);
 LEAT_END_DECLS
 #endif

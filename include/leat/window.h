@@ -1,7 +1,7 @@
 /* include/leat/window.h -- windows over a keyed stream, and when they give results.
  *
- * A window is [start, end) in event time; results carry event time end - 1 (semantics 12). It fires when the watermark
- * passes its end and is forgotten when the watermark passes end - 1 + allowed lateness (18). */
+ * A window is [start, end) in event time; results carry event time end - 1 (semantics 12). It fires when the
+ * watermark passes its end and is forgotten when the watermark passes end - 1 + allowed lateness (18). */
 #ifndef LEAT_WINDOW_H
 #define LEAT_WINDOW_H
 #include <leat/key.h>
@@ -11,7 +11,8 @@ enum leat_window_kind {
 };
 
 enum leat_accumulation {
-    LEAT_ACCUMULATING = 1, /* default: each pane is the result over all records so far and replaces the one before */
+    LEAT_ACCUMULATING =
+        1, /* default: each pane is the result over all records so far and replaces the one before */
     LEAT_DISCARDING, /* each pane is over the records since the last one */
 };
 
@@ -20,10 +21,12 @@ struct leat_trigger {
     enum leat_trigger_kind kind;
     uint64_t n;
 };
+/* clang-format off: one macro, one line */
 /* The on-time pane when the watermark passes the window's end. The default when no trigger is given. */
 #define LEAT_ON_WATERMARK { LEAT_TRIGGER_WATERMARK, 0 }
 /* Besides, an early pane each n records of a window and key. */
 #define LEAT_ON_COUNT(n_) { LEAT_TRIGGER_COUNT, (n_) }
+/* clang-format on */
 
 struct leat_window_opts {
     enum leat_window_kind kind;
@@ -45,8 +48,8 @@ static inline leat_windowed_stream *leat_window(
 {
     return leat_window_sized(in, name, opts, sizeof *opts);
 }
-/* The records that came too late for every window they belong to, as they were (the input's type). Not taken: they
- * are counted and dropped. */
+/* The records that came too late for every window they belong to, as they were (the input's type). Not taken:
+ * they are counted and dropped. */
 LEAT_API leat_stream *leat_late_records(leat_windowed_stream *windows);
 LEAT_END_DECLS
 #endif
