@@ -413,14 +413,16 @@ void leat__job_finish(struct leat_job *job, bool all_done)
 {
     struct leat_handle_list handles = { 0 };
     struct leat_error err = { 0 };
-    if (all_done && !leat__job_must_quit(job) && commit_sinks(job, &handles, &err) < 0)
+    const bool commits = all_done && !leat__job_must_quit(job); /* who cancels from here on is too late */
+    if (commits && commit_sinks(job, &handles, &err) < 0)
         leat__job_fail(job, &err);
-    if (leat__job_must_quit(job))
+    const bool failed = __atomic_load_n(&job->failed, __ATOMIC_ACQUIRE) != 0;
+    if (failed || !commits)
         discard(job, &handles);
     leat__handle_list_release(&handles);
-    if (__atomic_load_n(&job->failed, __ATOMIC_ACQUIRE) != 0)
+    if (failed)
         leat__job_set_state(job, LEAT_JOB_FAILED);
-    else if (__atomic_load_n(&job->cancel_requested, __ATOMIC_ACQUIRE) != 0)
+    else if (!commits)
         leat__job_set_state(job, LEAT_JOB_CANCELLED);
     else
         leat__job_set_state(job,
