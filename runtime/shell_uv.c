@@ -8,6 +8,7 @@
  * uv_async handles. */
 #include "base/alloc.h"
 #include "runtime/job_private.h"
+#include <errno.h>
 #include <uv.h>
 
 #define STEP_BUDGET 64u
@@ -34,8 +35,10 @@ struct leat_shell {
 
 void leat__shell_notify(struct leat_shell *shell)
 {
+    const int saved_errno = errno; /* of whatever a signal handler has interrupted */
     (void)uv_async_send(
         &shell->notify); /* fails only on a closed handle; ours closes after the job has let go of it */
+    errno = saved_errno;
 }
 
 static void wake_worker(void *arg, uint32_t index)
