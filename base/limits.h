@@ -31,8 +31,9 @@
 #define LEAT_EXPR_BYTES_MAX (64u * 1024u)
 #define LEAT_EXPR_DEPTH_MAX 128u
 #define LEAT_EXPR_NODES_MAX 4096u
-#define LEAT_EXPR_SCRATCH_BYTES_MAX (256u * 1024u * 1024u) /* of strings made while one batch is evaluated \
-                                                            */
+#define LEAT_EXPR_SCRATCH_BYTES_MAX \
+    (256u * 1024u * 1024u) /* of strings made while one batch is evaluated \
+                            */
 #define LEAT_REGEX_STEPS_MAX 1000000u /* of one match */
 #define LEAT_KEY_FIELDS_MAX 16u
 #define LEAT_AGGREGATES_MAX 32u

@@ -34,7 +34,7 @@ struct leat_aggregate {
     const char *as; /* field of the output record */
     const struct leat_aggregate_fn *fn; /* LEAT_AGGREGATE_USER */
 };
-/* clang-format off: one macro, one line */
+/* clang-format off */
 /* count(*): long. */
 #define LEAT_COUNT(as_) { LEAT_AGGREGATE_COUNT, NULL, (as_), NULL }
 /* Values that are not null: long. */

@@ -21,7 +21,7 @@ struct leat_trigger {
     enum leat_trigger_kind kind;
     uint64_t n;
 };
-/* clang-format off: one macro, one line */
+/* clang-format off */
 /* The on-time pane when the watermark passes the window's end. The default when no trigger is given. */
 #define LEAT_ON_WATERMARK { LEAT_TRIGGER_WATERMARK, 0 }
 /* Besides, an early pane each n records of a window and key. */
