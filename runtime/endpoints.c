@@ -169,6 +169,7 @@ static int pipe_read(struct leat_reader *reader, struct leat_batch *batch)
         if (!pipe->first)
             pipe->last = NULL;
         leat__free(record);
+        pipe->taken++;
     }
     if (pipe->first)
         return LEAT_READ_ROWS;
@@ -196,6 +197,13 @@ static void pipe_close(struct leat_reader *reader)
     (void)reader;
 }
 
+static int64_t pipe_row_position(
+    const struct leat_reader *reader, const struct leat_batch *batch, uint32_t row)
+{
+    const struct pipe_reader *self = (const struct pipe_reader *)reader;
+    return self->pipe->taken - batch->count + row;
+}
+
 const struct leat_source_class leat__pipe_source_class = {
     .kind = "test pipe",
     .reader_size = sizeof(struct pipe_reader),
@@ -204,6 +212,7 @@ const struct leat_source_class leat__pipe_source_class = {
     .position = pipe_position,
     .seek = pipe_seek,
     .close = pipe_close,
+    .row_position = pipe_row_position,
 };
 
 static int tray_open(struct leat_sink *sink, struct leat__ctx *ctx)

@@ -14,6 +14,7 @@ struct leat_pipe_record {
 
 struct leat_pipe {
     struct leat_pipe_record *first, *last;
+    int64_t taken; /* records read so far */
     bool ended;
 };
 

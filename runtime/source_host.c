@@ -179,16 +179,6 @@ static int64_t watermark_behind(int64_t newest_us, int64_t out_of_orderness_us)
     return wm_us == LEAT_TIME_MIN ? LEAT_TIME_MIN : wm_us - 1;
 }
 
-/* Reads the event time of a record; false where it is null. */
-static bool event_time(const struct leat_source_time *time, const void *record, int64_t *event_us)
-{
-    int64_t value;
-    if (leat_record_get_i64(record, &time->place, &value) < 0)
-        return false;
-    *event_us = time->to_us ? time->to_us(value) : value;
-    return true;
-}
-
 /* Whether the field is a plain not-null long at a fixed offset: then a load does. */
 static bool is_plain_long(const struct leat_place *place)
 {
@@ -196,33 +186,80 @@ static bool is_plain_long(const struct leat_place *place)
         place->outer_has[0] == LEAT_NOT_NULLABLE;
 }
 
-/* Fills event_us of all rows and refuses rows without a usable time. */
-static int stamp(struct leat_source_host *host, struct leat_batch *batch)
+/* A row without a usable time is as bad as one that can not be decoded, and takes the same way. The cause is
+ * in the context's error. */
+static int refuse_row(
+    struct leat_source_host *host, struct host_split *split, struct leat_batch *batch, uint32_t row)
+{
+    const struct leat_source_class *source_class = host->source_class;
+    const int64_t position =
+        source_class->row_position ? source_class->row_position(split->reader, batch, row) : -1;
+    const void *record = leat_batch_at(batch, row);
+    char *json = NULL;
+    size_t len = 0;
+    if (host->inst->plan->node->policy == LEAT_DEAD_LETTER) {
+        len = leat_record_print(record, batch->type, NULL, 0);
+        json = leat__malloc(len + 1);
+        if (!json)
+            return leat__fail(&host->inst->ctx, LEAT_ENOMEM, "out of memory for a dead letter");
+        (void)leat_record_print(record, batch->type, json, len + 1);
+    }
+    const int code = leat__reader_bad_row(split->reader, position, json, len);
+    leat__free(json);
+    return code;
+}
+
+/* Whether a row's time is of use; else why not is in err. Times are in the field's unit: what is beyond
+ * microseconds has been cut to the ends of time by to_us, which reaches them in no other way. */
+static bool is_usable(
+    const struct leat_source_time *time, bool has, int64_t event_us, int64_t limit_us, struct leat_error *err)
+{
+    if (!has)
+        (void)leat__error(err, LEAT_EDATA, "event time %s is null", time->field);
+    else if (time->to_us && (event_us == LEAT_TIME_MIN || event_us == LEAT_TIME_MAX))
+        (void)leat__error(err, LEAT_EDATA, "event time %s is beyond what microseconds can tell", time->field);
+    else if (event_us > limit_us)
+        (void)leat__error(err, LEAT_EDATA,
+            "event time %s, %lld us, is more than max_ahead_us ahead of the clock", time->field,
+            (long long)event_us);
+    else
+        return true;
+    return false;
+}
+
+/* Fills event_us of all rows and takes out those without a usable time. */
+static int stamp(struct leat_source_host *host, struct host_split *split, struct leat_batch *batch)
 {
     const struct leat_source_time *time = &host->inst->plan->node->time;
-    struct leat__ctx *ctx = &host->inst->ctx;
     const bool plain = is_plain_long(&time->place);
     int64_t limit_us = LEAT_TIME_MAX;
+    bool any_bad = false;
     if (time->max_ahead_us > 0 &&
         __builtin_add_overflow(host->inst->worker->wall_us, time->max_ahead_us, &limit_us))
         limit_us = LEAT_TIME_MAX;
 
-    leat__ctx_begin(ctx, batch, NULL);
     for (uint32_t i = 0; i < batch->count; i++) {
         const unsigned char *record = leat_batch_at(batch, i);
-        if (plain) {
-            int64_t value;
-            memcpy(&value, record + time->place.offset, sizeof value);
-            batch->event_us[i] = time->to_us ? time->to_us(value) : value;
-        } else if (!event_time(time, record, &batch->event_us[i])) {
-            batch->event_us[i] = LEAT_TIME_MIN;
-            leat__ctx_refuse(ctx, i, "event time %s is null", time->field);
+        int64_t us = 0;
+        bool has = true;
+        if (plain)
+            memcpy(&us, record + time->place.offset, sizeof us);
+        else
+            has = leat_record_get_i64(record, &time->place, &us) == 0;
+        if (has && time->to_us)
+            us = time->to_us(us);
+        if (!is_usable(time, has, us, limit_us, host->inst->ctx.error)) {
+            LEAT_TRY(refuse_row(host, split, batch, i));
+            if (!any_bad)
+                memset(batch->keep, 1, batch->count);
+            any_bad = true;
+            batch->keep[i] = 0;
         }
-        if (batch->event_us[i] > limit_us)
-            leat__ctx_refuse(ctx, i, "event time %lld is more than max_ahead_us ahead of the clock",
-                (long long)batch->event_us[i]);
+        batch->event_us[i] = us;
     }
-    return leat__ctx_end(ctx, batch, batch);
+    if (any_bad)
+        leat__batch_compact(batch);
+    return 0;
 }
 
 /* Sends rows from .. to-1 as a batch of their own. Where that is all of it, the batch itself goes, and *batch
@@ -347,17 +384,15 @@ int leat__source_host_run(struct leat_source_host *host, int64_t now_ns)
         return leat__fail(ctx, LEAT_ENOMEM, "out of memory for a batch");
     split->reader->wake_us = 0;
     int result = host->source_class->read(split->reader, batch);
-    if (result < 0) {
+    if (result < 0)
         result = leat__fail_here(ctx);
-    } else {
-        const int flushed = leat__reader_flush(split->reader);
-        result = flushed < 0 ? flushed : result;
-    }
     const uint32_t rows = batch->count;
     const bool timed = host->inst->plan->node->time.field != NULL;
     int outcome = result < 0 ? result : 0;
     if (outcome == 0 && rows > 0 && timed)
-        outcome = stamp(host, batch);
+        outcome = stamp(host, split, batch);
+    if (outcome == 0)
+        outcome = leat__reader_flush(split->reader);
     if (outcome == 0 && rows > 0)
         outcome = timed ? emit_timed(host, split, &batch) : emit_rows(host, &batch, 0, rows, LEAT_TIME_MIN);
     leat__batch_release(batch);

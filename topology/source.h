@@ -58,11 +58,15 @@ struct leat_source_class {
     int (*position)(struct leat_reader *reader, struct leat_strbuf *out);
     int (*seek)(struct leat_reader *reader, const char *position, size_t len);
     void (*close)(struct leat_reader *reader);
+    /* Where a row of the batch that was read last is, as leat__reader_bad_row takes it: for rows without a
+     * usable time. event_us of that row is still as `read` has left it, and may be where the class keeps
+     * this. NULL: unknown. */
+    int64_t (*row_position)(const struct leat_reader *reader, const struct leat_batch *batch, uint32_t row);
 };
 
-/* A row that can not be decoded: applies the node's policy. `position` is the class's (byte offset or row),
- * raw bytes may be NULL; ctx->error has the cause. Returns 0 to go on behind the row, or the error to return
- * from `read`. */
+/* A row that can not be decoded, or has no usable time: applies the node's policy. `position` is the class's
+ * (byte offset or row), raw bytes may be NULL; ctx->error has the cause. Returns 0 to go on behind the row,
+ * or the error to return from `read`. */
 int leat__reader_bad_row(struct leat_reader *reader, int64_t position, const void *raw, size_t raw_len);
 /* After each read that did not fail: sends the dead letters of its bad rows, which are held back so that they
  * go in batches. */

@@ -157,6 +157,8 @@ static int take_rows(struct leat_file_reader *r, struct avro_reader *a, struct l
     if (batch->count > count && leat__batch_add_buffer(batch, a->block.buffer) < 0)
         return leat__fail(ctx, LEAT_ENOMEM, "%s: out of memory for a batch", r->file->path);
     a->row += batch->count - count;
+    for (uint32_t i = count; r->reader.node->time.field && i < batch->count; i++)
+        batch->event_us[i] = (int64_t)a->block.offset; /* for file_row_position */
     if (got < 0)
         return got == LEAT_EDATA ? skip_record(r, a) : leat__fail_here(ctx);
     const bool is_short = batch->count - count < want && !leat__batch_is_full(batch);

@@ -365,7 +365,11 @@ static int decode_line(
                                : leat__json_decode(l->json, line->text, line->len, batch, ctx->error);
     if (code == LEAT_EDATA || code == LEAT_ELIMIT || code == LEAT_EOVERFLOW)
         return refuse(r, line);
-    return code < 0 ? fail_file(r) : 0;
+    if (code < 0)
+        return fail_file(r);
+    if (r->reader.node->time.field) /* for file_row_position */
+        batch->event_us[batch->count - 1] = (int64_t)line->offset;
+    return 0;
 }
 
 /* Rows until the batch is full, the split ends or there is nothing yet. */

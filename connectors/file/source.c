@@ -49,6 +49,14 @@ static void file_close(struct leat_reader *reader)
         self(reader)->read_class->close(self(reader));
 }
 
+/* Readers keep where a row is in its event_us: a line's offset, or that of the block that the row is in. */
+static int64_t file_row_position(
+    const struct leat_reader *reader, const struct leat_batch *batch, uint32_t row)
+{
+    (void)reader;
+    return batch->event_us[row];
+}
+
 static const struct leat_source_class file_source_class = {
     .kind = "file source",
     .reader_size = sizeof(struct leat_file_reader),
@@ -58,6 +66,7 @@ static const struct leat_source_class file_source_class = {
     .position = file_position,
     .seek = file_seek,
     .close = file_close,
+    .row_position = file_row_position,
 };
 
 /* ---- positions, for the readers ---- */

@@ -187,6 +187,13 @@ static int memory_seek(struct leat_reader *reader, const char *position, size_t 
     return 0;
 }
 
+static int64_t memory_row_position(
+    const struct leat_reader *reader, const struct leat_batch *batch, uint32_t row)
+{
+    const struct memory_reader *r = (const struct memory_reader *)(const void *)reader;
+    return r->spec->avro ? -1 : (int64_t)(r->row - batch->count + row);
+}
+
 static const struct leat_source_class memory_source_class = {
     .kind = "memory source",
     .reader_size = sizeof(struct memory_reader),
@@ -196,6 +203,7 @@ static const struct leat_source_class memory_source_class = {
     .position = memory_position,
     .seek = memory_seek,
     .close = memory_close,
+    .row_position = memory_row_position,
 };
 
 /* ---- the declaration ---- */
