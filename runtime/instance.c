@@ -196,11 +196,13 @@ static void merge_input(struct leat_instance *inst, uint32_t input)
     const struct leat_wm_merge *from = &inst->input_merges[input];
     LEAT_ASSERT(from->merged_us >= inst->ctx.input_watermark_us[input]);
     inst->ctx.input_watermark_us[input] = from->merged_us;
+    if (from->ended) { /* not by way of its watermark, which would be the minimum beside idle inputs */
+        (void)leat__wm_end(&inst->merge, input);
+        return;
+    }
     if (from->merged_us > LEAT_TIME_MIN)
         (void)leat__wm_advance(&inst->merge, input, from->merged_us);
-    if (from->ended)
-        (void)leat__wm_end(&inst->merge, input);
-    else if (from->idle)
+    if (from->idle)
         (void)leat__wm_set_idle(&inst->merge, input);
     else
         (void)leat__wm_set_active(&inst->merge, input);
@@ -282,8 +284,9 @@ static int receive(struct leat_instance *inst, struct leat_channel *channel)
             merge_input(inst, channel->input);
         LEAT_TRY(deliver_batch(inst, channel->input, message.batch));
         break;
-    case LEAT_MESSAGE_WATERMARK:
-        if (leat__wm_advance(merge, channel->part, message.value))
+    case LEAT_MESSAGE_WATERMARK: /* the last one is the end already: see merge_input */
+        if (message.value == LEAT_TIME_MAX ? leat__wm_end(merge, channel->part)
+                                           : leat__wm_advance(merge, channel->part, message.value))
             merge_input(inst, channel->input);
         break;
     case LEAT_MESSAGE_IDLE:

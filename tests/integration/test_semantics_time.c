@@ -184,6 +184,16 @@ static void test_inputs__given_two_sources__then_the_slower_one_counts_unless_it
             "w=max" },
         { "source that ends before it spoke", &union_hundred,
             "endR > w=min; L7@10 > w=9; endL > 7[0..100)1=1 O0, w=max" },
+        { "an end beside an idle source closes nothing of its", &union_idle,
+            "L7@10; R7@50 > w=9; adv=30000000 > w=49; endL > w=49; R7@60 > w=59; R7@120 > w=119, "
+            "7[0..100)3=3 O0" },
+        { "nor does idleness beside an ended source", &union_idle,
+            "L7@10; R7@50 > w=9; endL > w=49; adv=30000000 > w=49; R7@60 > w=59; R7@120 > w=119, "
+            "7[0..100)3=3 O0" },
+        { "an end beside an idle source that is behind", &union_idle,
+            "L7@200; R7@50 > w=49; adv=29999999; L7@210; adv=1 > w=209, 7[0..100)1=1 O0; endL > w=209; "
+            "R7@220 > w=219; "
+            "R7@230 > w=229; end > 7[200..300)4=4 O0, w=max" },
         { "both end", &union_hundred,
             "L7@10; endL > w=min; R7@99; R8@99; endR > 7[0..100)2=2 O0, 8[0..100)1=1 O0, w=max" },
         { "equal rows of both are two", &union_hundred, "L7@10; R7@10; end > 7[0..100)2=2 O0" },

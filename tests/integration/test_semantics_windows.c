@@ -202,6 +202,9 @@ static void test_count_trigger__given_n__then_each_n_rows_of_a_window_and_key_gi
                                                        .triggers = ON_WATERMARK_AND_COUNT(1) } };
     static const struct fact_window_opts two = { .window = { .size_us = 100,
                                                      .triggers = ON_WATERMARK_AND_COUNT(2) } };
+    static const struct fact_window_opts two_late = {
+        .window = { .size_us = 100, .allowed_lateness_us = 50, .triggers = ON_WATERMARK_AND_COUNT(2) }
+    };
     static const struct fact_window_opts two_first = {
         .window = { .size_us = 100, .triggers = { LEAT_ON_COUNT(2), LEAT_ON_WATERMARK } }
     };
@@ -229,6 +232,16 @@ static void test_count_trigger__given_n__then_each_n_rows_of_a_window_and_key_gi
         { "discarding: an empty pane is not given", &three_discarding,
             "7:1@10; 7:2@11; 7:4@12 > 7[0..100)3=7 E0; 8:5@10; wm=99 > 8[0..100)1=5 O0; end" },
         { "never reached", &huge, "7@10; 7@11; end > 7[0..100)2=2 O0" },
+        { "late rows are panes at once, whatever the count", &two_late,
+            "7:1@10; wm=99 > 7[0..100)1=1 O0; 7:2@11 > 7[0..100)2=3 L1; 7:4@12 > 7[0..100)3=7 L2; 7:8@13 > "
+            "7[0..100)4=15 "
+            "L3; end" },
+        { "early, on time, late: numbered together", &two_late,
+            "7:1@10; 7:2@11 > 7[0..100)2=3 E0; 7:4@12; wm=99 > 7[0..100)3=7 O1; 7:8@13 > 7[0..100)4=15 L2; "
+            "7:16@14 > 7[0..100)5=31 "
+            "L3; end" },
+        { "late rows alone, counted or not", &two_late,
+            "9@100; 7:1@10 > 7[0..100)1=1 L0; 7:2@11 > 7[0..100)2=3 L1; end > 9[100..200)1=1 O0" },
         { "rows without a value count", &two, "7:-@10; 7:-@11 > 7[0..100)2=- E0; end > 7[0..100)2=- O1" },
         { "null as key counts for itself", &two,
             "-@10; 0@10; -@11 > -[0..100)2=2 E0; end > -[0..100)2=2 O1, 0[0..100)1=1 O0" },
