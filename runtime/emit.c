@@ -168,12 +168,19 @@ static int exchange(struct leat_instance *inst, struct leat_out_edge *edge, stru
     return result;
 }
 
+/* Slices of one batch never overlap: the hashes of a slice that nobody else has may be written although the
+ * other slices live. Taking rows out, as only key callbacks do, is for whole batches. */
+static bool must_copy(const struct leat_out_edge *edge, const struct leat_batch *batch)
+{
+    return edge->key_ctx || __atomic_load_n(&batch->refs, __ATOMIC_ACQUIRE) > 1;
+}
+
 /* Gives the batch (one reference) to one edge. Hashing writes into it and may take rows out, which must not
  * show where it is shared: by another edge, or by a consumer of a node before this one that passed it on. */
 static int emit_to_edge(struct leat_instance *inst, struct leat_out_edge *edge, struct leat_batch *batch)
 {
     if (edge->plan->partitioning == LEAT_HASH) {
-        if (leat__batch_writable(inst->ctx.pool, batch, &batch) < 0)
+        if (must_copy(edge, batch) && leat__batch_writable(inst->ctx.pool, batch, &batch) < 0)
             return leat__fail(&inst->ctx, LEAT_ENOMEM, "out of memory for a batch");
         const int result = hash_keys(inst, edge, batch);
         if (result < 0 || batch->count == 0) {
