@@ -10,6 +10,7 @@
  * continuation, so a prefix comes first, and no string can be taken for the beginning of another with its
  * neighbour. Keys are immutable and shared; a scratch belongs to one thread. */
 #include "record/key.h"
+#include "record/schema.h"
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/hash.h"
@@ -278,33 +279,10 @@ uint32_t leat__key_fixed_size(const struct leat_key *key)
 
 /* ---- compatibility ---- */
 
-/* Units of time, so that equal times have equal numbers; 0 for a plain number. */
-static int unit_of(const struct leat_type *type)
-{
-    switch (type->logical) {
-    case LEAT_LOGICAL_DATE:
-        return 1;
-    case LEAT_LOGICAL_TIME_MILLIS:
-        return 2;
-    case LEAT_LOGICAL_TIME_MICROS:
-        return 3;
-    case LEAT_LOGICAL_TIMESTAMP_MILLIS:
-    case LEAT_LOGICAL_LOCAL_TIMESTAMP_MILLIS:
-        return 4;
-    case LEAT_LOGICAL_TIMESTAMP_MICROS:
-    case LEAT_LOGICAL_LOCAL_TIMESTAMP_MICROS:
-        return 5;
-    case LEAT_LOGICAL_TIMESTAMP_NANOS:
-    case LEAT_LOGICAL_LOCAL_TIMESTAMP_NANOS:
-        return 6;
-    default:
-        return 0;
-    }
-}
-
 static int compare_parts(const struct part *a, const struct part *b, struct leat_error *err)
 {
-    const int a_unit = unit_of(a->place.type), b_unit = unit_of(b->place.type);
+    const int a_unit = leat__logical_unit(a->place.type->logical),
+              b_unit = leat__logical_unit(b->place.type->logical);
     if (a->part_class != b->part_class)
         return leat__error(err, LEAT_EDECLARE,
             "key fields \"%s\" (%s) and \"%s\" (%s) never are equal; use fields of one class", a->name,

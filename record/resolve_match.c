@@ -119,34 +119,10 @@ int leat__resolve_mismatch(
     return LEAT_ESCHEMA;
 }
 
-/* Logical types with the same meaning of the number; a local timestamp has the unit of the other. */
-static int unit_of(enum leat_logical logical)
-{
-    switch (logical) {
-    case LEAT_LOGICAL_DATE:
-        return 1;
-    case LEAT_LOGICAL_TIME_MILLIS:
-        return 2;
-    case LEAT_LOGICAL_TIME_MICROS:
-        return 3;
-    case LEAT_LOGICAL_TIMESTAMP_MILLIS:
-    case LEAT_LOGICAL_LOCAL_TIMESTAMP_MILLIS:
-        return 4;
-    case LEAT_LOGICAL_TIMESTAMP_MICROS:
-    case LEAT_LOGICAL_LOCAL_TIMESTAMP_MICROS:
-        return 5;
-    case LEAT_LOGICAL_TIMESTAMP_NANOS:
-    case LEAT_LOGICAL_LOCAL_TIMESTAMP_NANOS:
-        return 6;
-    default:
-        return 0;
-    }
-}
-
 int leat__resolve_logical(
     const struct leat_schema_node *w, const struct leat_schema_node *r, struct leat_error *err)
 {
-    const int from = unit_of(w->logical), to = unit_of(r->logical);
+    const int from = leat__logical_unit(w->logical), to = leat__logical_unit(r->logical);
     if (from && to && from != to)
         return leat__error(err, LEAT_ESCHEMA,
             "%s in the data can not be read as %s: the numbers mean other times",

@@ -72,6 +72,9 @@ bool leat__type_equal(const struct leat_type *a, const struct leat_type *b);
 LEAT_NODISCARD int leat__type_check(const struct leat_type *type, struct leat_error *err);
 /* The word of a logical type ("timestamp-millis"), or NULL for none. */
 const char *leat__logical_name(enum leat_logical logical);
+/* The same number for logical types whose values mean the same (units of time; a local timestamp has the unit
+ * of the other), 0 for a plain number. */
+int leat__logical_unit(enum leat_logical logical);
 /* "record order {id: long, note: string or null}" for plans and errors. */
 void leat__type_print(struct leat_strbuf *out, const struct leat_type *type);
 #endif

@@ -51,6 +51,29 @@ static const struct logical_row {
 };
 #define LOGICAL_ROWS_COUNT (sizeof logical_rows / sizeof logical_rows[0])
 
+int leat__logical_unit(enum leat_logical logical)
+{
+    switch (logical) {
+    case LEAT_LOGICAL_DATE:
+        return 1;
+    case LEAT_LOGICAL_TIME_MILLIS:
+        return 2;
+    case LEAT_LOGICAL_TIME_MICROS:
+        return 3;
+    case LEAT_LOGICAL_TIMESTAMP_MILLIS:
+    case LEAT_LOGICAL_LOCAL_TIMESTAMP_MILLIS:
+        return 4;
+    case LEAT_LOGICAL_TIMESTAMP_MICROS:
+    case LEAT_LOGICAL_LOCAL_TIMESTAMP_MICROS:
+        return 5;
+    case LEAT_LOGICAL_TIMESTAMP_NANOS:
+    case LEAT_LOGICAL_LOCAL_TIMESTAMP_NANOS:
+        return 6;
+    default:
+        return 0;
+    }
+}
+
 const char *leat__logical_name(enum leat_logical logical)
 {
     for (size_t i = 0; i < LOGICAL_ROWS_COUNT; i++)
