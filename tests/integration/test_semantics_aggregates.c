@@ -593,6 +593,36 @@ static void test_nullable_keys__given_any_kind__then_null_is_a_key_beside_zero_a
             check_kind(&key_kind_cases[i], &scenario_shapes[s]);
 }
 
+static void test_double_keys__given_zeros_and_nans__then_equal_ones_are_one_key(void **state)
+{
+    (void)state;
+    static const double values[] = { 0.0, -0.0, NAN, -NAN, NAN, 1 };
+    for (size_t s = 0; s < SCENARIO_SHAPES; s++) {
+        leat_topology *t = kinds_job("real");
+        leat_test *test = new_test(t, &scenario_shapes[s]);
+        for (size_t i = 0; i < COUNT_OF(values); i++)
+            leat_test_pipe(test, "kinds", &(struct key_kinds){ .has_real = true, .real = values[i] });
+        leat_test_end(test, NULL);
+        FAIL_UNLESS(leat_test_error(test)->code == 0, "%s", leat_test_error(test)->message);
+        const struct key_kinds_count *count;
+        struct lines expected = { 0 }, got = { 0 };
+        lines_add(&expected, "0: 2 rows");
+        lines_add(&expected, "nan: 3 rows");
+        lines_add(&expected, "1: 1 rows");
+        while ((count = leat_test_read(test, "out"))) {
+            if (isnan(count->real))
+                lines_add(&got, "nan: %" PRIi64 " rows", count->rows);
+            else
+                lines_add(&got, "%g: %" PRIi64 " rows", count->real == 0 ? 0.0 : count->real, count->rows);
+        }
+        lines_expect("keys of doubles", &expected, &got);
+        lines_clear(&expected);
+        lines_clear(&got);
+        leat_test_free(test);
+        leat_topology_free(t);
+    }
+}
+
 /* Order. */
 
 /* Whether a may come before b, both of one key: panes on time in event order, panes of one window by number.
@@ -809,6 +839,7 @@ int main(void)
         cmocka_unit_test(
             test_composite_keys__given_parts_that_would_run_together__then_each_pair_is_a_key_of_its_own),
         cmocka_unit_test(test_nullable_keys__given_any_kind__then_null_is_a_key_beside_zero_and_empty),
+        cmocka_unit_test(test_double_keys__given_zeros_and_nans__then_equal_ones_are_one_key),
         cmocka_unit_test(test_order__given_many_windows_at_once__then_rows_of_a_key_leave_in_event_order),
         cmocka_unit_test(test_ordered__given_a_firing__then_its_rows_are_in_key_order),
         cmocka_unit_test(
