@@ -409,6 +409,16 @@ static void discard(struct leat_job *job, const struct leat_handle_list *handles
     }
 }
 
+/* Whether some source was stopped before its end; a request that comes after all ends has stopped nothing. */
+static bool was_stopped(const struct leat_job *job)
+{
+    for (uint32_t w = 0; w < job->workers_count; w++)
+        for (uint32_t i = 0; i < job->workers[w].instances_count; i++)
+            if (job->workers[w].instances[i].source && job->workers[w].instances[i].stopped)
+                return true;
+    return false;
+}
+
 void leat__job_finish(struct leat_job *job, bool all_done)
 {
     struct leat_handle_list handles = { 0 };
@@ -425,14 +435,14 @@ void leat__job_finish(struct leat_job *job, bool all_done)
     else if (!commits)
         leat__job_set_state(job, LEAT_JOB_CANCELLED);
     else
-        leat__job_set_state(job,
-            __atomic_load_n(&job->stop_requested, __ATOMIC_ACQUIRE) ? LEAT_JOB_STOPPED : LEAT_JOB_FINISHED);
+        leat__job_set_state(job, was_stopped(job) ? LEAT_JOB_STOPPED : LEAT_JOB_FINISHED);
     leat__job_report_progress(job);
 }
 
 int leat_job_run(leat_job *job)
 {
     LEAT_ASSERT(leat_job_state(job) == LEAT_JOB_CREATED); /* a job runs once */
+    job->started = true;
     job->started_ns = job->env->mono_ns(job->env);
     const int result = leat__job_prepare(job);
     if (result < 0)

@@ -39,6 +39,7 @@ struct leat_job {
     struct leat_shell *shell; /* atomic: set when threads start, lives as long as the job, so that requests
                                  can always reach it */
 
+    bool started; /* then since: */
     int64_t started_ns;
     struct leat_progress progress;
     struct leat_node_metrics *metrics;

@@ -197,18 +197,18 @@ static void print_log(
 
 /* The job that signals are for. One leat_main runs at a time. */
 static leat_job *signalled_job;
-static volatile sig_atomic_t signals_count;
-static volatile sig_atomic_t signal_first;
+static int signals_count; /* atomic: two threads may take a signal each at once */
+static int signal_first; /* atomic */
 
 static void on_signal(int number)
 {
     leat_job *job = __atomic_load_n(&signalled_job, __ATOMIC_SEQ_CST);
-    if (signals_count == 0)
-        signal_first = number;
-    signals_count = signals_count + 1;
+    const int count = __atomic_add_fetch(&signals_count, 1, __ATOMIC_SEQ_CST);
+    if (count == 1)
+        __atomic_store_n(&signal_first, number, __ATOMIC_SEQ_CST);
     if (!job)
         return;
-    if (signals_count == 1)
+    if (count == 1)
         leat_job_stop(job);
     else
         leat_job_cancel(job);
@@ -278,7 +278,7 @@ static int run(leat_topology *t, const struct main_args *args)
         (void)fprintf(stderr, "leat: error: %s\n", err.message);
         return leat_error_exit_code(result);
     }
-    signals_count = 0;
+    __atomic_store_n(&signals_count, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&signalled_job, job, __ATOMIC_SEQ_CST);
     handle_signals(on_signal, SIG_IGN);
     result = leat_job_run(job);
@@ -294,8 +294,9 @@ static int run(leat_topology *t, const struct main_args *args)
     if ((state == LEAT_JOB_FINISHED || state == LEAT_JOB_STOPPED) && !args->quiet)
         print_losses(job);
     leat_job_free(job);
-    if (state != LEAT_JOB_FAILED && signals_count > 0)
-        return 128 + (int)signal_first;
+    const bool by_signal = __atomic_load_n(&signals_count, __ATOMIC_SEQ_CST) > 0;
+    if (by_signal && (state == LEAT_JOB_STOPPED || state == LEAT_JOB_CANCELLED))
+        return 128 + __atomic_load_n(&signal_first, __ATOMIC_SEQ_CST);
     return result < 0 ? leat_error_exit_code(result) : 0;
 }
 

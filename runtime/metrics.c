@@ -51,7 +51,7 @@ const struct leat_progress *leat_job_progress(leat_job *job)
     if (!job->metrics)
         job->metrics = leat__calloc(job->plan->nodes_count, sizeof *job->metrics);
     job->progress = (struct leat_progress){ .state = leat_job_state(job),
-        .elapsed_us = job->started_ns ? (job->env->mono_ns(job->env) - job->started_ns) / 1000 : 0,
+        .elapsed_us = job->started ? (job->env->mono_ns(job->env) - job->started_ns) / 1000 : 0,
         .nodes = job->metrics };
     if (!job->metrics)
         return &job->progress;

@@ -52,9 +52,12 @@ static void on_wake(uv_async_t *handle)
     (void)handle; /* waking is all */
 }
 
+/* The timer may be over before the loop looks for something to wait for (it was started long ago by the
+ * loop's clock, or the thread was held up in between); without a timer it would wait for ever. A stopping
+ * loop does not wait. */
 static void on_timer(uv_timer_t *handle)
 {
-    (void)handle;
+    uv_stop(handle->loop);
 }
 
 static void sleep_until(struct worker_thread *self, int64_t wake_us)
@@ -70,9 +73,7 @@ static void sleep_until(struct worker_thread *self, int64_t wake_us)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     const bool stay = !leat__worker_has_work(worker) && !leat__job_must_quit(worker->job);
     if (stay && wait_ms > 0) {
-        /* The loop's time is that of its last run: a timer counted from then is over at once, fires before
-         * the loop looks for one to wait for, and the worker would sleep for ever. */
-        uv_update_time(&self->loop);
+        uv_update_time(&self->loop); /* the loop's time is that of its last run */
         if (wait_ms != no_timer)
             (void)uv_timer_start(&self->timer, on_timer, wait_ms, 0); /* fails only on a closing handle */
         (void)uv_run(&self->loop, UV_RUN_ONCE);

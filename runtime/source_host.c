@@ -166,6 +166,7 @@ static int end(struct leat_source_host *host, bool stopped)
     for (uint32_t i = 0; i < host->splits_count; i++)
         close_split(host, &host->splits[i]);
     host->inst->ended = true;
+    host->inst->stopped = stopped;
     if (!stopped)
         LEAT_TRY(leat__instance_send_watermark(host->inst, LEAT_TIME_MAX));
     return leat__instance_send_end(host->inst, stopped);

@@ -129,7 +129,7 @@ void leat_test_pipe_to(leat_test *test, const char *source, uint32_t split, cons
 {
     struct leat_error err = { 0 };
     struct leat_endpoint *endpoint = find(test, source, LEAT_NODE_SOURCE);
-    if (!endpoint || !is_ready(test))
+    if (!endpoint || test->error.code != 0)
         return;
     if (split >= test->endpoints->splits || endpoint->pipes[split].ended) {
         (void)leat__error(&err, LEAT_EINVAL,
@@ -159,7 +159,7 @@ void leat_test_pipe_json(leat_test *test, const char *source, const char *json)
     struct leat_strbuf line = { 0 };
     struct leat_error err = { 0 };
     struct leat_endpoint *endpoint = find(test, source, LEAT_NODE_SOURCE);
-    if (!endpoint || !is_ready(test))
+    if (!endpoint || test->error.code != 0)
         return;
     leat__strbuf_str(&line, json);
     int result = leat__strbuf_reserve(&line, 64) ? 0 : leat__error(&err, LEAT_ENOMEM, "out of memory");

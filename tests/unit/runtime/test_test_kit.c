@@ -201,6 +201,20 @@ static void test_kit__given_mistakes__then_errors_name_them_and_stay(void **stat
     leat_topology_free(t);
 }
 
+static void test_kit__given_all_sources_ended__when_piped_into__then_it_is_an_error(void **state)
+{
+    (void)state;
+    leat_topology *t = totals_topology(0, 0, 0);
+    leat_test *test = leat_test_new(t, NULL);
+    pipe_event(test, 0, 7, 1, 10);
+    leat_test_end(test, NULL);
+    expect_total(test, 7, 0, 1, LEAT_PANE_ON_TIME);
+    pipe_event(test, 0, 7, 1, 20);
+    assert_int_equal(leat_test_error(test)->code, LEAT_EINVAL);
+    leat_test_free(test);
+    leat_topology_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_kit__given_every_split_idle__then_the_maximum_comes_out),
         cmocka_unit_test(test_kit__given_a_lifted_watermark__then_windows_fire_without_records),
         cmocka_unit_test(test_kit__given_negative_times__then_windows_are_where_they_should_be),
+        cmocka_unit_test(test_kit__given_all_sources_ended__when_piped_into__then_it_is_an_error),
         cmocka_unit_test(test_kit__given_mistakes__then_errors_name_them_and_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
