@@ -210,22 +210,18 @@ static int refuse_row(
     return code;
 }
 
-/* Whether a row's time is of use; else why not is in err. Times are in the field's unit: what is beyond
- * microseconds has been cut to the ends of time by to_us, which reaches them in no other way. */
-static bool is_usable(
+/* Why a time is of no use, to err. */
+static void explain(
     const struct leat_source_time *time, bool has, int64_t event_us, int64_t limit_us, struct leat_error *err)
 {
     if (!has)
         (void)leat__error(err, LEAT_EDATA, "event time %s is null", time->field);
-    else if (time->to_us && (event_us == LEAT_TIME_MIN || event_us == LEAT_TIME_MAX))
-        (void)leat__error(err, LEAT_EDATA, "event time %s is beyond what microseconds can tell", time->field);
     else if (event_us > limit_us)
         (void)leat__error(err, LEAT_EDATA,
             "event time %s, %lld us, is more than max_ahead_us ahead of the clock", time->field,
             (long long)event_us);
     else
-        return true;
-    return false;
+        (void)leat__error(err, LEAT_EDATA, "event time %s is beyond what microseconds can tell", time->field);
 }
 
 /* Fills event_us of all rows and takes out those without a usable time. */
@@ -247,9 +243,14 @@ static int stamp(struct leat_source_host *host, struct host_split *split, struct
             memcpy(&us, record + time->place.offset, sizeof us);
         else
             has = leat_record_get_i64(record, &time->place, &us) == 0;
-        if (has && time->to_us)
+        bool usable = has;
+        if (time->to_us && has) {
             us = time->to_us(us);
-        if (!is_usable(time, has, us, limit_us, host->inst->ctx.error)) {
+            usable =
+                us != LEAT_TIME_MIN && us != LEAT_TIME_MAX; /* it saturates, and meets them in no other way */
+        }
+        if (__builtin_expect(!usable || us > limit_us, 0)) {
+            explain(time, has, usable ? us : LEAT_TIME_MIN, limit_us, host->inst->ctx.error);
             LEAT_TRY(refuse_row(host, split, batch, i));
             if (!any_bad)
                 memset(batch->keep, 1, batch->count);
