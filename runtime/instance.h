@@ -25,7 +25,6 @@ struct leat_out_edge {
     const struct leat_plan_edge *plan;
     struct leat_channel **channels; /* one per subtask of the consumer that this one may send to */
     uint32_t channels_count;
-    uint32_t own; /* index of the channel to the same worker's subtask (forward edges: 0) */
     struct leat_key_scratch *keys; /* hash */
     struct leat__ctx *key_ctx; /* hash by a callback: what the callback gets */
     struct leat_batch **building; /* hash exchange: rows on their way to each channel; NULL: none */

@@ -1,12 +1,18 @@
 /* runtime/watermark.h -- merging watermarks of several parts (splits, channels, inputs) into one.
  *
  * Rules (semantics 2, 4, 6), each tested in tests/unit/runtime/test_watermark.c:
- *   (1) a part starts at LEAT_TIME_MIN and active; a lower watermark than its last is ignored;
- *   (2) the merged watermark is the minimum over the parts that count, and never goes back; nothing comes out
- * while a part that counts has not spoken; (3) an idle part does not count; when the last one goes idle, the
- * maximum over all parts comes out, and then the whole is idle; (4) a part that was idle counts again when
- * its own watermark has reached the merged one; (5) an ended part is at LEAT_TIME_MAX for ever; when all have
- * ended so is the merged one. */
+ *
+ * (1) A part starts at LEAT_TIME_MIN and active; a lower watermark than its last is ignored.
+ *
+ * (2) The merged watermark is the minimum over the parts that count, and never goes back; nothing comes out
+ * while a part that counts has not spoken.
+ *
+ * (3) An idle part does not count; when the last one goes idle, the maximum over all parts that have not
+ * ended comes out, and then the whole is idle.
+ *
+ * (4) A part that was idle counts again when its own watermark has reached the merged one.
+ *
+ * (5) An ended part is at LEAT_TIME_MAX for ever; when all have ended, so is the merged one. */
 #ifndef LEAT_RUNTIME_WATERMARK_H
 #define LEAT_RUNTIME_WATERMARK_H
 #include "base/error.h"

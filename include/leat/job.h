@@ -12,7 +12,8 @@ enum leat_job_state {
     LEAT_JOB_FINISHED, /* all inputs ended, everything fired, sinks committed */
     LEAT_JOB_STOPPED, /* stopped by request: what was written is committed */
     LEAT_JOB_CANCELLED, /* nothing committed */
-    LEAT_JOB_FAILED, /* nothing committed; leat_job_error has the first error */
+    LEAT_JOB_FAILED, /* leat_job_error has the first error; nothing is committed, but what came before a
+                        commit that failed: the error says which of how many that was */
 };
 
 struct leat_progress; /* below */
