@@ -54,6 +54,14 @@ struct leat_env {
     int (*fs_rename)(struct leat_env *env, const char *from, const char *to, struct leat_error *err);
     int (*fs_link)(struct leat_env *env, const char *from, const char *to, struct leat_error *err);
     int (*fs_unlink)(struct leat_env *env, const char *path, struct leat_error *err);
+    /* Makes the file exactly that long; shorter only. The new length lasts when the file was synced. */
+    int (*fs_truncate)(struct leat_env *env, const char *path, uint64_t size, struct leat_error *err);
+    int (*fs_rmdir)(struct leat_env *env, const char *path, struct leat_error *err); /* an empty directory */
+    /* Creates the file where it is missing and locks it until fs_close or the end of the process.
+     * LEAT_EEXISTS when another process (or another lock of this one) holds it. */
+    int (*fs_lock)(struct leat_env *env, const char *path, leat_fd *fd, struct leat_error *err);
+    /* Bytes that may still be written below a directory. */
+    int (*fs_space)(struct leat_env *env, const char *dir, uint64_t *free_bytes, struct leat_error *err);
     int (*fs_mkdir)(
         struct leat_env *env, const char *path, struct leat_error *err); /* with parents; exists: 0 */
     int (*fs_list)(

@@ -9,8 +9,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -164,6 +166,49 @@ static int fs_unlink(struct leat_env *env, const char *path, struct leat_error *
     return unlink(path) < 0 ? fail(err, "remove", path) : 0;
 }
 
+static int fs_truncate(struct leat_env *env, const char *path, uint64_t size, struct leat_error *err)
+{
+    (void)env;
+    if (size > INT64_MAX)
+        return leat__error(err, LEAT_EINVAL, "truncate %s: no file is that long", path);
+    return truncate(path, (off_t)size) < 0 ? fail(err, "truncate", path) : 0;
+}
+
+static int fs_rmdir(struct leat_env *env, const char *path, struct leat_error *err)
+{
+    (void)env;
+    return rmdir(path) < 0 ? fail(err, "remove", path) : 0;
+}
+
+static int fs_lock(struct leat_env *env, const char *path, leat_fd *fd, struct leat_error *err)
+{
+    (void)env;
+    *fd = -1;
+    const int opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (opened < 0)
+        return fail(err, "open", path);
+    if (flock(opened, LOCK_EX | LOCK_NB) < 0) {
+        const int number = errno;
+        (void)close(opened);
+        if (number == EWOULDBLOCK)
+            return leat__error(err, LEAT_EEXISTS, "%s is locked by another process", path);
+        return leat__error(err, leat__error_from_errno(number), "lock %s: %s", path, strerror(number));
+    }
+    *fd = opened;
+    return 0;
+}
+
+static int fs_space(struct leat_env *env, const char *dir, uint64_t *free_bytes, struct leat_error *err)
+{
+    struct statvfs st;
+    (void)env;
+    *free_bytes = 0;
+    if (statvfs(dir, &st) < 0)
+        return fail(err, "ask for the free space of", dir);
+    *free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+    return 0;
+}
+
 static int fs_mkdir(struct leat_env *env, const char *path, struct leat_error *err)
 {
     char part[PATH_MAX];
@@ -267,6 +312,10 @@ struct leat_env *leat__env_posix(void)
         .fs_rename = fs_rename,
         .fs_link = fs_link,
         .fs_unlink = fs_unlink,
+        .fs_truncate = fs_truncate,
+        .fs_rmdir = fs_rmdir,
+        .fs_lock = fs_lock,
+        .fs_space = fs_space,
         .fs_mkdir = fs_mkdir,
         .fs_list = fs_list,
         .fs_stat = fs_stat,

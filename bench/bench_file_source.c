@@ -235,10 +235,10 @@ static void write_by_sink(const char *path, const char *codec)
         rows_seen += batches[i]->count;
         must(class->on_batch(sink, &host.ctx, batches[i]), &host.err);
     }
-    must(class->prepare(sink, &host.ctx, 1, &handles), &host.err);
+    must(class->prepare(sink, &host.ctx, 1, true, &handles), &host.err);
     class->close(sink, &host.ctx);
     must(class->commit(node, env, handles.handles[0].data, handles.handles[0].len, &host.err), &host.err);
-    leat__handle_list_release(&handles);
+    leat__handle_list_release(&handles, leat__env_posix());
     free(sink);
     leat__ctx_release(&host.ctx);
     leat_topology_free(t);

@@ -214,7 +214,7 @@ static double time_hand(const struct events *events, uint64_t keys, double secon
 static double time_table(const struct events *events, double seconds, uint64_t *keys_live)
 {
     struct leat_state *state = NULL;
-    if (leat__state_new(NULL, &state) < 0)
+    if (leat__state_new(NULL, &state, NULL) < 0)
         exit(1);
     struct leat_table *table = open_table(state, events->key_size);
     uint64_t done = 0;
@@ -245,7 +245,7 @@ static double time_slices(const struct events *events, uint32_t keys, bool presi
     int64_t ns = 0;
     while (total < seconds) {
         if (!table) {
-            if (leat__state_new(NULL, &state) < 0)
+            if (leat__state_new(NULL, &state, NULL) < 0)
                 exit(1);
             table = open_table(state, events->key_size);
         }

@@ -141,7 +141,7 @@ static void start(struct bench *b, const struct line *line)
         .watermark_us = LEAT_TIME_MIN };
     b->ctx.user.engine = &b->ctx;
     check(leat__pool_new(ROWS, &b->ctx.pool), &b->error);
-    check(leat__state_new(NULL, &b->ctx.state), &b->error);
+    check(leat__state_new(NULL, &b->ctx.state, &b->error), &b->error);
     b->op = calloc(1, b->ctx.node->op->size);
     if (!b->op)
         exit(1);

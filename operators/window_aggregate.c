@@ -679,7 +679,8 @@ static int next_window(struct window_aggregate *a, struct leat__ctx *ctx)
         a->no_more = start == LEAT_TIME_MAX;
         if (leat__time_passed(a->window.end - 1, a->fired_us))
             continue; /* kept for late records */
-        if (leat__cursor_open(a->table, start, a->spec->ordered, &a->cursor, ctx->error) < 0)
+        if (leat__cursor_open(
+                a->table, start, a->spec->ordered ? LEAT_CURSOR_ORDERED : 0, &a->cursor, ctx->error) < 0)
             return leat__fail_here(ctx);
         return 1;
     }

@@ -243,9 +243,10 @@ static int tray_on_batch(struct leat_sink *sink, struct leat__ctx *ctx, struct l
     return result;
 }
 
-static int tray_prepare(
-    struct leat_sink *sink, struct leat__ctx *ctx, uint64_t epoch, struct leat_handle_list *handles)
+static int tray_prepare(struct leat_sink *sink, struct leat__ctx *ctx, uint64_t epoch, bool last,
+    struct leat_handle_list *handles)
 {
+    (void)last;
     (void)sink;
     (void)ctx;
     (void)epoch;

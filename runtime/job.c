@@ -265,7 +265,7 @@ static int make_worker(struct leat_job *job, uint32_t index)
     worker->env = job->env;
     worker->plan = plan;
     LEAT_TRY(leat__pool_new(job->opts.batch_rows, &worker->pool));
-    LEAT_TRY(leat__state_new(&state_opts, &worker->state));
+    LEAT_TRY(leat__state_new(&state_opts, &worker->state, &job->error));
     worker->instances = leat__calloc(plan->nodes_count, sizeof *worker->instances);
     if (!worker->instances)
         return LEAT_ENOMEM;
@@ -377,13 +377,14 @@ static int commit_sinks(struct leat_job *job, struct leat_handle_list *handles, 
             struct leat_instance *inst = &job->workers[w].instances[i];
             if (!inst->sink)
                 continue;
-            const int result = inst->sink->sink_class->prepare(inst->sink, &inst->ctx, 1, handles);
+            const int result = inst->sink->sink_class->prepare(inst->sink, &inst->ctx, 1, true, handles);
             if (result < 0) {
                 *err = inst->error;
                 return result;
             }
         }
     }
+    LEAT_TRY(leat__handle_list_sync(handles, job->env, err));
     for (uint32_t i = 0; i < handles->count; i++) {
         const struct leat_handle *handle = &handles->handles[i];
         const struct leat_sink_class *sink = job->sink_class ? job->sink_class : handle->node->sink;
@@ -429,7 +430,7 @@ void leat__job_finish(struct leat_job *job, bool all_done)
     const bool failed = __atomic_load_n(&job->failed, __ATOMIC_ACQUIRE) != 0;
     if (failed || !commits)
         discard(job, &handles);
-    leat__handle_list_release(&handles);
+    leat__handle_list_release(&handles, job->env);
     if (failed)
         leat__job_set_state(job, LEAT_JOB_FAILED);
     else if (!commits)

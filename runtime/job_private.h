@@ -14,6 +14,7 @@
 
 struct leat_shell;
 struct leat_endpoints;
+struct leat_restored;
 
 struct leat_job {
     struct leat_topology *t;
@@ -31,6 +32,15 @@ struct leat_job {
     const struct leat_source_class *source_class;
     const struct leat_sink_class *sink_class;
     struct leat_endpoints *endpoints; /* theirs */
+
+    /* Checkpoints; see runtime/checkpoint.h. The coordinator writes, workers read. */
+    uint64_t barrier_asked; /* atomic: id of the newest checkpoint that was begun */
+    uint64_t barrier_over; /* atomic: id of the newest one that is complete or given up */
+    uint64_t barrier_stops; /* atomic: behind this checkpoint's barrier sources stop, as leat_job_stop does */
+    uint32_t drain_requested; /* atomic: sources end as if their input had */
+    char barrier_dir[4096]; /* of checkpoint barrier_asked, written before it: workers' stores go to worker-I
+                             */
+    const struct leat_restored *restored; /* NULL: the job begins new */
 
     uint32_t state; /* atomic: enum leat_job_state */
     uint32_t stop_requested, cancel_requested; /* atomic */

@@ -10,6 +10,7 @@
 #ifndef LEAT_RUNTIME_WORKER_H
 #define LEAT_RUNTIME_WORKER_H
 #include "base/env.h"
+#include "runtime/checkpoint.h"
 #include "runtime/instance.h"
 
 struct leat_job;
@@ -23,6 +24,8 @@ struct leat_worker {
     struct leat_state *state;
     struct leat_instance *instances; /* in topological order */
     uint32_t instances_count;
+    struct leat_share share; /* of the checkpoint that is under way: runtime/barrier.c */
+    struct leat_background background; /* where this worker's tasks go: the shell sets it */
     uint32_t source_last, source_streak; /* the source read last, and how often in a row */
     int64_t now_ns; /* read once per piece of work; never 0, which elsewhere means "not since any time" */
     int64_t wall_us; /* read once per step */

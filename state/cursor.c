@@ -119,7 +119,7 @@ static int sort_slots(struct leat_cursor *cursor, struct leat_error *err)
 }
 
 int leat__cursor_open(
-    struct leat_table *table, int64_t ns, bool ordered, struct leat_cursor **cursor, struct leat_error *err)
+    struct leat_table *table, int64_t ns, uint32_t flags, struct leat_cursor **cursor, struct leat_error *err)
 {
     struct leat_cursor *made = table->cursors_free;
     if (made)
@@ -135,7 +135,7 @@ int leat__cursor_open(
     made->slice = leat__slice_find(table, ns);
     if (made->slice)
         made->slice->cursors_open++;
-    if (ordered && made->slice) {
+    if ((flags & LEAT_CURSOR_ORDERED) && made->slice) {
         const int code = sort_slots(made, err);
         if (code < 0) {
             leat__cursor_close(made);

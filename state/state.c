@@ -15,11 +15,11 @@
 #define KEEP_BYTES_MIN (1u << 20)
 #define BLOCK_BYTES_MIN 64u
 
-int leat__state_new(const struct leat_state_opts *opts, struct leat_state **state)
+int leat__state_new(const struct leat_state_opts *opts, struct leat_state **state, struct leat_error *err)
 {
     *state = leat__calloc(1, sizeof **state);
     if (!*state)
-        return LEAT_ENOMEM;
+        return leat__error(err, LEAT_ENOMEM, "out of memory for keyed state");
     (*state)->budget_bytes = opts ? opts->budget_bytes : 0;
     (*state)->key_groups = opts ? opts->key_groups : 0;
     (*state)->keep_bytes = KEEP_BYTES_MIN;

@@ -1,43 +1,128 @@
 /* state/state.h -- keyed state as operators see it: tables of (namespace, key) -> value.
  *
  * A *namespace* is a window slice or a time bucket (its start, an int64_t): data that is dropped together. A
- * table holds one of FIXED   value_size bytes per (namespace, key), zeroed when made LIST    rows of a record
- * type per (namespace, key), in order of arrival, each with a time and a byte of flags The API takes whole
- * batches: hash all, prefetch all, probe all. Today tables live in memory (state/table_memory.c: open
- * addressing, stored hash, inline short keys, one sub-table per namespace, presized from the one before).
- * RocksDB behind a write-back cache comes behind this same interface: hence every call may fail, pointers are
- * valid only until the next call on the same table, values have codecs, and everything is addressed by
- * (table, key group, namespace, key).
+ * table holds one of
+ *   FIXED   value_size bytes per (namespace, key), zeroed when made
+ *   LIST    rows of a record type per (namespace, key), in order of arrival, each with a time and a byte of
+ *           flags
+ * The API takes whole batches: hash all, prefetch all, probe all. Tables are a write-back cache in memory
+ * (open addressing, stored hash, inline short keys, one slice per namespace) over a store on disk (store.h).
+ * Under the budget no call touches the store. Over it, cold parts of slices are written there as sorted runs
+ * and leave memory; a namespace of which nothing ever left needs no read on a miss.
  *
- * One state per worker; nothing here is thread-safe. A budget in bytes covers all tables of a state together;
- * a table in memory that would go beyond it fails with LEAT_ESTATE naming node, table, bytes and the option
- * to raise. */
+ * One state per worker; nothing here is thread-safe. Pointers to values are valid only until the next call on
+ * the same state (any table: any call may spill), except leat__table_bytes.
+ *
+ * The budget covers tables, the store's cache and memtables, and what a snapshot holds back, together. It is
+ * kept but for what one call needs at once: a budget of one byte works, and spills all the time. Without a
+ * store (no directory) exceeding it is LEAT_ESTATE naming node, table, bytes and the option to raise. */
 #ifndef LEAT_STATE_STATE_H
 #define LEAT_STATE_STATE_H
+#include "base/arena.h"
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "base/task.h"
 #include "record/batch.h"
+#include "state/store.h"
 
 struct leat_state;
 struct leat_table;
 
+/* What a checkpoint knows about a table, apart from its entries: the text parts of the manifest. Plain data;
+ * all strings belong to whoever owns the list. */
+struct leat_table_info {
+    const char *node; /* name of the operator when it was saved */
+    const char *name;
+    const char *kind; /* "fixed", "list" */
+    const char *key; /* leat_table_opts.key_text */
+    const char *format; /* leat_table_opts.format: how the bytes of a FIXED value are to be read */
+    const char *schema; /* Avro schema of rows or values, or NULL */
+    uint32_t prefix; /* first four bytes of its keys in the store */
+    uint64_t entries; /* at the snapshot, about; over all workers */
+};
+
 struct leat_state_opts {
     uint64_t budget_bytes; /* 0: no limit */
     uint32_t key_groups; /* max parallelism of the job */
+    /* All NULL: tables in memory only, as they always can be. */
+    struct leat_env *env;
+    const struct leat_store_class *store_class;
+    const char *dir; /* live directory of the store; made when something is first written */
+    struct leat_background *background; /* NULL: tasks run at once */
+    /* Begin with this. `from`: directory of this worker's store checkpoint (leat__state_split makes it when
+     * the parallelism changed), NULL: nothing. Tables that are opened under a saved name take up its entries.
+     */
+    const char *from;
+    const struct leat_table_info *tables;
+    uint32_t tables_count;
 };
-LEAT_NODISCARD int leat__state_new(const struct leat_state_opts *opts, struct leat_state **state);
-void leat__state_free(struct leat_state *state);
-uint64_t leat__state_bytes(const struct leat_state *state); /* in memory, all tables */
+LEAT_NODISCARD int leat__state_new(
+    const struct leat_state_opts *opts, struct leat_state **state, struct leat_error *err);
+void leat__state_free(struct leat_state *state); /* removes the live directory */
+uint64_t leat__state_bytes(const struct leat_state *state); /* in memory: tables, and the store's */
+
+/* ---- snapshots ----
+ *
+ *   leat__state_freeze(node)   at the barrier of each instance: its tables are kept as they are now, at a
+ * cost that does not depend on their size (chunks are copied when they are first written to afterwards, or
+ * when a step comes to them) leat__state_snapshot       when all instances of the worker have passed the
+ * barrier: from now on the store can become the checkpoint leat__state_snapshot_step  between other work,
+ * until it no longer says LEAT_MORE: copies some dirty entries out, hands full runs to the background
+ *   leat__state_snapshot_poll  1: the checkpoint is in `dir`, or there is no keyed state at all (then no
+ * dir); 0: not yet; error: this snapshot failed leat__state_snapshot_end   always, also to give up at any
+ * moment after the first freeze: what was copied still goes to the store, but no checkpoint is made One at a
+ * time. While it is under way the store takes nothing else: spills and drops wait (spills, when all instances
+ * have passed, by waiting for the tasks; before, the budget is exceeded for the moment). */
+void leat__state_freeze(struct leat_state *state, const char *node);
+LEAT_NODISCARD int leat__state_snapshot(struct leat_state *state, const char *dir, struct leat_error *err);
+/* 1: call again; 0: the rest is the background's. */
+LEAT_NODISCARD int leat__state_snapshot_step(struct leat_state *state, struct leat_error *err);
+LEAT_NODISCARD int leat__state_snapshot_poll(struct leat_state *state, struct leat_error *err);
+void leat__state_snapshot_end(struct leat_state *state);
+struct leat_snapshot_stats {
+    bool has_store; /* there is something in `dir` */
+    uint64_t dirty_entries, dirty_bytes; /* written for this snapshot */
+};
+void leat__state_snapshot_stats(const struct leat_state *state, struct leat_snapshot_stats *stats);
+/* Appends an info per open table that has ever held anything, and per saved table that nobody has opened (it
+ * is kept with its entries until it is dropped: option allow_dropped_state does that). Strings in the arena.
+ */
+LEAT_NODISCARD int leat__state_tables(const struct leat_state *state, struct leat_arena *arena,
+    struct leat_table_info **tables, uint32_t *count);
+
+/* Rescaling. Reads the store checkpoints in `from` and writes those of `count` new workers into `to`: an
+ * entry goes to the owner of its key's group (leat__key_group_owner), tables of nodes with a single subtask
+ * to worker 0. Values are neither decoded nor merged. to[i] is made, or not made if it gets nothing. */
+struct leat_split_opts {
+    struct leat_env *env;
+    const struct leat_store_class *store_class;
+    const char *const *from;
+    uint32_t from_count;
+    const char *const *to;
+    uint32_t to_count;
+    uint32_t key_groups;
+    const struct leat_table_info *tables;
+    uint32_t tables_count;
+    /* Parallelism of the table's node in the new plan: 1 or to_count. */
+    uint32_t (*parallelism)(void *arg, const struct leat_table_info *table);
+    void *arg;
+};
+LEAT_NODISCARD int leat__state_split(const struct leat_split_opts *opts, struct leat_error *err);
+
+/* ---- tables ---- */
 
 enum leat_table_kind { LEAT_TABLE_FIXED = 1, LEAT_TABLE_LIST };
 
-/* How a FIXED value is written where it leaves memory, when its bytes alone will not do (views in it). NULL:
- * as they are. */
+/* How a FIXED value is written where it leaves memory, when its bytes alone will not do (views in it). encode
+ * and decode are used on the worker; merge on any thread, so it may only read what arg shows. */
 struct leat_value_codec {
     void *arg;
-    int (*encode)(void *arg, const void *value, struct leat_strbuf *out);
+    int (*encode)(void *arg, const void *value, struct leat_strbuf *out); /* NULL: the bytes as they are */
     /* Memory that a decoded value shows comes from leat__table_bytes of its namespace. */
     int (*decode)(void *arg, struct leat_table *table, int64_t ns, const char *data, size_t len, void *value);
+    /* Appends what two encoded values of one key are together, of which the second began at zero when the
+     * first was put aside. NULL: values can not be merged, and a miss always reads. */
+    int (*merge)(void *arg, struct leat_sv older, struct leat_sv newer, struct leat_strbuf *out);
 };
 
 struct leat_table_opts {
@@ -47,27 +132,50 @@ struct leat_table_opts {
     uint32_t key_size; /* bytes of every key, or 0 when they vary (record/key.h) */
     uint32_t value_size; /* FIXED */
     struct leat_value_codec codec; /* FIXED */
-    const struct leat_type *row_type; /* LIST */
+    const struct leat_type
+        *row_type; /* LIST: rows are saved in Avro and resolved when the schema has changed */
+    /* What the key is ("customer_id string, region string"): saved, and compared when the table is restored.
+     */
+    const char *key_text;
+    /* How FIXED values are to be read: saved, and compared. NULL only in tests without a store. */
+    const char *format;
+    /* Called instead of failing when the saved format differs: 0 if decode will cope with values of the saved
+     * one (it is told once, here), LEAT_ESCHEMA with the reason otherwise. NULL: must be equal. */
+    int (*accept_format)(
+        void *arg, const char *saved_format, const char *saved_schema, struct leat_error *err);
+    const char
+        *schema; /* Avro schema text of what values hold, for the manifest and accept_format; or NULL */
+    /* The part of a key that decides its key group, when that is not the whole key (timers, maps); must be
+     * pure. NULL: the whole. */
+    struct leat_sv (*route)(struct leat_sv key);
+    bool counted; /* whether its keys count in leat_node_metrics.state_keys (timers do not) */
 };
+/* LEAT_ESCHEMA when a saved table of this node and name does not fit: the text names both sides. */
 LEAT_NODISCARD int leat__table_open(struct leat_state *state, const struct leat_table_opts *opts,
     struct leat_table **table, struct leat_error *err);
 void leat__table_close(struct leat_table *table);
 
 /* FIXED: for i in 0..count-1, with r = rows ? rows[i] : i: values[i] = the value of keys[r] (hash hashes[r])
- * in the namespace, made zeroed where it is missing. Equal keys give equal pointers. */
+ * in the namespace, made zeroed where it is missing. Equal keys give equal pointers. The values count as
+ * written. `hashes` need only be equal for equal keys (leat__hash of the key by default). */
 LEAT_NODISCARD int leat__table_upsert(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, void **values, struct leat_error *err);
-/* The same without making: values[i] = NULL where it is missing. */
+/* The same for callers that only add to values and never look at them: with codec.merge, a value that is not
+ * in memory is not read but begun at zero, and merged by whoever looks at it later. */
+LEAT_NODISCARD int leat__table_upsert_blind(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
+    const uint64_t *hashes, const uint32_t *rows, uint32_t count, void **values, struct leat_error *err);
+/* The same without making: values[i] = NULL where it is missing. The values must not be written. */
 LEAT_NODISCARD int leat__table_find(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, void **values, struct leat_error *err);
 /* FIXED and LIST: forgets one key of a namespace; a missing one is no error. */
 LEAT_NODISCARD int leat__table_remove(
     struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash, struct leat_error *err);
-/* `size` bytes (aligned to 8) that live until the namespace is dropped: for views in values. NULL when out of
- * memory or budget. Unlike other calls it leaves pointers to values valid. */
+/* `size` bytes (aligned to 8) that live as long as the value that shows them: until the namespace is dropped
+ * or spilled. For views in values, between an upsert and the next call. NULL when out of memory (or, without
+ * a store, of budget). Unlike other calls it leaves pointers to values valid. */
 void *leat__table_bytes(struct leat_table *table, int64_t ns, size_t size);
 
-/* LIST: appends deep copies of batch rows r (as above; times[r]) to the lists of keys[r]. */
+/* LIST: appends deep copies of batch rows r (as above; times[r]) to the lists of keys[r]. Never reads. */
 LEAT_NODISCARD int leat__table_append(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_batch *batch,
     struct leat_error *err);
@@ -75,32 +183,40 @@ struct leat_list_row {
     const struct leat_list_row *next; /* in order of arrival; NULL ends the list */
     int64_t event_us;
     const void *record;
-    uint8_t *flags; /* the owner's, 0 at first; may be written */
+    uint8_t *flags; /* the owner's, 0 at first; whoever changes it calls leat__table_flagged */
 };
 /* LIST: lists[i] = the first row of keys[r], NULL where there is none. */
 LEAT_NODISCARD int leat__table_lists(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_list_row **lists,
     struct leat_error *err);
+/* LIST: flags of rows of this key are about to change: before the first change of each visit. */
+LEAT_NODISCARD int leat__table_flagged(
+    struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash, struct leat_error *err);
 
 /* Namespaces: drops all of one (absent: no error); the first one >= from that exists (1, with *ns), or 0; how
- * many keys it has. */
+ * many keys it has (at most, when parts of it are only on disk). */
 LEAT_NODISCARD int leat__table_drop(struct leat_table *table, int64_t ns, struct leat_error *err);
 LEAT_NODISCARD int leat__table_next_namespace(
     struct leat_table *table, int64_t from, int64_t *ns, struct leat_error *err);
 uint64_t leat__table_keys_count(struct leat_table *table, int64_t ns);
 uint64_t leat__table_keys_count_all(const struct leat_table *table);
 
-/* A walk over the keys of one namespace, some at a time: for firing. In no order unless `ordered` (by key
- * bytes, then). While a cursor is open the namespace may be changed through values, but not by upserts that
- * make keys, removes, or a drop. */
+/* A walk over the keys of one namespace, some at a time: for firing. In no order unless ORDERED (by key
+ * bytes, then). While a cursor is open the namespace may be changed through the items of the last call, but
+ * not by upserts that make keys, removes, or a drop. */
+enum leat_cursor_flags {
+    LEAT_CURSOR_ORDERED = 1,
+    LEAT_CURSOR_READ = 2, /* items are not written to, or what is written need not be kept */
+};
 struct leat_cursor;
 struct leat_cursor_item {
     struct leat_sv key; /* bytes of record/key.h */
-    uint64_t hash;
+    uint64_t
+        hash; /* as it was given by upsert; for keys that were on disk: of leat_table_opts.route's part */
     void *value; /* FIXED; LIST: const struct leat_list_row * of the first row */
 };
-LEAT_NODISCARD int leat__cursor_open(
-    struct leat_table *table, int64_t ns, bool ordered, struct leat_cursor **cursor, struct leat_error *err);
+LEAT_NODISCARD int leat__cursor_open(struct leat_table *table, int64_t ns, uint32_t flags,
+    struct leat_cursor **cursor, struct leat_error *err);
 /* Up to `max` items; how many, 0 at the end, or an error. Items are valid until the next call. */
 LEAT_NODISCARD int64_t leat__cursor_next(
     struct leat_cursor *cursor, struct leat_cursor_item *items, uint32_t max, struct leat_error *err);

@@ -210,3 +210,9 @@ unsigned char *leat__slice_slot(
         at = (at + 1) & (slice->capacity - 1);
     }
 }
+
+int leat__table_upsert_blind(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
+    const uint64_t *hashes, const uint32_t *rows, uint32_t count, void **values, struct leat_error *err)
+{
+    return leat__table_upsert(table, ns, keys, hashes, rows, count, values, err);
+}

@@ -59,8 +59,32 @@ int leat__handle_add(
     return 0;
 }
 
-void leat__handle_list_release(struct leat_handle_list *list)
+int leat__handle_sync(struct leat_handle_list *list, leat_fd fd)
 {
+    leat_fd *syncs =
+        grow(&list->arena, list->syncs, list->syncs_count, &list->syncs_capacity, sizeof list->syncs[0]);
+    if (!syncs)
+        return LEAT_ENOMEM;
+    list->syncs = syncs;
+    syncs[list->syncs_count++] = fd;
+    return 0;
+}
+
+int leat__handle_list_sync(struct leat_handle_list *list, struct leat_env *env, struct leat_error *err)
+{
+    while (list->syncs_count > 0) {
+        const leat_fd fd = list->syncs[list->syncs_count - 1];
+        LEAT_TRY(env->fs_sync(env, fd, err));
+        env->fs_close(env, fd);
+        list->syncs_count--;
+    }
+    return 0;
+}
+
+void leat__handle_list_release(struct leat_handle_list *list, struct leat_env *env)
+{
+    for (uint32_t i = 0; i < list->syncs_count; i++)
+        env->fs_close(env, list->syncs[i]);
     leat__arena_release(&list->arena);
     *list = (struct leat_handle_list){ 0 };
 }

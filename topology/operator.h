@@ -13,10 +13,13 @@
  * shared (fan-out): rows are read-only unless made by the operator or passed through leat__batch_writable.
  * (5) Output batches keep lateness marks (leat__batch_copy_marks) when rows map one to one in event time;
  * operators with several inputs or with windows give unmarked rows, whose times are above the watermark that
- * they have forwarded. (6) No call blocks, allocates per row, reads clocks or spawns. */
+ * they have forwarded. (6) No call blocks, allocates per row, reads clocks or spawns. (7) What an
+ * instance remembers across calls is in tables, in `snapshot`, or can be derived; after `restore` every later
+ * output is what it would have been without the interruption. */
 #ifndef LEAT_TOPOLOGY_OPERATOR_H
 #define LEAT_TOPOLOGY_OPERATOR_H
 #include "base/assert.h"
+#include "base/strbuf.h"
 #include "record/batch.h"
 #include "record/copy.h"
 #include "topology/graph.h"
@@ -43,6 +46,18 @@ struct leat_op_class {
     int (*on_end)(struct leat_op *op,
         struct leat__ctx *ctx); /* all inputs ended, after watermark LEAT_TIME_MAX; NULL: nothing */
     int (*step)(struct leat_op *op, struct leat__ctx *ctx); /* NULL if LEAT_MORE is never returned */
+    /* The wall clock has reached ctx->wake_us, which the runtime has set to LEAT_TIME_MAX before the call:
+     * the class sets it again. Like on_watermark it may return LEAT_MORE. NULL: wake_us is never set. Called
+     * when nothing is left to say, never while a barrier is being aligned for it. */
+    int (*on_time)(struct leat_op *op, struct leat__ctx *ctx, int64_t now_us);
+    /* At a barrier, when the operator has nothing left to say: appends what it knows beside its tables (which
+     * the runtime freezes). NULL: nothing. The first byte is a version of the class's own. */
+    int (*snapshot)(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out);
+    /* After init, before anything is delivered; ctx->watermark_us and input_watermark_us are restored
+     * already. `parts`: what the subtasks of the checkpoint have written; after rescaling there are more or
+     * fewer of them than subtasks now, and every subtask gets all. Never called with none. LEAT_EDATA:
+     * damaged. */
+    int (*restore)(struct leat_op *op, struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t count);
     void (*release)(struct leat_op *op, struct leat__ctx *ctx); /* may be NULL */
 };
 
@@ -80,6 +95,7 @@ struct leat__ctx {
     struct leat_counters *counters;
     struct leat_error *error; /* where leat__fail writes */
     int64_t watermark_us; /* merged */
+    int64_t wake_us; /* wall time at which op_class->on_time wants to run; LEAT_TIME_MAX: never */
     int64_t input_watermark_us[LEAT_NODE_INPUTS_MAX]; /* each input's own; late decisions of joins */
     const struct leat_batch *batch_in; /* the rows that callbacks are about: event times; may be NULL */
     struct leat_batch *batch_out; /* leat_alloc's memory; may be NULL */

@@ -235,9 +235,10 @@ static int add_handles(struct file_sink *s, const struct leat__ctx *ctx, struct 
     return 0;
 }
 
-static int file_prepare(
-    struct leat_sink *sink, struct leat__ctx *ctx, uint64_t epoch, struct leat_handle_list *handles)
+static int file_prepare(struct leat_sink *sink, struct leat__ctx *ctx, uint64_t epoch, bool last,
+    struct leat_handle_list *handles)
 {
+    (void)last;
     struct file_sink *s = self(sink);
     const struct leat_file_target *target = s->target;
     (void)epoch;

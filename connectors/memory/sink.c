@@ -81,9 +81,10 @@ static int memory_on_batch(struct leat_sink *sink, struct leat__ctx *ctx, struct
     return code;
 }
 
-static int memory_prepare(
-    struct leat_sink *sink, struct leat__ctx *ctx, uint64_t epoch, struct leat_handle_list *handles)
+static int memory_prepare(struct leat_sink *sink, struct leat__ctx *ctx, uint64_t epoch, bool last,
+    struct leat_handle_list *handles)
 {
+    (void)last;
     struct memory_sink *s = self(sink);
     if (!s->part)
         return 0;

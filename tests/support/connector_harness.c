@@ -70,7 +70,7 @@ void harness_release(struct harness *h)
 {
     leat__ctx_release(&h->ctx);
     leat__split_list_release(&h->splits);
-    leat__handle_list_release(&h->handles);
+    leat__handle_list_release(&h->handles, h->ctx.env);
     leat__strbuf_release(&h->rows);
     leat__strbuf_release(&h->letters);
     leat__pool_free(h->pool);
@@ -214,7 +214,7 @@ int harness_write(struct harness *h, struct leat_sink *sink, int64_t from, uint3
 
 int harness_prepare(struct harness *h, struct leat_sink *sink)
 {
-    return sink->sink_class->prepare(sink, &h->ctx, 1, &h->handles);
+    return sink->sink_class->prepare(sink, &h->ctx, 1, true, &h->handles);
 }
 
 void harness_close_sink(struct harness *h, struct leat_sink *sink)

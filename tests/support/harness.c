@@ -97,7 +97,7 @@ static void start(struct harness *h, const struct harness_opts *opts)
     h->env = leat__env_sim_new(1, INT64_C(1577836800000000));
     assert_non_null(h->env);
     assert_int_equal(leat__pool_new(opts->batch_rows ? opts->batch_rows : 1024, &h->pool), 0);
-    assert_int_equal(leat__state_new(&state_opts, &h->state), 0);
+    assert_int_equal(leat__state_new(&state_opts, &h->state, NULL), 0);
     assert_int_equal(leat__key_scratch_new(&h->keys), 0);
     h->ctx = (struct leat__ctx){ .api = &api,
         .host = h,

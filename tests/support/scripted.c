@@ -151,9 +151,10 @@ static int log_watermark(struct leat_sink *sink, struct leat__ctx *ctx, int64_t 
     return 0;
 }
 
-static int prepare_log(
-    struct leat_sink *sink, struct leat__ctx *ctx, uint64_t epoch, struct leat_handle_list *handles)
+static int prepare_log(struct leat_sink *sink, struct leat__ctx *ctx, uint64_t epoch, bool last,
+    struct leat_handle_list *handles)
 {
+    (void)last;
     struct scripted_log *log = ((struct scripted_sink *)sink)->log;
     (void)epoch;
     if (log->prepare_result < 0)

@@ -249,7 +249,7 @@ static void test_file_sink__given_each_allocation_failing__when_written__then_no
             FAIL_UNLESS(code == 0 || code == LEAT_ENOMEM, "%s", f.h.err.message);
             if (code < 0)
                 must(&f, harness_discard(&f.h));
-            leat__handle_list_release(&f.h.handles);
+            leat__handle_list_release(&f.h.handles, f.h.ctx.env);
             assert_int_equal(leat__alloc_live(), live);
             leat__batch_release(batch);
             tear_down(&f);

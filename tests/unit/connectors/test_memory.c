@@ -471,7 +471,7 @@ static void test_memory__given_each_allocation_failing__when_collected__then_no_
         leat__alloc_fail_at(0);
         assert_true(code == 0 || code == LEAT_ENOMEM);
         assert_int_equal(harness_discard(&f.h), 0);
-        leat__handle_list_release(&f.h.handles);
+        leat__handle_list_release(&f.h.handles, f.h.ctx.env);
         assert_int_equal(leat__alloc_live(), live);
         leat__batch_release(batch);
         tear_down_sink(&f);

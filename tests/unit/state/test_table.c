@@ -58,7 +58,10 @@ static int64_t int_of_key(struct leat_sv key)
 static struct leat_state *new_state(uint64_t budget_bytes)
 {
     struct leat_state *state = NULL;
-    assert_int_equal(leat__state_new(&(struct leat_state_opts){ budget_bytes, 128 }, &state), 0);
+    assert_int_equal(
+        leat__state_new(
+            &(struct leat_state_opts){ .budget_bytes = budget_bytes, .key_groups = 128 }, &state, NULL),
+        0);
     return state;
 }
 
@@ -396,7 +399,7 @@ static void test_steady_state__given_windows_of_one_size__then_nothing_is_alloca
         assert_non_null(leat__table_bytes(table, ns, 100));
         if (ns < 4)
             continue;
-        assert_int_equal(leat__cursor_open(table, ns - 4, true, &cursor, NULL), 0);
+        assert_int_equal(leat__cursor_open(table, ns - 4, LEAT_CURSOR_ORDERED, &cursor, NULL), 0);
         while (leat__cursor_next(cursor, items, 64, NULL) > 0)
             continue;
         leat__cursor_close(cursor);
@@ -428,13 +431,13 @@ static void test_memory__given_any_allocation_fails__then_an_error_and_no_leak(v
         const struct leat_table_opts opts = {
             .node = "n", .name = "t", .kind = LEAT_TABLE_FIXED, .value_size = 8
         };
-        int code = leat__state_new(&(struct leat_state_opts){ 0, 1 }, &state);
+        int code = leat__state_new(&(struct leat_state_opts){ .key_groups = 1 }, &state, NULL);
         if (code == 0)
             code = leat__table_open(state, &opts, &table, &err);
         for (int64_t ns = 0; code == 0 && ns < 12; ns++)
             code = leat__table_upsert(table, ns, keys->sv, keys->hash, NULL, keys->count, keys->values, &err);
         if (code == 0)
-            code = leat__cursor_open(table, 3, true, &cursor, &err);
+            code = leat__cursor_open(table, 3, LEAT_CURSOR_ORDERED, &cursor, &err);
         leat__cursor_close(cursor);
         failed = code < 0;
         FAIL_UNLESS(code == 0 || code == LEAT_ENOMEM, "allocation %d: %s", (int)n, err.message);
@@ -463,7 +466,7 @@ static void test_cursor__given_steps_of_any_size__then_each_key_once_while_value
         struct leat_cursor *cursor = NULL;
         uint64_t seen = 0;
         int64_t count;
-        assert_int_equal(leat__cursor_open(table, 1, false, &cursor, NULL), 0);
+        assert_int_equal(leat__cursor_open(table, 1, 0, &cursor, NULL), 0);
         while ((count = leat__cursor_next(cursor, items, steps[s], NULL)) > 0) {
             assert_true(count <= steps[s]);
             for (int64_t i = 0; i < count; i++) {
@@ -479,7 +482,7 @@ static void test_cursor__given_steps_of_any_size__then_each_key_once_while_value
         assert_int_equal(seen, 3000);
     }
     struct leat_cursor *none = NULL;
-    assert_int_equal(leat__cursor_open(table, 99, true, &none, NULL), 0);
+    assert_int_equal(leat__cursor_open(table, 99, LEAT_CURSOR_ORDERED, &none, NULL), 0);
     assert_int_equal(leat__cursor_next(none, items, 10, NULL), 0);
     leat__cursor_close(none);
     done(state, table);
@@ -511,7 +514,7 @@ static void test_cursor__given_ordered__then_keys_rise_by_their_bytes(void **unu
             char last[64];
             struct leat_sv previous = { NULL, 0 };
             uint64_t seen = 0;
-            assert_int_equal(leat__cursor_open(table, c, true, &cursor, NULL), 0);
+            assert_int_equal(leat__cursor_open(table, c, LEAT_CURSOR_ORDERED, &cursor, NULL), 0);
             for (int64_t got; (got = leat__cursor_next(cursor, items, 10, NULL)) > 0; seen += (uint64_t)got)
                 for (int64_t i = 0; i < got; i++) {
                     FAIL_UNLESS(seen + (uint64_t)i == 0 || leat_sv_cmp(previous, items[i].key) < 0,
@@ -561,7 +564,7 @@ static void test_firing_order__given_rows_in_slot_order__when_they_fill_another_
             keys_add_int(keys, base + i);
         upsert(from, 0, keys);
     }
-    assert_int_equal(leat__cursor_open(from, 0, false, &cursor, NULL), 0);
+    assert_int_equal(leat__cursor_open(from, 0, 0, &cursor, NULL), 0);
     for (int64_t got, batch = 0; (got = leat__cursor_next(cursor, items, 1000, NULL)) > 0; batch++) {
         keys_clear(keys);
         for (int64_t i = 0; i < got; i++)
@@ -659,7 +662,7 @@ static void test_lists__given_rows__then_deep_copies_in_order_of_arrival_with_fl
     }
     struct leat_cursor *cursor = NULL;
     struct leat_cursor_item item;
-    assert_int_equal(leat__cursor_open(table, 300, true, &cursor, NULL), 0);
+    assert_int_equal(leat__cursor_open(table, 300, LEAT_CURSOR_ORDERED, &cursor, NULL), 0);
     assert_int_equal(leat__cursor_next(cursor, &item, 1, NULL), 1);
     assert_ptr_equal(item.value, lists[0]);
     leat__cursor_close(cursor);
@@ -794,7 +797,7 @@ static void walk_cursor(struct leat_table *table, uint32_t key_size, uint32_t ns
     struct leat_cursor_item items[50];
     uint64_t count = 0;
     memset(seen, 0, sizeof seen);
-    assert_int_equal(leat__cursor_open(table, ns, below(2), &cursor, NULL), 0);
+    assert_int_equal(leat__cursor_open(table, ns, below(2) ? LEAT_CURSOR_ORDERED : 0, &cursor, NULL), 0);
     for (int64_t got; (got = leat__cursor_next(cursor, items, below(50) + 1, NULL)) > 0;
          count += (uint64_t)got)
         for (int64_t i = 0; i < got; i++) {

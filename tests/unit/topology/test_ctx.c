@@ -525,7 +525,7 @@ static void test_lists__given_many_items__when_added__then_all_are_kept_and_rele
         assert_ptr_equal(handles.handles[i].node, &node);
     }
     leat__split_list_release(&splits);
-    leat__handle_list_release(&handles);
+    leat__handle_list_release(&handles, leat__env_posix());
     assert_int_equal(leat__alloc_live(), live);
     assert_int_equal(splits.count + handles.count, 0);
 }
@@ -544,7 +544,7 @@ static void test_lists__given_no_memory__when_added__then_it_is_told_and_the_lis
     assert_non_null(leat__split_add(&splits, "a"));
     assert_int_equal(leat__handle_add(&handles, NULL, NULL, 0), 0);
     leat__split_list_release(&splits);
-    leat__handle_list_release(&handles);
+    leat__handle_list_release(&handles, leat__env_posix());
 }
 
 int main(void)
