@@ -63,16 +63,20 @@ uint64_t leat__state_bytes(const struct leat_state *state); /* in memory: tables
 
 /* ---- snapshots ----
  *
- *   leat__state_freeze(node)   at the barrier of each instance: its tables are kept as they are now, at a
- * cost that does not depend on their size (chunks are copied when they are first written to afterwards, or
- * when a step comes to them) leat__state_snapshot       when all instances of the worker have passed the
- * barrier: from now on the store can become the checkpoint leat__state_snapshot_step  between other work,
- * until it no longer says LEAT_MORE: copies some dirty entries out, hands full runs to the background
- *   leat__state_snapshot_poll  1: the checkpoint is in `dir`, or there is no keyed state at all (then no
- * dir); 0: not yet; error: this snapshot failed leat__state_snapshot_end   always, also to give up at any
- * moment after the first freeze: what was copied still goes to the store, but no checkpoint is made One at a
- * time. While it is under way the store takes nothing else: spills and drops wait (spills, when all instances
- * have passed, by waiting for the tasks; before, the budget is exceeded for the moment). */
+ *   leat__state_freeze(node)   at the barrier of each instance: its tables are kept as they are now, at a cost
+ *                              that does not depend on their size (chunks are copied when they are first
+ *                              written to afterwards, or when a step comes to them)
+ *   leat__state_snapshot       when all instances of the worker have passed the barrier: from now on the store
+ *                              can become the checkpoint
+ *   leat__state_snapshot_step  between other work, until it no longer says LEAT_MORE: copies some dirty entries
+ *                              out, hands full runs to the background
+ *   leat__state_snapshot_poll  1: the checkpoint is in `dir`, or there is no keyed state at all (then no dir);
+ *                              0: not yet; error: this snapshot failed
+ *   leat__state_snapshot_end   always, also to give up at any moment after the first freeze: what was copied
+ *                              still goes to the store, but no checkpoint is made
+ *
+ * One at a time. While it is under way the store takes nothing else: spills and drops wait (spills, when all
+ * instances have passed, by waiting for the tasks; before, the budget is exceeded for the moment). */
 void leat__state_freeze(struct leat_state *state, const char *node);
 LEAT_NODISCARD int leat__state_snapshot(struct leat_state *state, const char *dir, struct leat_error *err);
 /* 1: call again; 0: the rest is the background's. */

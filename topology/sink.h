@@ -14,11 +14,12 @@
  * Three kinds of sinks:
  *   durable         files: handles stay good for another process
  *   volatile        memory: handles mean something in this process only; they are not in manifests
- *   transactional   outside systems with transactions (Kafka): rows of the epoch are encoded and spooled to
- * an outbox file of the checkpoint with leat__outbox_add; after the manifest `transact` sends the whole
- * outbox and a marker (job, node, slot, epoch) in one transaction of the outside system. After a crash
- * `fence` shuts out whoever else holds the slot and tells the marker's epoch: if it is below the manifest's,
- * the outbox is sent again. (model: runtime/models/commit.pml) */
+ *   transactional   outside systems with transactions (Kafka): rows of the epoch are encoded and spooled to an
+ *                   outbox file of the checkpoint with leat__outbox_add; after the manifest `transact` sends
+ *                   the whole outbox and a marker (job, node, slot, epoch) in one transaction of the outside
+ *                   system. After a crash `fence` shuts out whoever else holds the slot and tells the marker's
+ *                   epoch: if it is below the manifest's, the outbox is sent again.
+ *                   (model: runtime/models/commit.pml) */
 #ifndef LEAT_TOPOLOGY_SINK_H
 #define LEAT_TOPOLOGY_SINK_H
 #include "base/strbuf.h"
