@@ -42,8 +42,7 @@ struct leat_projection {
 struct leat_project_opts {
     const struct leat_type
         *out; /* NULL: a type of its own, fields in the order given, types from the expressions */
-    struct leat_projection
-        fields[64]; /* up to the first without `expr`; fields of `out` that are not named
+    struct leat_projection fields[64]; /* up to the first without `expr`; fields of `out` that are not named
                        are taken from the input field of the same name, else must be nullable */
 };
 
