@@ -37,9 +37,25 @@ struct leat_table_info {
     const char *key; /* leat_table_opts.key_text */
     const char *format; /* leat_table_opts.format: how the bytes of a FIXED value are to be read */
     const char *schema; /* Avro schema of rows or values, or NULL */
-    uint32_t prefix; /* first four bytes of its keys in the store */
+    const char *route; /* leat_table_opts.route as text: "whole", "skip 8", "first part" */
+    uint32_t key_size; /* leat_table_opts.key_size */
+    uint32_t prefix; /* first four bytes of its keys in the store, big-endian */
     uint64_t entries; /* at the snapshot, about; over all workers */
 };
+
+/* The part of a key that decides its key group. It is saved with the table, so that state can be split
+ * without the job that wrote it. */
+enum leat_route_kind {
+    LEAT_ROUTE_WHOLE = 0, /* all of it */
+    LEAT_ROUTE_SKIP, /* all but the first `skip` bytes (timers: time | key) */
+    LEAT_ROUTE_FIRST_PART, /* the key begins with a length, u32 big-endian, and that many bytes (maps) */
+};
+struct leat_key_route {
+    enum leat_route_kind kind;
+    uint32_t skip; /* SKIP */
+};
+/* The part; the whole key where it is too short for its route. */
+struct leat_sv leat__key_route(const struct leat_key_route *route, struct leat_sv key);
 
 struct leat_state_opts {
     uint64_t budget_bytes; /* 0: no limit */
@@ -149,9 +165,7 @@ struct leat_table_opts {
         void *arg, const char *saved_format, const char *saved_schema, struct leat_error *err);
     const char
         *schema; /* Avro schema text of what values hold, for the manifest and accept_format; or NULL */
-    /* The part of a key that decides its key group, when that is not the whole key (timers, maps); must be
-     * pure. NULL: the whole. */
-    struct leat_sv (*route)(struct leat_sv key);
+    struct leat_key_route route; /* zero: the whole key */
     bool counted; /* whether its keys count in leat_node_metrics.state_keys (timers do not) */
 };
 /* LEAT_ESCHEMA when a saved table of this node and name does not fit: the text names both sides. */
@@ -161,7 +175,8 @@ void leat__table_close(struct leat_table *table);
 
 /* FIXED: for i in 0..count-1, with r = rows ? rows[i] : i: values[i] = the value of keys[r] (hash hashes[r])
  * in the namespace, made zeroed where it is missing. Equal keys give equal pointers. The values count as
- * written. `hashes` need only be equal for equal keys (leat__hash of the key by default). */
+ * written. hashes[r] is leat__hash of the whole key bytes, whatever the route (only in a state without a store
+ * would any hash do that is equal for equal keys). */
 LEAT_NODISCARD int leat__table_upsert(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, void **values, struct leat_error *err);
 /* The same for callers that only add to values and never look at them: with codec.merge, a value that is not
@@ -215,8 +230,7 @@ enum leat_cursor_flags {
 struct leat_cursor;
 struct leat_cursor_item {
     struct leat_sv key; /* bytes of record/key.h */
-    uint64_t
-        hash; /* as it was given by upsert; for keys that were on disk: of leat_table_opts.route's part */
+    uint64_t hash; /* as it was given by upsert: leat__hash of the whole key, whatever the route */
     void *value; /* FIXED; LIST: const struct leat_list_row * of the first row */
 };
 LEAT_NODISCARD int leat__cursor_open(struct leat_table *table, int64_t ns, uint32_t flags,
