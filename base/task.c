@@ -4,7 +4,7 @@
 void leat__task_submit(struct leat_background *background, struct leat_task *task)
 {
     __atomic_store_n(&task->done, 0, __ATOMIC_RELAXED);
-    if (background) {
+    if (background && background->submit) {
         background->submit(background->arg, task);
         return;
     }
@@ -14,6 +14,6 @@ void leat__task_submit(struct leat_background *background, struct leat_task *tas
 
 void leat__task_wait(struct leat_background *background, struct leat_task *task)
 {
-    if (background && !leat__task_is_done(task))
+    if (background && background->wait && !leat__task_is_done(task))
         background->wait(background->arg, task);
 }

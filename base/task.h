@@ -26,7 +26,7 @@ struct leat_background {
      */
     void (*wait)(void *arg, struct leat_task *task);
 };
-/* Submits, or runs at once where background is NULL. */
+/* Submits, or runs at once where background is NULL or empty. */
 void leat__task_submit(struct leat_background *background, struct leat_task *task);
 void leat__task_wait(struct leat_background *background, struct leat_task *task);
 #endif

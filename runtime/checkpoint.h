@@ -55,12 +55,16 @@ enum leat_share_phase { LEAT_SHARE_RUNNING = 0, LEAT_SHARE_DONE, LEAT_SHARE_FAIL
 /* One worker's share of checkpoint `id`. */
 struct leat_share {
     uint64_t id; /* 0: none is under way */
+    uint64_t over; /* atomic: the newest barrier_over that the worker has acted on (release, then notify the
+                      coordinator): from then on it does not look at barrier_dir or anything else of that one.
+                      The next checkpoint begins when all workers have */
     uint32_t phase; /* atomic: enum leat_share_phase */
     struct leat_arena arena;
     struct leat_part *parts;
     uint32_t parts_count;
     uint32_t waiting; /* instances that have not passed the barrier and not ended */
-    struct leat_handle_list handles;
+    struct leat_handle_list handles; /* emptied by the coordinator when the manifest stands; what a
+                                        checkpoint that was given up has left is part of the next one */
     bool has_state; /* there is a store checkpoint in the directory that the coordinator named */
     const struct leat_table_info *tables;
     uint32_t tables_count;

@@ -12,6 +12,7 @@
 #include "runtime/worker.h"
 #include <leat/job.h>
 
+struct leat_coordinator;
 struct leat_shell;
 struct leat_endpoints;
 struct leat_restored;
@@ -41,6 +42,9 @@ struct leat_job {
     char barrier_dir[4096]; /* of checkpoint barrier_asked, written before it: workers' stores go to worker-I
                              */
     const struct leat_restored *restored; /* NULL: the job begins new */
+    struct leat_background
+        background; /* the coordinator's; the shell sets it, before that: tasks run at once */
+    struct leat_coordinator *coordinator; /* NULL: no checkpoints */
 
     uint32_t state; /* atomic: enum leat_job_state */
     uint32_t stop_requested, cancel_requested; /* atomic */
