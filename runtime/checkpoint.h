@@ -23,6 +23,7 @@
 #ifndef LEAT_RUNTIME_CHECKPOINT_H
 #define LEAT_RUNTIME_CHECKPOINT_H
 #include "base/arena.h"
+#include "runtime/outbox.h"
 #include "state/state.h"
 #include "topology/plan.h"
 #include "topology/sink.h"
@@ -65,6 +66,7 @@ struct leat_share {
     uint32_t waiting; /* instances that have not passed the barrier and not ended */
     struct leat_handle_list handles; /* emptied by the coordinator when the manifest stands; what a
                                         checkpoint that was given up has left is part of the next one */
+    struct leat_outbox_list outboxes; /* likewise: leat__outbox_list_release empties it */
     bool has_state; /* there is a store checkpoint in the directory that the coordinator named */
     const struct leat_table_info *tables;
     uint32_t tables_count;

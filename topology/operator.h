@@ -25,6 +25,7 @@
 #include "topology/graph.h"
 
 struct leat__ctx;
+struct leat_outbox;
 struct leat_state;
 
 /* Returned by on_batch, on_watermark, on_end and step besides 0 and errors: there is more, call step. */
@@ -92,6 +93,7 @@ struct leat__ctx {
     struct leat_env *env;
     struct leat_pool *pool;
     struct leat_state *state; /* the worker's keyed state */
+    struct leat_outbox *outbox; /* of a transactional sink: runtime/outbox.h; NULL for all others */
     struct leat_counters *counters;
     struct leat_error *error; /* where leat__fail writes */
     int64_t watermark_us; /* merged */

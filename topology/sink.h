@@ -77,7 +77,9 @@ struct leat_sink_class {
     int (*fence)(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
         uint64_t *marker_epoch, struct leat_error *err);
     /* Sends all records of the reader and the marker `epoch` in one transaction. 0: it has surely ended well;
-     * LEAT_ETIMEOUT or LEAT_ECONNECT: unknown, the runtime fences, reads the marker and decides. */
+     * LEAT_ETIMEOUT or LEAT_ECONNECT: unknown, the runtime fences, reads the marker and decides; LEAT_EEXISTS:
+     * somebody else has fenced the slot since. With any other error the transaction was aborted; so it is
+     * when leat__outbox_next fails. Passes LEAT_POINT_OUTBOX_SENT before it ends the transaction. */
     int (*transact)(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
         uint64_t epoch, struct leat_outbox_reader *records, struct leat_error *err);
 };
@@ -108,8 +110,10 @@ void leat__handle_list_release(struct leat_handle_list *list, struct leat_env *e
 /* ---- outboxes of transactional sinks ---- */
 
 /* Appends a record (key and value as the outside system gets them, the partition already chosen) to the
- * outbox of the open epoch. Order is kept. The outbox is closed by the runtime at the barrier, before
- * prepare. */
+ * outbox of the open epoch. Order is kept; data NULL is no key or no value, which is not the same as an empty
+ * one. The outbox is closed by the runtime at the barrier, behind prepare: prepare may add what was held
+ * back. LEAT_ELIMIT for a record that no reader would take (nothing was added, the sink applies its policy);
+ * other errors fail the job, with their text in ctx->error. */
 LEAT_NODISCARD int leat__outbox_add(
     struct leat__ctx *ctx, int32_t partition, struct leat_sv key, struct leat_sv value, int64_t time_us);
 struct leat_outbox_record {
