@@ -93,19 +93,19 @@ void leat__outbox_reader_close(struct leat_outbox_reader *reader); /* NULL is fi
 
 /* ---- the coordinator's side ---- */
 
-struct leat_delivery;
+struct leat_deliverer;
 
 /* `job` is the topology's name, `life` the manifest's: together they name the markers. Copied. */
 LEAT_NODISCARD int leat__delivery_new(struct leat_env *env, const char *job, const char *life,
-    struct leat_delivery **delivery, struct leat_error *err);
-void leat__delivery_free(struct leat_delivery *delivery); /* NULL is fine */
+    struct leat_deliverer **delivery, struct leat_error *err);
+void leat__delivery_free(struct leat_deliverer *delivery); /* NULL is fine */
 
 /* When a job goes on from checkpoint `id`, for each transactional sink of the checkpoint: fences the slots that
  * it had (0 .. slots-1, as many as the node's parallelism was) before anything else is done with it, and before
  * a worker writes. LEAT_ESTATE when a marker is above `id`: the outside system has more than the checkpoint
  * knows; going on would send it again, so only with `force`. *marker: the highest one found, 0 without any;
  * ids of new checkpoints must be above it. `sink` is the class that the node really has. */
-LEAT_NODISCARD int leat__delivery_fence(struct leat_delivery *delivery, const struct leat_node *node,
+LEAT_NODISCARD int leat__delivery_fence(struct leat_deliverer *delivery, const struct leat_node *node,
     const struct leat_sink_class *sink, uint32_t slots, uint64_t id, bool force, uint64_t *marker,
     struct leat_error *err);
 
@@ -121,6 +121,6 @@ struct leat_delivery_file {
  * durable, exactly once: all of that manifest in its order, by the running job, and again when it goes on from
  * it. Errors that may pass (leat_error_is_retriable) leave it undecided: calling again decides. Slots that are
  * done stay done. Passes LEAT_POINT_OUTBOX_SENDING and ENDED. */
-LEAT_NODISCARD int leat__delivery_send(struct leat_delivery *delivery, uint64_t epoch,
+LEAT_NODISCARD int leat__delivery_send(struct leat_deliverer *delivery, uint64_t epoch,
     const struct leat_delivery_file *files, uint32_t count, struct leat_error *err);
 #endif
