@@ -55,7 +55,7 @@ int leat__tree_make(struct leat_env *env, const char *dir, struct leat_error *er
     }
     LEAT_TRY(env->fs_mkdir(env, dir, err));
     /* From the inside out: an entry lasts when the directory that has it was synced. */
-    (void)leat__tree_path(path, sizeof path, dir, NULL, err);
+    LEAT_TRY(leat__tree_path(path, sizeof path, dir, NULL, err));
     for (; missing > 0; missing--) {
         leat__tree_parent(path, parent, sizeof parent);
         LEAT_TRY(env->fs_sync_dir(env, parent, err));
