@@ -294,6 +294,56 @@ void leat__agg_reset(const struct leat__aggregate_spec *spec, unsigned char *val
     }
 }
 
+/* ---- combining ---- */
+
+static void wide_combine(struct wide_sum *into, const struct wide_sum *from)
+{
+    const uwide total = (((uwide)into->high << 64) | into->low) + (((uwide)from->high << 64) | from->low);
+    into->low = (uint64_t)total;
+    into->high = (uint64_t)(total >> 64);
+}
+
+static void float_combine(struct float_sum *into, const struct float_sum *from)
+{
+    float_add(into, from->sum);
+    into->correction += from->correction;
+}
+
+void leat__agg_combine(const struct leat__agg *agg, void *into, const void *from)
+{
+    switch (agg->op) {
+    case LEAT__COUNT_ALL:
+    case LEAT__COUNT_VALUES:
+        *(uint64_t *)into += *(const uint64_t *)from;
+        break;
+    case LEAT__SUM_INT:
+        wide_combine(into, from);
+        break;
+    case LEAT__SUM_FLOAT:
+        float_combine(into, from);
+        break;
+    case LEAT__AVG_INT:
+        wide_combine(&((struct wide_avg *)into)->sum, &((const struct wide_avg *)from)->sum);
+        ((struct wide_avg *)into)->count += ((const struct wide_avg *)from)->count;
+        break;
+    case LEAT__AVG_FLOAT:
+        float_combine(&((struct float_avg *)into)->sum, &((const struct float_avg *)from)->sum);
+        ((struct float_avg *)into)->count += ((const struct float_avg *)from)->count;
+        break;
+    case LEAT__MIN_INT:
+    case LEAT__MAX_INT:
+    case LEAT__MIN_FLOAT:
+    case LEAT__MAX_FLOAT:
+        keep_larger(into, *(const uint64_t *)from);
+        break;
+    case LEAT__MIN_TEXT:
+    case LEAT__MAX_TEXT:
+    case LEAT__USER:
+        LEAT_ASSERT(false); /* aggregate_codec.c */
+        break;
+    }
+}
+
 /* ---- results ---- */
 
 static wide wide_of(const struct wide_sum *sum)

@@ -1,5 +1,6 @@
 /* operators/aggregate_declare.c -- leat_aggregate: options to a spec, with all their mistakes told. */
 #include "operators/aggregate_private.h"
+#include "operators/key_private.h"
 #include "record/schema.h"
 #include "topology/declare.h"
 
@@ -299,7 +300,9 @@ leat_stream *leat_aggregate_sized(
         const uint32_t port = leat__output(node, o.out, NULL);
         node->outputs[port].partitioned_by = partitioned;
     }
-    if (!leat__node_is_inert(node))
+    if (!leat__node_is_inert(node)) {
         bind_late(node, in);
+        spec->key_types = leat__key_describe(node, spec->key, spec->in, LEAT_KEY_NULLS_GROUP);
+    }
     return leat__stream(node, 0);
 }

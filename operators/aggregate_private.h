@@ -136,6 +136,7 @@ struct leat__aggregate_spec {
     uint32_t aggs_count, users_count;
     bool has_text; /* min or max of strings: accumulators that own memory of the namespace */
     uint32_t values_size; /* present word and accumulators */
+    const char *key_types; /* leat__key_describe */
     struct leat__key_parts key_parts;
     struct leat__out_field window_start, window_end, pane, pane_index; /* type NULL: not in the output */
     int32_t pane_symbols[LEAT__PANE_NAMES]; /* of an enum, by enum leat_pane */
@@ -170,14 +171,25 @@ LEAT_NODISCARD int leat__agg_result(const struct leat__aggregate_spec *spec, con
 bool leat__agg_choose(
     struct leat__agg *agg, enum leat_aggregate_kind kind, enum leat_value_class value_class);
 
-/* Where the accumulators are in a value: `arg` of the two functions of the table's codec. */
+/* Where the accumulators are in a value: `arg` of the functions of the table's codec. */
 struct leat__value_layout {
     const struct leat__aggregate_spec *spec;
     uint32_t base;
+    const struct leat_node *node; /* for what callbacks ask; may be NULL without them */
 };
 int leat__agg_encode(void *arg, const void *value, struct leat_strbuf *out);
 int leat__agg_decode(
     void *arg, struct leat_table *table, int64_t ns, const char *data, size_t len, void *value);
+/* What two encoded values are together, of which the second began at zero. On any thread. */
+int leat__agg_merge(void *arg, struct leat_sv older, struct leat_sv newer, struct leat_strbuf *out);
+/* Whether that can be had of all aggregates. */
+bool leat__agg_is_mergeable(const struct leat__aggregate_spec *spec);
+/* Adds what `from` has seen to `into`, both accumulators of `agg` in memory, aligned to 8; no strings, no
+ * callbacks. */
+void leat__agg_combine(const struct leat__agg *agg, void *into, const void *from);
+/* What the bytes of a value mean, for the table's format: equal texts, equal meaning. The names of output
+ * fields are no part of it. */
+void leat__agg_print_format(const struct leat__aggregate_spec *spec, bool has_head, struct leat_strbuf *out);
 
 /* ---- filling ---- */
 

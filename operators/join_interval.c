@@ -27,9 +27,13 @@
  * Work is bounded: after some batches of results or some thousand rows looked at, the place is kept and
  * LEAT_MORE returned. One key with very many partners is no other case.
  *
- * Invariants: (1) pairs are flushed before the next call on the table that they point into; (2) between
- * batches there are no pairs and no open output; (3) j->rows is sorted by time. */
+ * Checkpoints. Everything is in the tables; how far they were looked through for old buckets is found anew.
+ *
+ * Invariants: (1) pairs are flushed before the next call on the state that they point into; (2) between
+ * batches there are no pairs and no open output; (3) j->rows is sorted by time; (4) no pointer into a list
+ * outlives a call of this operator. */
 #include "base/alloc.h"
+#include "operators/key_private.h"
 #include "operators/projection_private.h"
 #include "operators/rows_private.h"
 #include "state/state.h"
@@ -49,6 +53,7 @@ struct join_spec {
     int64_t before_us, after_us;
     int64_t lateness_us;
     int64_t bucket_us;
+    const char *key_types[SIDES], *format; /* of the tables */
     struct leat_expr *where; /* or NULL */
     struct leat_join_fn merge; /* size 0: by projection */
     struct leat__projection *projection;
@@ -90,8 +95,9 @@ struct join {
     bool in_run;
     bool any_run; /* a run of this batch has been done, */
     int64_t done_until_us; /* and all partners up to this time are found */
-    uint32_t at; /* row in the run, and the next row of its list */
+    uint32_t at; /* row in the run, and the next row of its list, */
     const struct leat_list_row *next;
+    uint64_t list_at; /* which has so many before it */
     uint32_t scanned, emitted; /* in this call */
 };
 
@@ -482,6 +488,30 @@ static int begin_run(struct join *j, struct leat__ctx *ctx, bool *found)
     j->in_run = true;
     j->at = 0;
     j->next = j->lists[0];
+    j->list_at = 0;
+    return 0;
+}
+
+/* Other operators of the worker may come next, and what they do with the state makes lists move: (1), (4). */
+static int pause_run(struct join *j, struct leat__ctx *ctx)
+{
+    for (uint32_t i = 0; i < LANES; i++)
+        LEAT_TRY(flush_pairs(j, ctx, &j->lanes[i]));
+    j->next = NULL;
+    return LEAT_MORE;
+}
+
+/* (4): the lists of the rest of the run again, up to the place where it paused. */
+static int resume_run(struct join *j, struct leat__ctx *ctx)
+{
+    const uint32_t from = j->run_from + j->at;
+    const int64_t bucket = bucket_of(j->spec, j->done_until_us);
+    if (leat__table_lists(j->tables[!j->side], bucket, j->keys, j->in->key_hash, j->rows + from,
+            j->run_to - from, j->lists + j->at, ctx->error) < 0)
+        return leat__fail_here(ctx);
+    j->next = j->lists[j->at];
+    for (uint64_t i = 0; i < j->list_at; i++)
+        j->next = j->next->next;
     return 0;
 }
 
@@ -496,8 +526,9 @@ static int scan_run(struct join *j, struct leat__ctx *ctx)
         while (j->next) {
             const struct leat_list_row *other = j->next;
             if (j->scanned == SCANNED_PER_CALL || j->emitted >= LEAT_OP_BATCHES_PER_CALL)
-                return LEAT_MORE;
+                return pause_run(j, ctx);
             j->scanned++;
+            j->list_at++;
             j->next = other->next;
             if (j->side == LEFT ? is_pair(j->spec, own_us, other->event_us)
                                 : is_pair(j->spec, other->event_us, own_us))
@@ -506,6 +537,7 @@ static int scan_run(struct join *j, struct leat__ctx *ctx)
         if (++j->at == count)
             break;
         j->next = j->lists[j->at];
+        j->list_at = 0;
     }
     for (uint32_t i = 0; i < LANES; i++)
         LEAT_TRY(flush_pairs(j, ctx, &j->lanes[i]));
@@ -573,7 +605,11 @@ static int join_on_watermark(struct leat_op *op, struct leat__ctx *ctx, int64_t 
 static int join_step(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct join *j = (struct join *)op;
-    return j->in ? work(j, ctx) : drop_both(j, ctx);
+    if (!j->in)
+        return drop_both(j, ctx);
+    if (j->in_run)
+        LEAT_TRY(resume_run(j, ctx));
+    return work(j, ctx);
 }
 
 /* ---- life ---- */
@@ -589,6 +625,10 @@ static int open_tables(struct join *j, struct leat__ctx *ctx)
             .kind = LEAT_TABLE_LIST,
             .key_size = size == leat__key_fixed_size(j->spec->keys[RIGHT]) ? size : 0,
             .row_type = leat__input_type(ctx->node, side),
+            .key_text = j->spec->key_types[side],
+            .format = j->spec->format,
+            .schema = leat__input_type(ctx->node, side)->schema,
+            .counted = true,
         };
         if (leat__table_open(ctx->state, &opts, &j->tables[side], ctx->error) < 0)
             return leat__fail_here(ctx);
@@ -864,8 +904,13 @@ leat_stream *leat_join_sized(
     if (out)
         leat__output(node, out, NULL);
     declare_partitioning(node, spec);
-    if (!leat__node_is_inert(node))
+    if (!leat__node_is_inert(node)) {
         node->detail = describe(node, spec);
+        spec->format = leat__spec_printf(node, "v1; buckets of %lld us", (long long)spec->bucket_us);
+        for (uint32_t side = 0; side < SIDES; side++)
+            spec->key_types[side] =
+                leat__key_describe(node, spec->keys[side], leat__input_type(node, side), LEAT_KEY_NULLS_SKIP);
+    }
     return leat__stream(node, 0);
 }
 

@@ -110,6 +110,34 @@ static int init_columns(struct window_aggregate *a, struct leat__ctx *ctx)
     return 0;
 }
 
+static int open_table(struct window_aggregate *a, struct leat__ctx *ctx)
+{
+    const struct leat__aggregate_spec *spec = a->spec;
+    struct leat_strbuf format = { 0 };
+    leat__agg_print_format(spec, a->has_head, &format);
+    struct leat_table_opts opts = {
+        .node = ctx->node->name,
+        .name = "windows",
+        .kind = LEAT_TABLE_FIXED,
+        .key_size = leat__key_fixed_size(spec->key),
+        .value_size = a->base + spec->values_size,
+        .codec = { .arg = &a->layout },
+        .key_text = spec->key_types,
+        .format = format.data,
+        .counted = true,
+    };
+    if (spec->has_text) {
+        opts.codec.encode = leat__agg_encode;
+        opts.codec.decode = leat__agg_decode;
+    }
+    if (leat__agg_is_mergeable(spec))
+        opts.codec.merge = leat__agg_merge;
+    const int code = format.failed ? leat__error(ctx->error, LEAT_ENOMEM, "out of memory for a table")
+                                   : leat__table_open(ctx->state, &opts, &a->table, ctx->error);
+    leat__strbuf_release(&format);
+    return code < 0 ? leat__fail_here(ctx) : 0;
+}
+
 static int window_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct window_aggregate *a = (struct window_aggregate *)op;
@@ -121,18 +149,8 @@ static int window_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
     a->items_max = leat__pool_batch_rows(ctx->pool, spec->out);
     if (a->items_max > ITEMS)
         a->items_max = ITEMS;
-    a->layout = (struct leat__value_layout){ spec, a->base };
-    struct leat_table_opts opts = {
-        .node = op->node->name,
-        .name = "windows",
-        .kind = LEAT_TABLE_FIXED,
-        .key_size = leat__key_fixed_size(spec->key),
-        .value_size = a->base + spec->values_size,
-    };
-    if (spec->has_text)
-        opts.codec = (struct leat_value_codec){ &a->layout, leat__agg_encode, leat__agg_decode };
-    if (leat__table_open(ctx->state, &opts, &a->table, ctx->error) < 0)
-        return leat__fail_here(ctx);
+    a->layout = (struct leat__value_layout){ spec, a->base, op->node };
+    LEAT_TRY(open_table(a, ctx));
     if (leat__key_scratch_new(&a->key_scratch) < 0)
         return leat__rows_nomem(ctx, "keys");
     if (a->careful && !(a->saved = leat__malloc(spec->values_size)))
@@ -356,14 +374,17 @@ static int64_t add_rows(struct window_aggregate *a, struct leat__ctx *ctx, const
     return pass.count;
 }
 
-/* The values of up to CHUNK rows, made where they are missing, to a->values. */
+/* The values of up to CHUNK rows, made where they are missing, to a->values. `blind`: they are added to and
+ * not looked at, so that what has left memory need not come back. */
 static int find_values(struct window_aggregate *a, struct leat__ctx *ctx, const struct leat__window *window,
-    const uint32_t *rows, uint32_t count)
+    const uint32_t *rows, uint32_t count, bool blind)
 {
     void *found[CHUNK];
     LEAT_ASSERT(count <= CHUNK);
-    const int code = leat__table_upsert(
-        a->table, window->start, a->keys, a->batch->key_hash, rows, count, found, ctx->error);
+    const int code = blind ? leat__table_upsert_blind(a->table, window->start, a->keys, a->batch->key_hash,
+                                 rows, count, found, ctx->error)
+                           : leat__table_upsert(a->table, window->start, a->keys, a->batch->key_hash, rows,
+                                 count, found, ctx->error);
     if (code < 0)
         return leat__fail_here(ctx);
     for (uint32_t i = 0; i < count; i++)
@@ -377,7 +398,7 @@ static int add_plain(struct window_aggregate *a, struct leat__ctx *ctx, const st
 {
     for (uint32_t from = 0; from < count; from += CHUNK) {
         const uint32_t some = count - from < CHUNK ? count - from : CHUNK;
-        LEAT_TRY(find_values(a, ctx, window, rows + from, some));
+        LEAT_TRY(find_values(a, ctx, window, rows + from, some, true));
         const int64_t added = add_rows(a, ctx, window, rows + from, a->values, some);
         if (added < 0)
             return (int)added;
@@ -609,7 +630,7 @@ static int fire_rows(struct window_aggregate *a, struct leat__ctx *ctx)
     while (a->firing_at < a->firing_count) {
         struct leat__window window;
         const uint32_t count = next_run(a, &window);
-        LEAT_TRY(find_values(a, ctx, &window, a->chunk_rows, count));
+        LEAT_TRY(find_values(a, ctx, &window, a->chunk_rows, count, false));
         const int code = fire_run(a, ctx, &window, count);
         if (code != 0)
             return code;
@@ -679,8 +700,10 @@ static int next_window(struct window_aggregate *a, struct leat__ctx *ctx)
         a->no_more = start == LEAT_TIME_MAX;
         if (leat__time_passed(a->window.end - 1, a->fired_us))
             continue; /* kept for late records */
-        if (leat__cursor_open(
-                a->table, start, a->spec->ordered ? LEAT_CURSOR_ORDERED : 0, &a->cursor, ctx->error) < 0)
+        /* What firing writes is of use only if the window stays. */
+        const uint32_t flags = (a->spec->ordered ? LEAT_CURSOR_ORDERED : 0u) |
+            (is_over(a, &a->window, a->watermark_us) ? LEAT_CURSOR_READ : 0u);
+        if (leat__cursor_open(a->table, start, flags, &a->cursor, ctx->error) < 0)
             return leat__fail_here(ctx);
         return 1;
     }
@@ -751,6 +774,40 @@ static int window_aggregate_step(struct leat_op *op, struct leat__ctx *ctx)
     return fire_windows(a, ctx);
 }
 
+/* ---- checkpoints ---- */
+
+/*   offset 0   1: version
+ *          1   the last watermark whose windows have fired, 8 bytes little-endian */
+#define SAVED_BYTES (1 + sizeof(int64_t))
+
+static int window_aggregate_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out)
+{
+    const struct window_aggregate *a = (const struct window_aggregate *)op;
+    LEAT_ASSERT(!a->batch && !a->cursor && !a->out);
+    leat__strbuf_char(out, 1);
+    leat__strbuf_add(out, &a->fired_us, sizeof a->fired_us);
+    return out->failed ? leat__rows_nomem(ctx, "a snapshot") : 0;
+}
+
+/* All subtasks have been told the same watermarks at the barrier. Where barriers are not aligned they may
+ * differ, and then windows fire again rather than not at all. */
+static int window_aggregate_restore(
+    struct leat_op *op, struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t count)
+{
+    struct window_aggregate *a = (struct window_aggregate *)op;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t fired_us;
+        if (parts[i].len != SAVED_BYTES || parts[i].data[0] != 1)
+            return leat__fail(ctx, LEAT_EDATA, "part %u of its snapshot is damaged: %zu bytes, version %d", i,
+                parts[i].len, parts[i].len ? parts[i].data[0] : 0);
+        memcpy(&fired_us, parts[i].data + 1, sizeof fired_us);
+        if (i == 0 || fired_us < a->fired_us)
+            a->fired_us = fired_us;
+    }
+    count_keys(a, ctx);
+    return 0;
+}
+
 const struct leat_op_class leat__window_aggregate_class = {
     .kind = "aggregate",
     .size = sizeof(struct window_aggregate),
@@ -758,5 +815,7 @@ const struct leat_op_class leat__window_aggregate_class = {
     .on_batch = window_aggregate_on_batch,
     .on_watermark = window_aggregate_on_watermark,
     .step = window_aggregate_step,
+    .snapshot = window_aggregate_snapshot,
+    .restore = window_aggregate_restore,
     .release = window_aggregate_release,
 };
