@@ -51,7 +51,7 @@ struct leat_store_class {
      * get. */
     int (*get)(struct leat_store *store, const struct leat_sv *keys, uint32_t count, struct leat_sv *values,
         struct leat_error *err);
-    /* A walk over keys in [from, to) as the store is now. */
+    /* A walk over keys in [from, to) as the store is now; `to` of length 0: to the end. */
     int (*iter_new)(struct leat_store *store, struct leat_sv from, struct leat_sv to,
         struct leat_store_iter **iter, struct leat_error *err);
     /* 1 with key and value (valid until the next call), 0 at the end, or an error. */
@@ -63,7 +63,7 @@ struct leat_store_class {
     /* Entries with strictly rising keys. */
     int (*write)(struct leat_store *store, const struct leat_store_entry *entries, uint64_t count,
         struct leat_error *err);
-    /* Forgets keys in [from, to). */
+    /* Forgets keys in [from, to); nothing where from >= to. */
     int (*delete_range)(
         struct leat_store *store, struct leat_sv from, struct leat_sv to, struct leat_error *err);
     /* Everything that was written, in the new directory `dir`, whose parent exists: files and `dir` are
@@ -72,6 +72,9 @@ struct leat_store_class {
     int (*checkpoint)(struct leat_store *store, const char *dir, struct leat_error *err);
     uint64_t (*memory_bytes)(const struct leat_store *store); /* in use now: cache, memtables, readers */
     uint64_t (*disk_bytes)(const struct leat_store *store); /* of live files, estimated */
+    /* leat__store_scan of the checkpoint opts->dir. */
+    int (*scan)(const struct leat_store_opts *opts,
+        int (*fn)(void *arg, struct leat_sv key, struct leat_sv value), void *arg, struct leat_error *err);
 };
 
 struct leat_store {
@@ -81,7 +84,9 @@ struct leat_store {
 extern const struct leat_store_class leat__store_rocksdb, leat__store_memory;
 
 /* Reads of a store checkpoint without a live store, in key order: for splitting and verifying. Never changes
- * it. */
+ * it. With merge NULL nothing is combined: fn gets a key once for its put and once for each of its merges, the
+ * oldest first (written as merges, in that order, into an empty store they are the same as before). What fn
+ * returns, if not 0, ends the scan and is its result. */
 LEAT_NODISCARD int leat__store_scan(const struct leat_store_class *store_class, struct leat_env *env,
     const char *dir, leat_store_merge_fn merge, void *merge_arg,
     int (*fn)(void *arg, struct leat_sv key, struct leat_sv value), void *arg, struct leat_error *err);
