@@ -13,6 +13,8 @@
 #include <leat/job.h>
 
 struct leat_coordinator;
+struct leat_places;
+struct leat_request;
 struct leat_shell;
 struct leat_endpoints;
 struct leat_restored;
@@ -44,7 +46,14 @@ struct leat_job {
     const struct leat_restored *restored; /* NULL: the job begins new */
     struct leat_background
         background; /* the coordinator's; the shell sets it, before that: tasks run at once */
-    struct leat_coordinator *coordinator; /* NULL: no checkpoints */
+    struct leat_coordinator *coordinator; /* set while a job with checkpoints runs */
+    bool has_checkpoints; /* in a directory of the user's, or by a switch in a temporary one */
+    bool has_explicit_max; /* max_parallelism was the user's choice */
+    char spool_dir[4096]; /* of outboxes; empty without checkpoints */
+    struct leat_request *requests; /* atomic stack of what other threads have asked for: requests.c */
+    struct leat_places *places; /* directories, locks and switches for keyed state: places.c */
+    uint32_t attempt; /* from 1 */
+    uint32_t restarts; /* atomic: of this job object */
 
     uint32_t state; /* atomic: enum leat_job_state */
     uint32_t stop_requested, cancel_requested; /* atomic */
@@ -62,6 +71,10 @@ struct leat_job {
 LEAT_NODISCARD int leat__job_prepare(struct leat_job *job);
 /* After the workers rest: commits or discards, and sets the final state. */
 void leat__job_finish(struct leat_job *job, bool all_done);
+/* Takes down what prepare has made: nothing runs. Then prepare may come again. */
+void leat__job_teardown(struct leat_job *job);
+/* The class that a sink really has. */
+const struct leat_sink_class *leat__job_sink_class(const struct leat_job *job, const struct leat_node *node);
 /* The first error wins. */
 void leat__job_fail(struct leat_job *job, const struct leat_error *err);
 bool leat__job_must_quit(const struct leat_job *job); /* failed or cancelled */
