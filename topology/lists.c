@@ -1,5 +1,6 @@
 /* topology/lists.c -- what sources and sinks hand to the runtime: splits, commit handles, rows that can not
  * be decoded. Lists grow by doubling in their own arena, which is also where their texts live. */
+#include "base/point.h"
 #include "topology/dead_letter_private.h"
 #include "topology/sink.h"
 #include "topology/source.h"
@@ -59,32 +60,72 @@ int leat__handle_add(
     return 0;
 }
 
-int leat__handle_sync(struct leat_handle_list *list, leat_fd fd)
+int leat__handle_sync(struct leat_handle_list *list, leat_fd fd, const char *path)
 {
-    leat_fd *syncs =
+    struct leat_handle_file *syncs =
         grow(&list->arena, list->syncs, list->syncs_count, &list->syncs_capacity, sizeof list->syncs[0]);
-    if (!syncs)
+    const char *copy = leat__arena_str(&list->arena, path);
+    if (syncs)
+        list->syncs = syncs;
+    if (!syncs || !copy)
         return LEAT_ENOMEM;
-    list->syncs = syncs;
-    syncs[list->syncs_count++] = fd;
+    syncs[list->syncs_count++] = (struct leat_handle_file){ fd, copy };
+    return 0;
+}
+
+int leat__handle_sync_dir(struct leat_handle_list *list, const char *dir)
+{
+    for (uint32_t i = 0; i < list->dirs_count; i++)
+        if (strcmp(list->dirs[i], dir) == 0)
+            return 0;
+    const char **dirs =
+        grow(&list->arena, list->dirs, list->dirs_count, &list->dirs_capacity, sizeof list->dirs[0]);
+    const char *copy = leat__arena_str(&list->arena, dir);
+    if (dirs)
+        list->dirs = dirs;
+    if (!dirs || !copy)
+        return LEAT_ENOMEM;
+    dirs[list->dirs_count++] = copy;
+    return 0;
+}
+
+static int sync_all(struct leat_handle_list *list, struct leat_env *env, struct leat_error *err)
+{
+    while (list->syncs_count > 0) {
+        const struct leat_handle_file *file = &list->syncs[list->syncs_count - 1];
+        if (env->fs_sync(env, file->fd, err) < 0)
+            return leat__error_prefix(err, "%s", file->path);
+        env->fs_close(env, file->fd);
+        list->syncs_count--;
+    }
+    while (list->dirs_count > 0) {
+        LEAT_TRY(env->fs_sync_dir(env, list->dirs[list->dirs_count - 1], err));
+        list->dirs_count--;
+    }
     return 0;
 }
 
 int leat__handle_list_sync(struct leat_handle_list *list, struct leat_env *env, struct leat_error *err)
 {
-    while (list->syncs_count > 0) {
-        const leat_fd fd = list->syncs[list->syncs_count - 1];
-        LEAT_TRY(env->fs_sync(env, fd, err));
-        env->fs_close(env, fd);
-        list->syncs_count--;
-    }
-    return 0;
+    if (list->failed)
+        return leat__error(err, LEAT_EIO,
+            "files of sinks could not be synced before: what they had may be lost, so nothing of it is "
+            "committed; "
+            "start from the last checkpoint");
+    if (list->syncs_count + list->dirs_count == 0)
+        return 0;
+    leat__point(LEAT_POINT_SINK_WRITTEN);
+    const int code = sync_all(list, env, err);
+    list->failed = code < 0;
+    if (code == 0)
+        leat__point(LEAT_POINT_SINK_SYNCED);
+    return code;
 }
 
 void leat__handle_list_release(struct leat_handle_list *list, struct leat_env *env)
 {
     for (uint32_t i = 0; i < list->syncs_count; i++)
-        env->fs_close(env, list->syncs[i]);
+        env->fs_close(env, list->syncs[i].fd);
     leat__arena_release(&list->arena);
     *list = (struct leat_handle_list){ 0 };
 }

@@ -89,20 +89,34 @@ struct leat_handle {
     const char *data;
     size_t len;
 };
+/* A file to be synced. */
+struct leat_handle_file {
+    leat_fd fd;
+    const char *path; /* for errors */
+};
 struct leat_handle_list {
     struct leat_arena arena;
     struct leat_handle *handles;
     uint32_t count, capacity;
-    leat_fd *syncs; /* files to sync and close before the handles count */
+    struct leat_handle_file *syncs; /* to sync and close before the handles count */
     uint32_t syncs_count, syncs_capacity;
+    const char **dirs; /* directories to sync behind them */
+    uint32_t dirs_count, dirs_capacity;
+    bool failed; /* a sync has failed: what it was about may be gone, whatever a second one says */
 };
 /* LEAT_ENOMEM or 0; copies the bytes. */
 LEAT_NODISCARD int leat__handle_add(
     struct leat_handle_list *list, const struct leat_node *node, const void *data, size_t len);
 /* Gives an open file to the runtime, which syncs and closes it on another thread: the handles of the list
- * count only when that has worked. LEAT_ENOMEM (the file is still the caller's) or 0. */
-LEAT_NODISCARD int leat__handle_sync(struct leat_handle_list *list, leat_fd fd);
-/* Syncs and closes the files: on the background's thread. */
+ * count only when that has worked. Copies the path, for errors. LEAT_ENOMEM (the file is still the caller's) or
+ * 0. */
+LEAT_NODISCARD int leat__handle_sync(struct leat_handle_list *list, leat_fd fd, const char *path);
+/* Has a directory synced in which files were made: or a handle may outlive the name of what it is about. The
+ * same one again is no more work. LEAT_ENOMEM or 0; copies the path. */
+LEAT_NODISCARD int leat__handle_sync_dir(struct leat_handle_list *list, const char *dir);
+/* Syncs and closes the files, then the directories: on the background's thread. After a failure it fails for
+ * ever, for the system may have dropped what it could not write: only going on from the last checkpoint
+ * helps. */
 LEAT_NODISCARD int leat__handle_list_sync(
     struct leat_handle_list *list, struct leat_env *env, struct leat_error *err);
 void leat__handle_list_release(struct leat_handle_list *list, struct leat_env *env); /* closes what is left */

@@ -1,17 +1,24 @@
-/* connectors/file/commit.c -- what happens to a file sink's files before and after the job.
+/* connectors/file/commit.c -- names of a file sink's files, and what makes them visible.
  *
- *   check     (target free?) -> make the directory -> remove what a crashed run left -> try to write
  *   commit    hidden file there:  target free or to be replaced  --rename-->  done
  *             hidden file gone:   target is what we wrote        ---------->  done before
  *             else refuse; then the directory is synced, also when it was done before: that sync may be what
- * is missing discard   hidden file there   --unlink--> gone
+ *             is missing
+ *   discard   hidden file there   --unlink--> gone
  *
- * A handle is a line of text: "put <size> <hash> <name>", or "old <name>" for a part of an earlier run that
- * this one replaces. The hidden name follows from the name, the directory from the node.
+ * Both names are in one directory: a rename never meets the border of a file system.
  *
- * Invariants: (1) what has a final name is whole and synced; (2) commit and discard may be repeated; (3)
- * check removes only hidden names of our own form; it runs when no handle of an earlier run is left to be
- * committed; (4) an "old" name is never one that a "put" of the same epoch has. */
+ * A handle is a line of text:
+ *   put <size> <hash> <name>       a part of the epoch
+ *   end <size> <hash> <name>       a single file that grew over several epochs: discarding the last one's handle
+ *                                  must not take what earlier checkpoints go on with
+ *   old <size> <time> <name>       a part of an earlier run, as it was when this one began: it goes with the first
+ *                                  epoch. A file that is not that one any more stays: after a restore the name
+ *                                  may be that of a part of ours
+ * The hidden name follows from the name, the directory from the node.
+ *
+ * Invariants: (1) what has a final name is whole and synced; (2) commit and discard may be repeated; (3) an
+ * "old" name is never one that a "put" of the same epoch has. */
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "connectors/file/sink_private.h"
@@ -73,8 +80,7 @@ bool leat__file_parse_part(const char *name, uint32_t *subtask, uint32_t *number
     return at && *at == '.' && strchr(at + 1, '.') == NULL && leat__file_format(name) != 0;
 }
 
-/* Whether a name is a part's hidden one. */
-static bool is_hidden_part(const char *name)
+bool leat__file_is_hidden_part(const char *name)
 {
     char part[LEAT_FILE_NAME_MAX];
     uint32_t subtask, number;
@@ -104,7 +110,7 @@ static int list_part(void *arg, const char *name, bool is_dir)
     return listing->fn(listing->arg, name, is_dir);
 }
 
-static const char *dir_path(const struct leat_file_target *target)
+const char *leat__file_dir(const struct leat_file_target *target)
 {
     return *target->dir ? target->dir : "/";
 }
@@ -113,25 +119,48 @@ int leat__file_list_parts(struct leat_env *env, const struct leat_file_target *t
     void *arg, struct leat_error *err)
 {
     struct listing listing = { fn, arg };
-    const int code = env->fs_list(env, dir_path(target), list_part, &listing, err);
+    const int code = env->fs_list(env, leat__file_dir(target), list_part, &listing, err);
     return code == LEAT_ENOTFOUND ? 0 : code;
 }
 
 /* ---- handles ---- */
 
-int leat__file_handle_put(
-    struct leat_handle_list *list, const struct leat_node *node, const struct leat_file_part *part)
+enum handle_kind { HANDLE_PUT = 1, HANDLE_END, HANDLE_OLD };
+static const char *const handle_words[] = { "", "put ", "end ", "old " };
+
+struct file_handle {
+    enum handle_kind kind;
+    struct leat_file_part part; /* old: without a hash */
+    int64_t modified_us; /* old */
+};
+
+static int add_whole(struct leat_handle_list *list, const struct leat_node *node, enum handle_kind kind,
+    const struct leat_file_part *part)
 {
     char text[LEAT_FILE_NAME_MAX + 64];
-    const int len =
-        snprintf(text, sizeof text, "put %" PRIu64 " %016" PRIx64 " %s", part->size, part->hash, part->name);
+    const int len = snprintf(text, sizeof text, "%s%" PRIu64 " %016" PRIx64 " %s", handle_words[kind],
+        part->size, part->hash, part->name);
     return leat__handle_add(list, node, text, (size_t)len);
 }
 
-int leat__file_handle_old(struct leat_handle_list *list, const struct leat_node *node, const char *name)
+int leat__file_handle_put(
+    struct leat_handle_list *list, const struct leat_node *node, const struct leat_file_part *part)
+{
+    return add_whole(list, node, HANDLE_PUT, part);
+}
+
+int leat__file_handle_end(
+    struct leat_handle_list *list, const struct leat_node *node, const struct leat_file_part *part)
+{
+    return add_whole(list, node, HANDLE_END, part);
+}
+
+int leat__file_handle_old(struct leat_handle_list *list, const struct leat_node *node, const char *name,
+    const struct leat_file_info *info)
 {
     char text[LEAT_FILE_NAME_MAX + 64];
-    const int len = snprintf(text, sizeof text, "old %s", name);
+    const int len = snprintf(text, sizeof text, "%s%" PRIu64 " %" PRId64 " %s", handle_words[HANDLE_OLD],
+        info->size, info->modified_us, name);
     return leat__handle_add(list, node, text, (size_t)len);
 }
 
@@ -140,36 +169,46 @@ static int refuse_handle(size_t len, struct leat_error *err)
     return leat__error(err, LEAT_EDATA, "a commit handle of %zu bytes that no file sink has made", len);
 }
 
-/* Reads a handle; `is_put` tells which of the two. The name is the rest of it and has no slash. */
-static int parse_handle(
-    const char *handle, size_t len, struct leat_file_part *part, bool *is_put, struct leat_error *err)
+/* Two numbers and a space behind the word; where the name begins, or 0. */
+static int parse_numbers(const char *text, struct file_handle *h)
+{
+    int end = 0;
+    int count = 0;
+    if (h->kind == HANDLE_OLD)
+        count = sscanf(text + 4, "%" SCNu64 " %" SCNd64 "%n", &h->part.size, &h->modified_us, &end);
+    else
+        count = sscanf(text + 4, "%" SCNu64 " %16" SCNx64 "%n", &h->part.size, &h->part.hash, &end);
+    return count == 2 && text[4 + end] == ' ' ? 4 + end + 1 : 0;
+}
+
+/* Reads a handle. The name is the rest of it and has no slash. */
+static int parse_handle(const char *handle, size_t len, struct file_handle *h, struct leat_error *err)
 {
     char text[LEAT_FILE_NAME_MAX + 64];
-    int name_at = 0;
-    memset(part, 0, sizeof *part);
-    *is_put = false;
-    if (len < sizeof text) {
-        memcpy(text, handle, len);
-        text[len] = '\0';
-        if (strncmp(text, "old ", 4) == 0)
-            name_at = 4;
-        else if (sscanf(text, "put %" SCNu64 " %16" SCNx64 "%n", &part->size, &part->hash, &name_at) == 2)
-            *is_put = text[name_at] == ' ';
-        name_at += *is_put;
-    }
-    if (name_at < 4 || text[name_at - 1] != ' ')
+    memset(h, 0, sizeof *h);
+    if (len >= sizeof text)
         return refuse_handle(len, err);
+    memcpy(text, handle, len);
+    text[len] = '\0';
+    for (int kind = HANDLE_PUT; kind <= HANDLE_OLD; kind++)
+        if (strncmp(text, handle_words[kind], 4) == 0)
+            h->kind = (enum handle_kind)kind;
+    const int name_at = h->kind ? parse_numbers(text, h) : 0;
     const char *name = text + name_at;
-    if (*name == '\0' || strlen(name) >= sizeof part->name || strchr(name, '/') || strlen(text) != len)
+    if (name_at == 0 || !leat__file_is_name(name) || strlen(text) != len)
         return refuse_handle(len, err);
-    memcpy(part->name, name, strlen(name) + 1);
+    memcpy(h->part.name, name, strlen(name) + 1);
     return 0;
 }
 
-/* ---- commit and discard ---- */
+/* ---- files ---- */
 
-/* Whether a file is there; an error other than its absence is one. */
-static int exists(struct leat_env *env, const char *path, bool *is_there, struct leat_file_info *info,
+bool leat__file_is_name(const char *name)
+{
+    return *name != '\0' && strlen(name) < LEAT_FILE_NAME_MAX && !strchr(name, '/');
+}
+
+int leat__file_exists(struct leat_env *env, const char *path, bool *is_there, struct leat_file_info *info,
     struct leat_error *err)
 {
     const int code = env->fs_stat(env, path, info, err);
@@ -177,7 +216,7 @@ static int exists(struct leat_env *env, const char *path, bool *is_there, struct
     return code == LEAT_ENOTFOUND ? 0 : code;
 }
 
-static int unlink_if_there(struct leat_env *env, const char *path, struct leat_error *err)
+int leat__file_unlink_if_there(struct leat_env *env, const char *path, struct leat_error *err)
 {
     const int code = env->fs_unlink(env, path, err);
     return code == LEAT_ENOTFOUND ? 0 : code;
@@ -186,48 +225,55 @@ static int unlink_if_there(struct leat_env *env, const char *path, struct leat_e
 static int hash_fd(struct leat_env *env, leat_fd fd, char *buffer, struct leat_hash_stream *stream,
     uint64_t *size, struct leat_error *err)
 {
-    int64_t got;
-    *size = 0;
-    while ((got = env->fs_pread(env, fd, buffer, HASH_READ_BYTES, *size, err)) > 0) {
-        leat__hash_stream_add(stream, buffer, (size_t)got);
-        *size += (uint64_t)got;
+    const uint64_t most = *size;
+    int64_t got = 1;
+    for (*size = 0; got > 0 && *size < most;) {
+        const uint64_t left = most - *size;
+        const size_t want = left < HASH_READ_BYTES ? (size_t)left : HASH_READ_BYTES;
+        got = env->fs_pread(env, fd, buffer, want, *size, err);
+        if (got > 0) {
+            leat__hash_stream_add(stream, buffer, (size_t)got);
+            *size += (uint64_t)got;
+        }
     }
-    return (int)got;
+    return got < 0 ? (int)got : 0;
 }
 
-/* Size and hash of a file's content. */
-static int hash_file(
-    struct leat_env *env, const char *path, uint64_t *size, uint64_t *hash, struct leat_error *err)
+int leat__file_hash(struct leat_env *env, const char *path, struct leat_hash_stream *stream, uint64_t *size,
+    struct leat_error *err)
 {
-    struct leat_hash_stream *stream = leat__hash_stream_new();
     char *buffer = leat__malloc(HASH_READ_BYTES);
     leat_fd fd;
-    int code = stream && buffer ? 0 : leat__error(err, LEAT_ENOMEM, "%s: out of memory for reading it", path);
-    if (code == 0)
-        code = env->fs_open(env, path, LEAT_OPEN_READ, &fd, err);
+    if (!buffer)
+        return leat__error(err, LEAT_ENOMEM, "%s: out of memory for reading it", path);
+    int code = env->fs_open(env, path, LEAT_OPEN_READ, &fd, err);
     if (code == 0) {
         code = hash_fd(env, fd, buffer, stream, size, err);
         env->fs_close(env, fd);
-        *hash = leat__hash_stream_value(stream);
         if (code < 0)
             (void)leat__error_prefix(err, "%s", path);
     }
     leat__free(buffer);
-    leat__hash_stream_free(stream);
     return code;
 }
+
+/* ---- commit and discard ---- */
 
 /* Whether the target is the file that the handle is about. */
 static int is_same(struct leat_env *env, const char *path, const struct leat_file_info *info,
     const struct leat_file_part *part, bool *same, struct leat_error *err)
 {
-    uint64_t size = 0, hash = 0;
+    uint64_t size = UINT64_MAX;
     *same = false;
     if (info->is_dir || info->size != part->size)
         return 0;
-    LEAT_TRY(hash_file(env, path, &size, &hash, err));
-    *same = size == part->size && hash == part->hash;
-    return 0;
+    struct leat_hash_stream *stream = leat__hash_stream_new();
+    if (!stream)
+        return leat__error(err, LEAT_ENOMEM, "%s: out of memory for reading it", path);
+    const int code = leat__file_hash(env, path, stream, &size, err);
+    *same = code == 0 && size == part->size && leat__hash_stream_value(stream) == part->hash;
+    leat__hash_stream_free(stream);
+    return code;
 }
 
 /* The hidden file is gone: it was renamed before, or something is wrong. */
@@ -256,8 +302,8 @@ static int commit_put(const struct leat_file_target *target, struct leat_env *en
     bool path_there, hidden_there, same = false;
     (void)leat__file_path(target, part->name, path);
     (void)leat__file_hidden_path(target, part->name, hidden);
-    LEAT_TRY(exists(env, path, &path_there, &path_info, err));
-    LEAT_TRY(exists(env, hidden, &hidden_there, &hidden_info, err));
+    LEAT_TRY(leat__file_exists(env, path, &path_there, &path_info, err));
+    LEAT_TRY(leat__file_exists(env, hidden, &hidden_there, &hidden_info, err));
     if (!hidden_there)
         return commit_again(env, path, path_there, &path_info, part, err);
     if (hidden_info.size != part->size)
@@ -272,191 +318,44 @@ static int commit_put(const struct leat_file_target *target, struct leat_env *en
                 ".overwrite; what "
                 "was written is in %s",
                 path, hidden);
-        return unlink_if_there(env, hidden, err);
+        return leat__file_unlink_if_there(env, hidden, err);
     }
     return env->fs_rename(env, hidden, path, err);
+}
+
+/* Removes a file of an earlier run, if it is that still. */
+static int commit_old(const struct leat_file_target *target, struct leat_env *env,
+    const struct file_handle *h, struct leat_error *err)
+{
+    char path[LEAT_FILE_PATH_MAX];
+    struct leat_file_info info;
+    bool there;
+    LEAT_TRY(leat__file_exists(env, leat__file_path(target, h->part.name, path), &there, &info, err));
+    if (!there || info.is_dir || info.size != h->part.size || info.modified_us != h->modified_us)
+        return 0;
+    return leat__file_unlink_if_there(env, path, err);
 }
 
 int leat__file_commit(const struct leat_node *node, struct leat_env *env, const char *handle, size_t len,
     struct leat_error *err)
 {
     const struct leat_file_target *target = node->spec;
-    struct leat_file_part part;
-    char path[LEAT_FILE_PATH_MAX];
-    bool is_put;
-    LEAT_TRY(parse_handle(handle, len, &part, &is_put, err));
-    if (is_put)
-        LEAT_TRY(commit_put(target, env, &part, err));
+    struct file_handle h;
+    LEAT_TRY(parse_handle(handle, len, &h, err));
+    if (h.kind == HANDLE_OLD)
+        LEAT_TRY(commit_old(target, env, &h, err));
     else
-        LEAT_TRY(unlink_if_there(env, leat__file_path(target, part.name, path), err));
-    return env->fs_sync_dir(env, dir_path(target), err);
+        LEAT_TRY(commit_put(target, env, &h.part, err));
+    return env->fs_sync_dir(env, leat__file_dir(target), err);
 }
 
 int leat__file_discard(const struct leat_node *node, struct leat_env *env, const char *handle, size_t len,
     struct leat_error *err)
 {
-    struct leat_file_part part;
+    struct file_handle h;
     char path[LEAT_FILE_PATH_MAX];
-    bool is_put;
-    LEAT_TRY(parse_handle(handle, len, &part, &is_put, err));
-    if (!is_put)
+    LEAT_TRY(parse_handle(handle, len, &h, err));
+    if (h.kind != HANDLE_PUT)
         return 0;
-    return unlink_if_there(env, leat__file_hidden_path(node->spec, part.name, path), err);
-}
-
-/* ---- check ---- */
-
-static int check_single(const struct leat_file_target *target, struct leat_env *env, struct leat_error *err)
-{
-    struct leat_file_info info;
-    char path[LEAT_FILE_PATH_MAX];
-    bool there;
-    LEAT_TRY(exists(env, leat__file_path(target, target->base, path), &there, &info, err));
-    if (there && info.is_dir)
-        return leat__error(err, LEAT_EEXISTS,
-            "%s is a directory: end the path with a slash to write part files into it, or choose another",
-            path);
-    if (there && !target->overwrite)
-        return leat__error(
-            err, LEAT_EEXISTS, "%s exists: set .overwrite to replace it, or choose another path", path);
-    return 0;
-}
-
-static int refuse_part(void *arg, const char *name, bool is_dir)
-{
-    char *first = arg;
-    (void)is_dir;
-    if (!*first || strcmp(name, first) < 0)
-        (void)snprintf(first, LEAT_FILE_NAME_MAX, "%s", name);
-    return 0;
-}
-
-static int check_parts(const struct leat_file_target *target, struct leat_env *env, struct leat_error *err)
-{
-    char first[LEAT_FILE_NAME_MAX] = "";
-    struct leat_file_info info;
-    bool there;
-    LEAT_TRY(exists(env, dir_path(target), &there, &info, err));
-    if (there && !info.is_dir)
-        return leat__error(err, LEAT_EEXISTS,
-            "%s is a file, where a directory for part files is needed: choose another path, or one that ends "
-            "in "
-            ".avro, .jsonl, .ndjson or .csv for a single file",
-            target->path);
-    if (!there || target->overwrite)
-        return 0;
-    LEAT_TRY(leat__file_list_parts(env, target, refuse_part, first, err));
-    if (*first)
-        return leat__error(err, LEAT_EEXISTS,
-            "%s has the part files of an earlier run (%s): set .overwrite to replace them, or choose another "
-            "path",
-            dir_path(target), first);
-    return 0;
-}
-
-/* Makes the directory and syncs what it was made in. */
-static int make_directory(const struct leat_file_target *target, struct leat_env *env, struct leat_error *err)
-{
-    char part[LEAT_FILE_PATH_MAX];
-    struct leat_file_info info;
-    size_t made_from = 0; /* length of the part of the path that is there already */
-    bool there = true;
-    const size_t len = strlen(target->dir);
-    for (size_t i = 1; there && i <= len; i++) {
-        if (target->dir[i] != '/' && target->dir[i] != '\0')
-            continue;
-        memcpy(part, target->dir, i);
-        part[i] = '\0';
-        LEAT_TRY(exists(env, part, &there, &info, err));
-        if (there)
-            made_from = i;
-    }
-    if (len == 0 || made_from == len)
-        return 0;
-    LEAT_TRY(env->fs_mkdir(env, target->dir, err));
-    for (size_t i = len; i > made_from; i--) { /* from the innermost on: each one's parent */
-        if (i < len && target->dir[i] != '/')
-            continue;
-        size_t parent = i;
-        while (parent > 0 && target->dir[parent - 1] != '/')
-            parent--;
-        memcpy(part, target->dir, parent);
-        part[parent] = '\0';
-        LEAT_TRY(env->fs_sync_dir(env, parent == 0 ? "." : part, err));
-    }
-    return 0;
-}
-
-struct stale {
-    const struct leat_file_target *target;
-    struct leat_arena arena;
-    const char **names;
-    size_t count, capacity;
-};
-
-static int note_stale(void *arg, const char *name, bool is_dir)
-{
-    struct stale *stale = arg;
-    if (is_dir || !is_hidden_part(name))
-        return 0;
-    if (stale->count == stale->capacity) {
-        const size_t capacity = stale->capacity ? 2 * stale->capacity : 16;
-        const char **names = leat__arena_array(&stale->arena, capacity, sizeof *names);
-        if (!names)
-            return LEAT_ENOMEM;
-        if (stale->count > 0)
-            memcpy(names, stale->names, stale->count * sizeof *names);
-        stale->names = names;
-        stale->capacity = capacity;
-    }
-    stale->names[stale->count] = leat__arena_str(&stale->arena, name);
-    return stale->names[stale->count] ? (stale->count++, 0) : LEAT_ENOMEM;
-}
-
-/* Removes hidden files that a crashed run has left. */
-static int remove_stale(const struct leat_file_target *target, struct leat_env *env, struct leat_error *err)
-{
-    char path[LEAT_FILE_PATH_MAX];
-    struct stale stale = { .target = target };
-    if (target->base)
-        return unlink_if_there(env, leat__file_hidden_path(target, target->base, path), err);
-    int code = env->fs_list(env, dir_path(target), note_stale, &stale, err);
-    if (code == LEAT_ENOTFOUND)
-        code = 0;
-    if (code == LEAT_ENOMEM)
-        code = leat__error(err, code, "%s: out of memory for the names in it", dir_path(target));
-    for (size_t i = 0; code == 0 && i < stale.count; i++)
-        code = unlink_if_there(env, leat__file_path(target, stale.names[i], path), err);
-    leat__arena_release(&stale.arena);
-    return code;
-}
-
-/* A file can be made where the first one will be. */
-static int try_write(const struct leat_file_target *target, struct leat_env *env, struct leat_error *err)
-{
-    char name[LEAT_FILE_NAME_MAX], path[LEAT_FILE_PATH_MAX];
-    leat_fd fd;
-    if (target->base)
-        (void)snprintf(name, sizeof name, "%s", target->base);
-    else
-        leat__file_part_name(target, 0, 0, name);
-    if (env->fs_open(env, leat__file_hidden_path(target, name, path), LEAT_OPEN_CREATE, &fd, err) < 0)
-        return leat__error_prefix(err, "%s can not be written to", dir_path(target));
-    env->fs_close(env, fd);
-    return unlink_if_there(env, path, err);
-}
-
-int leat__file_check(const struct leat_node *node, struct leat_env *env, struct leat_error *err)
-{
-    const struct leat_file_target *target = node->spec;
-    if (target->is_stdout)
-        return 0;
-    int code = target->base ? check_single(target, env, err) : check_parts(target, env, err);
-    if (code == 0)
-        code = make_directory(target, env, err);
-    if (code == 0)
-        code = remove_stale(target, env, err);
-    if (code == 0)
-        code = try_write(target, env, err);
-    return code;
+    return leat__file_unlink_if_there(env, leat__file_hidden_path(node->spec, h.part.name, path), err);
 }

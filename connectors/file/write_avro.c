@@ -42,11 +42,14 @@ static void avro_close(struct leat_file_writer *w)
 static int avro_begin(struct leat_file_writer *w, struct leat__ctx *ctx)
 {
     struct avro_writer *a = w->state;
-    const uint64_t sync[2] = { ctx->env->random(ctx->env), ctx->env->random(ctx->env) };
+    for (size_t i = 0; !w->has_sync && i < sizeof w->sync; i += sizeof(uint64_t)) {
+        const uint64_t bits = ctx->env->random(ctx->env);
+        memcpy(w->sync + i, &bits, sizeof bits);
+    }
     leat__container_writer_free(a->container);
     a->container = NULL;
     const int code = leat__container_writer_new(
-        w->target->type->schema, w->target->codec, (const uint8_t *)sync, w->out, &a->container, ctx->error);
+        w->target->type->schema, w->target->codec, w->sync, w->out, &a->container, ctx->error);
     return code < 0 ? leat__fail_here(ctx) : 0;
 }
 

@@ -212,9 +212,56 @@ int harness_write(struct harness *h, struct leat_sink *sink, int64_t from, uint3
     return 0;
 }
 
+int harness_prepare_epoch(struct harness *h, struct leat_sink *sink, uint64_t epoch, bool last)
+{
+    LEAT_TRY(sink->sink_class->prepare(sink, &h->ctx, epoch, last, &h->handles));
+    return leat__handle_list_sync(&h->handles, h->ctx.env, &h->err);
+}
+
 int harness_prepare(struct harness *h, struct leat_sink *sink)
 {
-    return sink->sink_class->prepare(sink, &h->ctx, 1, true, &h->handles);
+    return harness_prepare_epoch(h, sink, 1, true);
+}
+
+char *harness_snapshot(struct harness *h, struct leat_sink *sink)
+{
+    struct leat_strbuf text = { 0 };
+    assert_int_equal(sink->sink_class->snapshot(sink, &h->ctx, &text), 0);
+    char *copy = strndup(text.data, text.len);
+    leat__strbuf_release(&text);
+    return copy;
+}
+
+/* The parts as the runtime gives them; the array is static. */
+static const struct leat_sv *parts_of(const char *const *parts, uint32_t count)
+{
+    static struct leat_sv svs[16];
+    assert_true(count <= COUNT_OF(svs));
+    for (uint32_t i = 0; i < count; i++)
+        svs[i] = leat_sv_of(parts[i]);
+    return svs;
+}
+
+int harness_recover(struct harness *h, const char *const *parts, uint32_t count)
+{
+    return h->node->sink->recover(h->node, h->env, parts_of(parts, count), count, &h->err);
+}
+
+struct leat_sink *harness_sink_restored(
+    struct harness *h, uint32_t subtask, uint32_t parallelism, const char *const *parts, uint32_t count)
+{
+    struct leat_sink *sink = harness_sink(h, subtask, parallelism);
+    if (!sink)
+        return NULL;
+    if (sink->sink_class->restore(sink, &h->ctx, parts_of(parts, count), count) == 0)
+        return sink;
+    harness_close_sink(h, sink);
+    return NULL;
+}
+
+void harness_forget(struct harness *h)
+{
+    leat__handle_list_release(&h->handles, h->ctx.env);
 }
 
 void harness_close_sink(struct harness *h, struct leat_sink *sink)

@@ -63,7 +63,16 @@ int harness_read_all(struct harness *h);
 struct leat_sink *harness_sink(struct harness *h, uint32_t subtask, uint32_t parallelism);
 /* Writes `count` orders from id `from` on: {"id":7,"name":"name-7","note":null or "odd","price":3.5}. */
 int harness_write(struct harness *h, struct leat_sink *sink, int64_t from, uint32_t count);
-int harness_prepare(struct harness *h, struct leat_sink *sink);
+/* Closes an epoch, and syncs what it has written as the runtime's task does. */
+int harness_prepare_epoch(struct harness *h, struct leat_sink *sink, uint64_t epoch, bool last);
+int harness_prepare(struct harness *h, struct leat_sink *sink); /* the only epoch */
+/* What a checkpoint gets; the caller frees it. */
+char *harness_snapshot(struct harness *h, struct leat_sink *sink);
+int harness_recover(struct harness *h, const char *const *parts, uint32_t count);
+/* As harness_sink, going on from these parts. */
+struct leat_sink *harness_sink_restored(
+    struct harness *h, uint32_t subtask, uint32_t parallelism, const char *const *parts, uint32_t count);
+void harness_forget(struct harness *h); /* the handles: their manifest was published, or will never be */
 void harness_close_sink(struct harness *h, struct leat_sink *sink);
 int harness_commit(struct harness *h); /* all handles, in order; stops at the first error */
 int harness_discard(struct harness *h);

@@ -7,13 +7,13 @@
 
 #define FDS_MAX 256
 #define FD_FIRST 3
-#define DIRS_MAX 64
 
 struct inode {
     unsigned char *data;
     size_t size, capacity;
     int64_t modified_us;
     unsigned refs;
+    bool is_locked;
 };
 
 struct name {
@@ -26,14 +26,16 @@ struct descriptor {
     char *path;
     enum leat_open_mode mode;
     size_t at;
+    bool has_lock;
 };
 
 struct memory_env {
     struct leat_env env;
     struct name *names;
     size_t names_count, names_capacity;
-    char *dirs[DIRS_MAX];
-    size_t dirs_count;
+    char **dirs;
+    size_t dirs_count, dirs_capacity;
+    uint64_t capacity;
     struct descriptor fds[FDS_MAX];
     memory_env_hook hook;
     void *hook_arg;
@@ -159,6 +161,20 @@ static uint64_t memory_random(struct leat_env *env)
     return x ^ x >> 31;
 }
 
+static int add_descriptor(struct memory_env *m, const char *path, struct inode *inode,
+    enum leat_open_mode mode, leat_fd *fd, struct leat_error *err)
+{
+    for (int i = FD_FIRST; i < FDS_MAX; i++) {
+        if (m->fds[i].inode)
+            continue;
+        m->fds[i] = (struct descriptor){ inode, must(strdup(path)), mode, 0, false };
+        inode->refs++;
+        *fd = i;
+        return 0;
+    }
+    return leat__error(err, LEAT_EIO, "open %s: Too many open files", path);
+}
+
 static int memory_open(
     struct leat_env *env, const char *path, enum leat_open_mode mode, leat_fd *fd, struct leat_error *err)
 {
@@ -175,15 +191,7 @@ static int memory_open(
     struct inode *inode = name ? name->inode : make_file(m, path);
     if (mode == LEAT_OPEN_TRUNCATE)
         inode->size = 0;
-    for (int i = FD_FIRST; i < FDS_MAX; i++) {
-        if (m->fds[i].inode)
-            continue;
-        m->fds[i] = (struct descriptor){ inode, must(strdup(path)), mode, 0 };
-        inode->refs++;
-        *fd = i;
-        return 0;
-    }
-    return leat__error(err, LEAT_EIO, "open %s: Too many open files", path);
+    return add_descriptor(m, path, inode, mode, fd, err);
 }
 
 static struct descriptor *descriptor(struct memory_env *m, leat_fd fd)
@@ -196,6 +204,8 @@ static struct descriptor *descriptor(struct memory_env *m, leat_fd fd)
 static void memory_close(struct leat_env *env, leat_fd fd)
 {
     struct descriptor *d = descriptor(of(env), fd);
+    if (d->has_lock)
+        d->inode->is_locked = false;
     unref(d->inode);
     free(d->path);
     memset(d, 0, sizeof *d);
@@ -235,13 +245,25 @@ static int64_t memory_read(struct leat_env *env, leat_fd fd, void *data, size_t 
     return (int64_t)size;
 }
 
+static uint64_t used_bytes(const struct memory_env *m)
+{
+    uint64_t used = 0;
+    for (size_t i = 0; i < m->names_count; i++)
+        used += m->names[i].inode->size;
+    return used;
+}
+
 static int memory_write(
     struct leat_env *env, leat_fd fd, const void *data, size_t size, struct leat_error *err)
 {
     struct memory_env *m = of(env);
     struct descriptor *d = descriptor(m, fd);
     size_t allowed = size;
-    const int code = ask(m, MEMORY_ENV_WRITE, d->path, &allowed, err);
+    int code = ask(m, MEMORY_ENV_WRITE, d->path, &allowed, err);
+    if (code == 0 && m->capacity < UINT64_MAX && used_bytes(m) + size > m->capacity) {
+        allowed = m->capacity > used_bytes(m) ? (size_t)(m->capacity - used_bytes(m)) : 0;
+        code = leat__error(err, LEAT_ENOSPC, "write file: No space left on device");
+    }
     if (code == 0 || allowed < size)
         append(m, d->inode, data, allowed);
     if (code == 0 && allowed < size)
@@ -259,12 +281,38 @@ static int memory_sync_dir(struct leat_env *env, const char *dir, struct leat_er
     return ask(of(env), MEMORY_ENV_SYNC, dir, NULL, err);
 }
 
+/* The path, with another directory at its front if it was in that one. Takes it. */
+static char *move_path(char *path, const char *from, const char *to)
+{
+    const size_t len = strlen(from);
+    if (strncmp(path, from, len) != 0 || (path[len] != '/' && path[len] != '\0'))
+        return path;
+    char *moved = must(malloc(strlen(path) - len + strlen(to) + 1));
+    (void)strcpy(moved, to);
+    (void)strcat(moved, path + len);
+    free(path);
+    return moved;
+}
+
+static int rename_dir(struct memory_env *m, const char *from, const char *to, struct leat_error *err)
+{
+    if (find_name(m, to) || is_dir(m, to))
+        return leat__error(err, LEAT_EEXISTS, "rename %s to %s: File exists", from, to);
+    for (size_t i = 0; i < m->names_count; i++)
+        m->names[i].path = move_path(m->names[i].path, from, to);
+    for (size_t i = 0; i < m->dirs_count; i++)
+        m->dirs[i] = move_path(m->dirs[i], from, to);
+    return 0;
+}
+
 static int memory_rename(struct leat_env *env, const char *from, const char *to, struct leat_error *err)
 {
     struct memory_env *m = of(env);
     const int code = ask(m, MEMORY_ENV_RENAME, from, NULL, err);
     if (code < 0)
         return code;
+    if (!find_name(m, from) && is_dir(m, from))
+        return rename_dir(m, from, to, err);
     if (!find_name(m, from))
         return leat__error(err, LEAT_ENOTFOUND, "rename %s: No such file or directory", from);
     if (strcmp(from, to) == 0)
@@ -314,47 +362,135 @@ static int memory_mkdir(struct leat_env *env, const char *path, struct leat_erro
         return leat__error(err, LEAT_EEXISTS, "make directory %s: a file of that name is there", path);
     if (is_dir(m, path))
         return 0;
-    if (m->dirs_count == DIRS_MAX)
-        abort(); /* more than a test should need */
+    if (m->dirs_count == m->dirs_capacity) {
+        m->dirs_capacity = m->dirs_capacity ? 2 * m->dirs_capacity : 16;
+        m->dirs = must(realloc(m->dirs, m->dirs_capacity * sizeof *m->dirs));
+    }
     m->dirs[m->dirs_count++] = must(strdup(path));
     return 0;
 }
 
-/* Whether the entry of `dir` that path i leads through was shown by an earlier path. */
-static bool is_shown(struct memory_env *m, size_t i, size_t prefix, size_t entry_len)
+static int memory_truncate(struct leat_env *env, const char *path, uint64_t size, struct leat_error *err)
 {
-    for (size_t k = 0; k < i; k++) {
-        const char *path = m->names[k].path;
-        const size_t end = prefix + entry_len;
-        if (strncmp(path, m->names[i].path, end) == 0 && (path[end] == '/' || path[end] == '\0'))
-            return true;
+    struct memory_env *m = of(env);
+    const int code = ask(m, MEMORY_ENV_TRUNCATE, path, NULL, err);
+    if (code < 0)
+        return code;
+    const struct name *name = find_name(m, path);
+    if (!name)
+        return leat__error(err, LEAT_ENOTFOUND, "truncate %s: No such file or directory", path);
+    if (size > name->inode->size)
+        abort(); /* shorter only */
+    name->inode->size = (size_t)size;
+    return 0;
+}
+
+static int note_entry(void *arg, const char *name, bool is_a_dir)
+{
+    (void)name;
+    (void)is_a_dir;
+    *(bool *)arg = true;
+    return 0;
+}
+
+static int list_entries(struct memory_env *m, const char *dir, leat_env_list_fn fn, void *arg);
+
+/* A directory that only names implied goes with the last of them. */
+static int memory_rmdir(struct leat_env *env, const char *path, struct leat_error *err)
+{
+    struct memory_env *m = of(env);
+    bool has_entries = false;
+    const int code = ask(m, MEMORY_ENV_RMDIR, path, NULL, err);
+    if (code < 0)
+        return code;
+    if (!is_dir(m, path))
+        return leat__error(err, LEAT_ENOTFOUND, "remove %s: No such file or directory", path);
+    (void)list_entries(m, path, note_entry, &has_entries);
+    if (has_entries)
+        return leat__error(err, LEAT_EIO, "remove %s: Directory not empty", path);
+    for (size_t i = 0; i < m->dirs_count; i++) {
+        if (strcmp(m->dirs[i], path) != 0)
+            continue;
+        free(m->dirs[i]);
+        m->dirs[i--] = m->dirs[--m->dirs_count];
     }
+    return 0;
+}
+
+static int memory_lock(struct leat_env *env, const char *path, leat_fd *fd, struct leat_error *err)
+{
+    struct memory_env *m = of(env);
+    *fd = -1;
+    const int code = ask(m, MEMORY_ENV_LOCK, path, NULL, err);
+    if (code < 0)
+        return code;
+    const struct name *name = find_name(m, path);
+    struct inode *inode = name ? name->inode : make_file(m, path);
+    if (inode->is_locked)
+        return leat__error(err, LEAT_EEXISTS, "%s is locked by another process", path);
+    LEAT_TRY(add_descriptor(m, path, inode, LEAT_OPEN_APPEND, fd, err));
+    m->fds[*fd].has_lock = inode->is_locked = true;
+    return 0;
+}
+
+static int memory_space(struct leat_env *env, const char *dir, uint64_t *free_bytes, struct leat_error *err)
+{
+    struct memory_env *m = of(env);
+    *free_bytes = 0;
+    const int code = ask(m, MEMORY_ENV_SPACE, dir, NULL, err);
+    if (code < 0)
+        return code;
+    const uint64_t used = used_bytes(m);
+    *free_bytes = m->capacity > used ? m->capacity - used : 0;
+    return 0;
+}
+
+/* Whether the entry that path i of the list leads through was shown by an earlier one. */
+static bool is_shown(char *const *paths, size_t i, size_t prefix, size_t entry_len)
+{
+    const size_t end = prefix + entry_len;
+    for (size_t k = 0; k < i; k++)
+        if (strncmp(paths[k], paths[i], end) == 0 && (paths[k][end] == '/' || paths[k][end] == '\0'))
+            return true;
     return false;
+}
+
+static int list_entries(struct memory_env *m, const char *dir, leat_env_list_fn fn, void *arg)
+{
+    const size_t dir_len = strcmp(dir, ".") == 0 ? 0 : strlen(dir);
+    const size_t prefix = dir_len ? dir_len + 1 : 0;
+    const size_t count = m->names_count + m->dirs_count;
+    char **paths = must(malloc((count + 1) * sizeof *paths)); /* copies: fn may change what is there */
+    int code = 0;
+    for (size_t i = 0; i < count; i++)
+        paths[i] = must(strdup(i < m->names_count ? m->names[i].path : m->dirs[i - m->names_count]));
+    const size_t files = m->names_count;
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        if (dir_len && (strncmp(paths[i], dir, dir_len) != 0 || paths[i][dir_len] != '/'))
+            continue;
+        const size_t entry_len = strcspn(paths[i] + prefix, "/");
+        if (is_shown(paths, i, prefix, entry_len))
+            continue;
+        char *entry = must(strndup(paths[i] + prefix, entry_len));
+        code = fn(arg, entry, i >= files || paths[i][prefix + entry_len] == '/');
+        free(entry);
+    }
+    for (size_t i = 0; i < count; i++)
+        free(paths[i]);
+    free(paths);
+    return code;
 }
 
 static int memory_list(
     struct leat_env *env, const char *dir, leat_env_list_fn fn, void *arg, struct leat_error *err)
 {
     struct memory_env *m = of(env);
-    int code = ask(m, MEMORY_ENV_LIST, dir, NULL, err);
+    const int code = ask(m, MEMORY_ENV_LIST, dir, NULL, err);
     if (code < 0)
         return code;
     if (!is_dir(m, dir))
         return leat__error(err, LEAT_ENOTFOUND, "list %s: No such file or directory", dir);
-    const size_t dir_len = strcmp(dir, ".") == 0 ? 0 : strlen(dir);
-    const size_t prefix = dir_len ? dir_len + 1 : 0;
-    for (size_t i = 0; code == 0 && i < m->names_count; i++) {
-        const char *path = m->names[i].path;
-        if (dir_len && (strncmp(path, dir, dir_len) != 0 || path[dir_len] != '/'))
-            continue;
-        const size_t entry_len = strcspn(path + prefix, "/");
-        if (is_shown(m, i, prefix, entry_len))
-            continue;
-        char *entry = must(strndup(path + prefix, entry_len));
-        code = fn(arg, entry, path[prefix + entry_len] == '/');
-        free(entry);
-    }
-    return code;
+    return list_entries(m, dir, fn, arg);
 }
 
 static int compare_paths(const void *a, const void *b)
@@ -412,6 +548,7 @@ struct leat_env *memory_env_new(uint64_t seed)
 {
     struct memory_env *m = must(calloc(1, sizeof *m));
     m->random_state = seed;
+    m->capacity = UINT64_MAX;
     m->env = (struct leat_env){
         .impl = m,
         .mono_ns = memory_mono_ns,
@@ -427,6 +564,10 @@ struct leat_env *memory_env_new(uint64_t seed)
         .fs_rename = memory_rename,
         .fs_link = memory_link,
         .fs_unlink = memory_unlink,
+        .fs_truncate = memory_truncate,
+        .fs_rmdir = memory_rmdir,
+        .fs_lock = memory_lock,
+        .fs_space = memory_space,
         .fs_mkdir = memory_mkdir,
         .fs_list = memory_list,
         .fs_stat = memory_stat,
@@ -447,6 +588,7 @@ void memory_env_free(struct leat_env *env)
         remove_name(m, &m->names[0]);
     for (size_t i = 0; i < m->dirs_count; i++)
         free(m->dirs[i]);
+    free(m->dirs);
     free(m->names);
     free(m);
 }
@@ -498,6 +640,11 @@ void memory_env_fail_at(struct leat_env *env, uint64_t n, int code)
 {
     of(env)->fail_at = n ? of(env)->calls_count + n : 0;
     of(env)->fail_code = code;
+}
+
+void memory_env_set_capacity(struct leat_env *env, uint64_t bytes)
+{
+    of(env)->capacity = bytes;
 }
 
 void memory_env_advance(struct leat_env *env, int64_t us)

@@ -1,7 +1,9 @@
 /* tests/support/memory_env.h -- an environment whose files are byte arrays, for tests and fuzzers that must
  * not touch the disk, and whose n-th file call can be made to fail or to come up short.
  *
- * Directories are implied by the names of files ("a/b" makes "a"). Clocks stand still until they are moved;
+ * Directories are implied by the names of files ("a/b" makes "a"), or made; those that are made are listed
+ * when they are empty, too. A file system may be made small: a write that would exceed it fails with
+ * LEAT_ENOSPC. Clocks stand still until they are moved;
  * random numbers come from a seed. Single-threaded. Memory is the C library's own, not base/alloc.h: tests
  * that count or fail allocations see only those of what they test. */
 #ifndef LEAT_TESTS_SUPPORT_MEMORY_ENV_H
@@ -20,6 +22,10 @@ enum memory_env_call {
     MEMORY_ENV_STAT,
     MEMORY_ENV_LIST, /* and glob */
     MEMORY_ENV_MKDIR,
+    MEMORY_ENV_TRUNCATE,
+    MEMORY_ENV_RMDIR,
+    MEMORY_ENV_LOCK,
+    MEMORY_ENV_SPACE,
 };
 
 /* Decides about call number `n` (from 1, over all kinds) on `path`. Returns 0 to let it happen, or the
@@ -44,5 +50,7 @@ uint64_t memory_env_calls_count(const struct leat_env *env);
 void memory_env_set_hook(struct leat_env *env, memory_env_hook hook, void *arg);
 /* The n-th call from now (1 = the next) fails once with `code`; 0 switches off. Independent of the hook. */
 void memory_env_fail_at(struct leat_env *env, uint64_t n, int code);
+/* Bytes that all files together may have; UINT64_MAX (at first): no limit. */
+void memory_env_set_capacity(struct leat_env *env, uint64_t bytes);
 void memory_env_advance(struct leat_env *env, int64_t us);
 #endif
