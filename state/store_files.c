@@ -78,7 +78,7 @@ struct dir_walk {
     const char *dir, *to;
     const char *suffix;
     struct leat_error *err;
-    uint64_t bytes;
+    bool restoring;
 };
 
 /* Any failure to link but these two may be the file system's nature (EXDEV, EMLINK, EPERM, ENOTSUP), and then
@@ -106,36 +106,57 @@ static int take_file(void *arg, const char *name, bool is_dir)
         else if (code < 0)
             code = leat__error(walk->err, code, "%s", why.message);
     }
-    if (code == 0)
+    if (code == 0 && walk->restoring)
         leat__point(LEAT_POINT_RESTORE_LINKED);
     leat__free(from);
     leat__free(to);
     return code;
 }
 
+static int make_dir(struct leat_env *env, const char *dir, struct leat_error *err)
+{
+    struct leat_file_info info;
+    struct leat_error why = { 0 };
+    const int there = env->fs_stat(env, dir, &info, &why);
+    if (there == 0)
+        return leat__error(err, LEAT_EEXISTS, "%s exists already; it is a leftover, remove it", dir);
+    if (there != LEAT_ENOTFOUND)
+        return leat__error(err, there, "%s", why.message);
+    return env->fs_mkdir(env, dir, err);
+}
+
+static int fill_dir(struct dir_walk *walk)
+{
+    return walk->env->fs_list(walk->env, walk->dir, take_file, walk, walk->err);
+}
+
 int leat__store_dir_begin(const struct leat_store_opts *opts, const char *link_suffix, struct leat_error *err)
 {
-    struct leat_env *env = opts->env;
-    struct leat_file_info info;
-    struct leat_error ignored = { 0 };
-    const int there = env->fs_stat(env, opts->dir, &info, &ignored);
-    if (there == 0)
-        return leat__error(err, LEAT_EEXISTS,
-            "state store %s: the live directory exists already; it is a leftover, remove it", opts->dir);
-    if (there != LEAT_ENOTFOUND)
-        return leat__error(err, there, "state store %s: %s", opts->dir, ignored.message);
-    LEAT_TRY(env->fs_mkdir(env, opts->dir, err));
-    if (!opts->from)
-        return 0;
-    struct dir_walk walk = {
-        .env = env, .dir = opts->from, .to = opts->dir, .suffix = link_suffix, .err = err
-    };
-    const int code = env->fs_list(env, opts->from, take_file, &walk, err);
+    int code = make_dir(opts->env, opts->dir, err);
     if (code < 0) {
-        leat__store_dir_remove(env, opts->dir);
+        leat__error_prefix(err, "live directory of a state store");
+        return code;
+    }
+    struct dir_walk walk = { .env = opts->env,
+        .dir = opts->from,
+        .to = opts->dir,
+        .suffix = link_suffix,
+        .err = err,
+        .restoring = true };
+    code = opts->from ? fill_dir(&walk) : 0;
+    if (code < 0) {
+        leat__store_dir_remove(opts->env, opts->dir);
         leat__error_prefix(err, "begin a state store from %s", opts->from);
     }
     return code;
+}
+
+int leat__store_dir_share(
+    struct leat_env *env, const char *from, const char *to, const char *link_suffix, struct leat_error *err)
+{
+    struct dir_walk walk = { .env = env, .dir = from, .to = to, .suffix = link_suffix, .err = err };
+    LEAT_TRY(make_dir(env, to, err));
+    return fill_dir(&walk);
 }
 
 static int remove_one(void *arg, const char *name, bool is_dir)
@@ -184,22 +205,4 @@ int leat__store_dir_sync(struct leat_env *env, const char *dir, const char *exce
     struct dir_walk walk = { .env = env, .dir = dir, .suffix = except, .err = err };
     LEAT_TRY(env->fs_list(env, dir, sync_one, &walk, err));
     return env->fs_sync_dir(env, dir, err);
-}
-
-static int add_bytes(void *arg, const char *name, bool is_dir)
-{
-    struct dir_walk *walk = arg;
-    struct leat_file_info info;
-    char *path = is_dir ? NULL : leat__store_path(walk->dir, name);
-    if (path && walk->env->fs_stat(walk->env, path, &info, NULL) == 0)
-        walk->bytes += info.size;
-    leat__free(path);
-    return 0;
-}
-
-uint64_t leat__store_dir_bytes(struct leat_env *env, const char *dir)
-{
-    struct dir_walk walk = { .env = env, .dir = dir };
-    (void)env->fs_list(env, dir, add_bytes, &walk, NULL);
-    return walk.bytes;
 }

@@ -20,14 +20,15 @@ int leat__store_break(
  * On failure nothing is left of it. */
 LEAT_NODISCARD int leat__store_dir_begin(
     const struct leat_store_opts *opts, const char *link_suffix, struct leat_error *err);
+/* Makes `to`, which must not exist, and fills it in the same way from `from`; what fails leaves a part. */
+LEAT_NODISCARD int leat__store_dir_share(
+    struct leat_env *env, const char *from, const char *to, const char *link_suffix, struct leat_error *err);
 /* Removes a directory with everything in it, as far as possible: what can not be removed stays, and is removed
  * by the next start of the job. */
 void leat__store_dir_remove(struct leat_env *env, const char *dir);
 /* Syncs all files of a directory whose names do not end in `except`, then the directory. */
 LEAT_NODISCARD int leat__store_dir_sync(
     struct leat_env *env, const char *dir, const char *except, struct leat_error *err);
-/* Bytes of the files in a directory; what vanishes meanwhile counts nothing. */
-uint64_t leat__store_dir_bytes(struct leat_env *env, const char *dir);
 bool leat__store_has_suffix(const char *name, const char *suffix);
 /* "dir/name", to be freed; NULL when out of memory. */
 char *leat__store_path(const char *dir, const char *name);
