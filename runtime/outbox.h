@@ -44,7 +44,6 @@
 #include "topology/sink.h"
 
 #define LEAT_OUTBOX_RECORD_BYTES_MAX (64u * 1024u * 1024u) /* of a payload */
-#define LEAT_OUTBOX_NAME_MAX 128u /* "outbox-NODE-SLOT-K" with its NUL */
 
 /* ---- the worker's side ---- */
 
@@ -85,10 +84,13 @@ void leat__outbox_list_release(struct leat_outbox_list *list, struct leat_env *e
 
 /* ---- reading ---- */
 
-/* Reads the files of one slot as one outbox. LEAT_EDATA when the first one can not be opened as what it should
- * be; what is wrong with later parts leat__outbox_next tells. Paths and node are borrowed. */
+/* Reads the files of one slot of the node `name` as one outbox: `records` together, of epochs up to `epoch`.
+ * LEAT_EDATA when the first file can not be opened as what it should be; what is wrong with later parts
+ * leat__outbox_next tells, at the latest instead of the end. Paths and name are borrowed. */
 LEAT_NODISCARD int leat__outbox_reader_open(struct leat_env *env, const char *const *paths, uint32_t count,
-    const char *node, uint32_t slot, struct leat_outbox_reader **reader, struct leat_error *err);
+    const char *name, uint32_t slot, uint64_t epoch, uint64_t records, struct leat_outbox_reader **reader,
+    struct leat_error *err);
+bool leat__outbox_reader_is_done(const struct leat_outbox_reader *reader); /* next has given 0 */
 void leat__outbox_reader_close(struct leat_outbox_reader *reader); /* NULL is fine */
 
 /* ---- the coordinator's side ---- */
@@ -102,25 +104,27 @@ void leat__delivery_free(struct leat_deliverer *delivery); /* NULL is fine */
 
 /* When a job goes on from checkpoint `id`, for each transactional sink of the checkpoint: fences the slots that
  * it had (0 .. slots-1, as many as the node's parallelism was) before anything else is done with it, and before
- * a worker writes. LEAT_ESTATE when a marker is above `id`: the outside system has more than the checkpoint
- * knows; going on would send it again, so only with `force`. *marker: the highest one found, 0 without any;
- * ids of new checkpoints must be above it. `sink` is the class that the node really has. */
+ * a worker writes. `name`: of the node when the checkpoint was made, for its markers have that one; `sink`: the
+ * class that the node really has. LEAT_ESTATE when a marker is above `id`: the outside system has more than the
+ * checkpoint knows; going on would send it again, so only with `force`. *marker: the highest one found, 0
+ * without any; ids of new checkpoints must be above it. */
 LEAT_NODISCARD int leat__delivery_fence(struct leat_deliverer *delivery, const struct leat_node *node,
-    const struct leat_sink_class *sink, uint32_t slots, uint64_t id, bool force, uint64_t *marker,
-    struct leat_error *err);
+    const struct leat_sink_class *sink, const char *name, uint32_t slots, uint64_t id, bool force,
+    uint64_t *marker, struct leat_error *err);
 
 /* One outbox of a manifest. */
 struct leat_delivery_file {
     const struct leat_node *node;
-    const struct leat_sink_class *sink;
+    const struct leat_sink_class *sink; /* that the node really has */
+    const char *name; /* of the node when the checkpoint was made; NULL: as today */
     uint32_t slot;
     uint64_t records;
     const char *path;
 };
 /* Sees to it that the outside system has the outboxes of `epoch`, the number of a checkpoint whose manifest is
  * durable, exactly once: all of that manifest in its order, by the running job, and again when it goes on from
- * it. Errors that may pass (leat_error_is_retriable) leave it undecided: calling again decides. Slots that are
- * done stay done. Passes LEAT_POINT_OUTBOX_SENDING and ENDED. */
+ * it, behind leat__delivery_fence. Errors that may pass (leat_error_is_retriable) leave it undecided: calling
+ * again decides. Slots that are done stay done. Passes LEAT_POINT_OUTBOX_SENDING and ENDED. */
 LEAT_NODISCARD int leat__delivery_send(struct leat_deliverer *delivery, uint64_t epoch,
     const struct leat_delivery_file *files, uint32_t count, struct leat_error *err);
 #endif
