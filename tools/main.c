@@ -1,5 +1,6 @@
-/* tools/main.c -- the leat command: `leat VERB [ARGS]`. */
+/* tools/main.c -- the leat command: `leat NOUN VERB [ARGS]`, and short verbs without a noun. */
 #include "base/near.h"
+#include "tools/checkpoint.h"
 #include "tools/gen.h"
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@ static const struct {
     const char *name, *help;
     int (*run)(int argc, char **argv);
 } commands[] = {
+    { "checkpoint", "checkpoints of a job: ls, info, verify, diff, rm", leat__checkpoint_main },
     { "gen", "C structs and type descriptors from Avro schemas", leat__gen_main },
     { "version", "the version", version_main },
     { "help", "this", help_main },
@@ -31,7 +33,7 @@ static int help_main(int argc, char **argv)
     printf("Usage: leat COMMAND [ARGS]\n\n");
     for (size_t i = 0; i < COMMANDS_COUNT; i++)
         printf("  %-10s %s\n", commands[i].name, commands[i].help);
-    printf("\nExamples:\n  leat gen order.avsc -o gen\n  leat gen --help\n");
+    printf("\nExamples:\n  leat gen order.avsc -o gen\n  leat checkpoint ls checkpoints/order-processing\n");
     return 0;
 }
 
