@@ -67,8 +67,10 @@ struct leat_store_class {
     int (*delete_range)(
         struct leat_store *store, struct leat_sv from, struct leat_sv to, struct leat_error *err);
     /* Everything that was written, in the new directory `dir`, whose parent exists: files and `dir` are
-     * synced, the parent is the caller's to sync. Names of files are unique to this store's life: a file of
-     * the same name in an earlier checkpoint of it is the same file (linked). */
+     * synced, the parent is the caller's to sync. Table files (.sst, .run) are never changed, and their names
+     * are unique along one line of checkpoints and restores: in an earlier checkpoint from which this store
+     * comes a table of the same name is the same file (linked). The other files are small, and each
+     * checkpoint's own. */
     int (*checkpoint)(struct leat_store *store, const char *dir, struct leat_error *err);
     uint64_t (*memory_bytes)(const struct leat_store *store); /* in use now: cache, memtables, readers */
     uint64_t (*disk_bytes)(const struct leat_store *store); /* of live files, estimated */
