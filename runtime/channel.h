@@ -19,6 +19,7 @@ enum leat_message_kind {
     LEAT_MESSAGE_IDLE, /* the channel is idle until the next batch or watermark */
     LEAT_MESSAGE_END, /* nothing follows; value: 1 if the job was stopped, so that it is not the end of the
                          input */
+    LEAT_MESSAGE_BARRIER, /* value: id of the checkpoint whose rows end here */
 };
 
 struct leat_message {
@@ -44,6 +45,7 @@ struct leat_channel {
     uint32_t input; /* of the consumer */
     uint32_t part; /* index in the consumer's merge of that input */
     bool ended; /* the consumer has seen its end */
+    uint64_t barrier; /* the consumer's: id of the newest barrier that it has brought */
     struct leat_worker *producer, *consumer;
     struct leat_queue queue; /* local: the messages; remote: the producer's overflow */
     struct leat_ring ring; /* remote */

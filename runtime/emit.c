@@ -7,7 +7,8 @@
  *   - a watermark may be overtaken by rows that come after it, where they are above it; so it waits in
  * pending_wm_us;
  *   - rows at or behind it may not: it goes first;
- *   - nor may late rows: everything gathered and the watermark go first, then the late rows on their own. */
+ *   - nor may late rows: everything gathered and the watermark go first, then the late rows on their own;
+ *   - idleness, barriers and the end stay behind all that was sent before them. */
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "runtime/instance.h"
@@ -263,6 +264,11 @@ int leat__instance_send_idle(struct leat_instance *inst)
 int leat__instance_send_active(struct leat_instance *inst, int64_t wm_us)
 {
     return flush_and_send(inst, (struct leat_message){ LEAT_MESSAGE_WATERMARK, NULL, wm_us });
+}
+
+int leat__instance_send_barrier(struct leat_instance *inst, uint64_t id)
+{
+    return flush_and_send(inst, (struct leat_message){ LEAT_MESSAGE_BARRIER, NULL, (int64_t)id });
 }
 
 int leat__instance_send_end(struct leat_instance *inst, bool stopped)

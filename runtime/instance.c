@@ -1,11 +1,12 @@
 /* runtime/instance.c -- delivering messages to one operator or sink, in the order that the rules demand.
  *
  * settle() is the heart: after every message or step it carries on, as long as the operator has nothing left
- * to say, with what is due: the merged watermark, idleness, the end. Its state is (more, after, sent_wm_us,
- * sent_idle, ended). */
+ * to say, with what is due: the merged watermark, idleness, the end, a barrier. Its state is (more, after,
+ * sent_wm_us, sent_idle, must_say, aligning, barrier_due, ended). */
 #include "runtime/instance.h"
 #include "base/alloc.h"
-#include "runtime/worker.h"
+#include "runtime/job_private.h"
+#include "runtime/restore.h"
 
 #define STREAK_MAX \
     8u /* messages in a row from the channel that is furthest behind, before another gets a turn */
@@ -39,7 +40,8 @@ int leat__instance_init(struct leat_instance *inst, struct leat_worker *worker,
         .state = worker->state,
         .counters = &inst->counters,
         .error = &inst->error,
-        .watermark_us = LEAT_TIME_MIN };
+        .watermark_us = LEAT_TIME_MIN,
+        .wake_us = LEAT_TIME_MAX };
     inst->ctx.user.engine = &inst->ctx;
     for (uint32_t i = 0; i < LEAT_NODE_INPUTS_MAX; i++)
         inst->ctx.input_watermark_us[i] = LEAT_TIME_MIN;
@@ -72,6 +74,9 @@ int leat__instance_open(struct leat_instance *inst)
     if (node->kind == LEAT_NODE_SOURCE)
         return leat__source_host_new(inst, leat__worker_splits(inst->worker, node));
     LEAT_TRY(open_merges(inst));
+    const bool restored = inst->worker->job->restored != NULL;
+    if (restored)
+        leat__restore_watermarks(inst);
     for (uint32_t input = 0; input < inst->merge.count; input++)
         if (inst->input_merges[input].ended)
             merge_input(inst, input); /* a single subtask feeds another worker: nothing will come here */
@@ -82,22 +87,29 @@ int leat__instance_open(struct leat_instance *inst)
             return LEAT_ENOMEM;
         inst->sink->sink_class = sink_class;
         inst->sink->node = node;
-        return sink_class->open(inst->sink, &inst->ctx);
+        if (sink_class->transact)
+            LEAT_TRY(leat__outbox_open(&inst->ctx, inst->worker->job->spool_dir));
+        LEAT_TRY(sink_class->open(inst->sink, &inst->ctx));
+        return restored ? leat__restore_class(inst) : 0;
     }
     inst->op = leat__calloc(1, node->op->size);
     if (!inst->op)
         return LEAT_ENOMEM;
     inst->op->op_class = node->op;
     inst->op->node = node;
-    return node->op->init ? node->op->init(inst->op, &inst->ctx) : 0;
+    if (node->op->init)
+        LEAT_TRY(node->op->init(inst->op, &inst->ctx));
+    return restored ? leat__restore_class(inst) : 0;
 }
 
 void leat__instance_release(struct leat_instance *inst)
 {
     if (inst->op && inst->op->op_class->release)
         inst->op->op_class->release(inst->op, &inst->ctx);
-    if (inst->sink)
+    if (inst->sink) {
         inst->sink->sink_class->close(inst->sink, &inst->ctx);
+        leat__outbox_close(&inst->ctx);
+    }
     leat__free(inst->op);
     leat__free(inst->sink);
     leat__source_host_free(inst->source);
@@ -121,14 +133,25 @@ bool leat__instance_has_room(struct leat_instance *inst)
     return true;
 }
 
+/* Whether on_time is due; never while a barrier is being aligned: what it says would belong to neither side. */
+static bool is_time(const struct leat_instance *inst)
+{
+    return inst->ctx.wake_us <= inst->worker->wall_us && inst->op && inst->aligning == 0;
+}
+
+int64_t leat__instance_wake_us(const struct leat_instance *inst)
+{
+    return inst->aligning == 0 && !inst->ended ? inst->ctx.wake_us : LEAT_TIME_MAX;
+}
+
 static bool has_work(struct leat_instance *inst)
 {
     if (inst->source)
         return leat__source_host_is_ready(inst->source, inst->worker->wall_us);
-    if (inst->more)
+    if (inst->more || is_time(inst))
         return true;
     for (uint32_t i = 0; i < inst->inputs_count; i++)
-        if (leat__channel_has_message(inst->inputs[i]))
+        if (leat__channel_has_message(inst->inputs[i]) && !leat__barrier_holds(inst, inst->inputs[i]))
             return true;
     return false;
 }
@@ -155,7 +178,7 @@ static struct leat_channel *pick_channel(struct leat_instance *inst)
     for (uint32_t k = 1; k <= inst->inputs_count; k++) {
         const uint32_t i = (inst->input_last + k) % inst->inputs_count;
         struct leat_channel *channel = inst->inputs[i];
-        if (!leat__channel_has_message(channel))
+        if (!leat__channel_has_message(channel) || leat__barrier_holds(inst, channel))
             continue;
         const int64_t wm_us = inst->input_merges[channel->input].parts[channel->part].wm_us;
         if (best == inst->inputs_count || wm_us < best_us) {
@@ -196,11 +219,13 @@ static void merge_input(struct leat_instance *inst, uint32_t input)
     const struct leat_wm_merge *from = &inst->input_merges[input];
     LEAT_ASSERT(from->merged_us >= inst->ctx.input_watermark_us[input]);
     inst->ctx.input_watermark_us[input] = from->merged_us;
+    if (from->awaited_count > 0)
+        return; /* restored: some channels are still to be heard */
     if (from->ended) { /* not by way of its watermark, which would be the minimum beside idle inputs */
         (void)leat__wm_end(&inst->merge, input);
         return;
     }
-    if (from->merged_us > LEAT_TIME_MIN)
+    if (from->merged_us > LEAT_TIME_MIN || inst->merge.parts[input].awaited)
         (void)leat__wm_advance(&inst->merge, input, from->merged_us);
     if (from->idle)
         (void)leat__wm_set_idle(&inst->merge, input);
@@ -225,7 +250,7 @@ static int on_watermark(struct leat_instance *inst, int64_t wm_us)
 static int on_end(struct leat_instance *inst)
 {
     inst->after = LEAT_AFTER_END;
-    if (inst->stopped || !inst->op || !inst->op->op_class->on_end)
+    if (inst->stopped || inst->end_told || !inst->op || !inst->op->op_class->on_end)
         return 0;
     return note_result(inst, inst->op->op_class->on_end(inst->op, &inst->ctx));
 }
@@ -255,6 +280,10 @@ static int settle(struct leat_instance *inst)
     while (!inst->more && !inst->ended) {
         if (inst->after != LEAT_AFTER_NOTHING) {
             LEAT_TRY(finish_after(inst));
+        } else if (inst->must_say && inst->merge.awaited_count == 0) {
+            inst->must_say = false;
+            if (inst->merge.merged_us <= inst->sent_wm_us) /* else the new one says it */
+                LEAT_TRY(leat__instance_send_active(inst, inst->sent_wm_us));
         } else if (inst->merge.merged_us > inst->sent_wm_us) {
             LEAT_TRY(on_watermark(inst, inst->merge.merged_us));
         } else if (inst->merge.idle != inst->sent_idle) {
@@ -263,11 +292,13 @@ static int settle(struct leat_instance *inst)
                                      : leat__instance_send_active(inst, inst->sent_wm_us));
         } else if (all_channels_ended(inst)) {
             LEAT_TRY(on_end(inst));
+        } else if (leat__barrier_is_aligned(inst)) {
+            LEAT_TRY(leat__barrier_pass(inst));
         } else {
             break;
         }
     }
-    return 0;
+    return inst->ended && inst->barrier_due ? leat__barrier_pass(inst) : 0;
 }
 
 static int receive(struct leat_instance *inst, struct leat_channel *channel)
@@ -299,6 +330,9 @@ static int receive(struct leat_instance *inst, struct leat_channel *channel)
         if (!message.value && leat__wm_end(merge, channel->part))
             merge_input(inst, channel->input);
         break;
+    case LEAT_MESSAGE_BARRIER:
+        leat__barrier_note(inst, channel, (uint64_t)message.value);
+        break;
     }
     return settle(inst);
 }
@@ -318,6 +352,12 @@ int leat__instance_run(struct leat_instance *inst, int64_t now_ns)
     }
     if (inst->more) {
         LEAT_TRY(note_result(inst, inst->op->op_class->step(inst->op, &inst->ctx)));
+        LEAT_TRY(settle(inst));
+        return 1;
+    }
+    if (is_time(inst)) {
+        inst->ctx.wake_us = LEAT_TIME_MAX;
+        LEAT_TRY(note_result(inst, inst->op->op_class->on_time(inst->op, &inst->ctx, inst->worker->wall_us)));
         LEAT_TRY(settle(inst));
         return 1;
     }

@@ -6,7 +6,13 @@
  *
  * Watermarks are merged per input over its channels and per instance over its inputs (runtime/watermark.h).
  * When the merged one rises, the operator sees it, finishes its steps, and then it is sent on: "all output
- * caused by w leaves before w". */
+ * caused by w leaves before w".
+ *
+ * Barriers (runtime/barrier.h): a channel that has brought one is held until all have; then, when nothing is
+ * left to say, what the instance knows goes into the checkpoint, and the barrier goes on.
+ *
+ * After a restore the instance begins with the watermarks of the checkpoint, and the first thing that it says
+ * is the one that it had sent: as soon as it has heard as much of all its channels (watermark.h, rule 6). */
 #ifndef LEAT_RUNTIME_INSTANCE_H
 #define LEAT_RUNTIME_INSTANCE_H
 #include "runtime/channel.h"
@@ -17,6 +23,7 @@
 #include "topology/source.h"
 
 struct leat_worker;
+struct leat_part;
 struct leat_instance;
 struct leat_source_host;
 
@@ -60,6 +67,11 @@ struct leat_instance {
     enum leat_after after;
     bool ended;
     int64_t blocked_since_ns; /* 0: not blocked by a full output */
+    bool must_say; /* restored: has yet to say sent_wm_us */
+    bool end_told; /* restored: the operator had seen the end already */
+
+    uint64_t aligning; /* id of the barrier that some channels have brought and others not; 0: none */
+    bool barrier_due; /* it has yet to pass the barrier of the checkpoint that is under way */
 
     struct leat_out_edge *outs;
     uint32_t outs_count;
@@ -77,6 +89,8 @@ bool leat__instance_is_runnable(struct leat_instance *inst, int64_t now_ns);
 /* One bounded piece of work. 1: did something, 0: nothing to do after all, or an error (ctx.error tells). */
 LEAT_NODISCARD int leat__instance_run(struct leat_instance *inst, int64_t now_ns);
 bool leat__instance_has_room(struct leat_instance *inst);
+/* When the operator's on_time wants to run; LEAT_TIME_MAX: not, or not while a barrier is being aligned. */
+int64_t leat__instance_wake_us(const struct leat_instance *inst);
 /* Sends on what exchanges have gathered: `all`, or what has waited for long. 1: something was sent. */
 LEAT_NODISCARD int leat__instance_flush(struct leat_instance *inst, bool all, int64_t now_ns);
 
@@ -86,6 +100,7 @@ LEAT_NODISCARD int leat__instance_send_watermark(struct leat_instance *inst, int
 LEAT_NODISCARD int leat__instance_send_idle(struct leat_instance *inst);
 /* No longer idle: says the last watermark again, for the record that woke us may go to others or nowhere. */
 LEAT_NODISCARD int leat__instance_send_active(struct leat_instance *inst, int64_t wm_us);
+LEAT_NODISCARD int leat__instance_send_barrier(struct leat_instance *inst, uint64_t id);
 LEAT_NODISCARD int leat__instance_send_end(struct leat_instance *inst, bool stopped);
 LEAT_NODISCARD int leat__out_edge_open(struct leat_out_edge *edge, const struct leat_instance *inst);
 void leat__out_edge_release(struct leat_out_edge *edge);
@@ -93,6 +108,11 @@ void leat__out_edge_release(struct leat_out_edge *edge);
 /* Sources (runtime/source_host.c). */
 LEAT_NODISCARD int leat__source_host_new(struct leat_instance *inst, const struct leat_split_list *splits);
 void leat__source_host_free(struct leat_source_host *host);
+/* What the splits of this subtask are to a checkpoint, into the arena of the share. */
+LEAT_NODISCARD int leat__source_host_snapshot(
+    struct leat_source_host *host, struct leat_arena *arena, struct leat_part *part);
+/* Ends as a stopped source does. */
+LEAT_NODISCARD int leat__source_host_stop(struct leat_source_host *host);
 /* Time spent blocked by a full output is no idleness. */
 void leat__source_host_unblocked(struct leat_source_host *host, int64_t blocked_ns);
 /* How far the source has come here: the newest event time of the split that is furthest behind. */

@@ -10,11 +10,16 @@
  * so that (docs/decisions/0002)
  *   - what is judged late depends on the split's own rows alone, not on batch sizes, other splits or timing;
  *   - before late rows everything downstream has been told the watermark that made them late.
- * Watermarks of splits are merged as those of channels are (runtime/watermark.h). */
+ * Watermarks of splits are merged as those of channels are (runtime/watermark.h).
+ *
+ * At a barrier every split gives its position, its newest time, its watermark and whether it is idle. After a
+ * restore (runtime/restore.c finds them by id, whichever worker has them now) they go on from there; a split
+ * that the checkpoint does not know holds nothing back until it has caught up (semantics 4 and 9). */
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "runtime/instance.h"
-#include "runtime/worker.h"
+#include "runtime/job_private.h"
+#include "runtime/restore.h"
 
 #define STREAK_MAX 64u /* reads of one split in a row where time does not decide */
 #define WAIT_US 2000 /* how soon a split is asked again that has nothing now and names no time */
@@ -27,6 +32,7 @@ struct host_split {
     int64_t wait_until_us; /* wall time; 0: readable */
     int64_t active_ns; /* when it last gave rows, moved by the time for which the outputs were full */
     bool ended;
+    struct leat_strbuf resume; /* where it goes on when it is opened; data NULL: at its begin */
 };
 
 struct leat_source_host {
@@ -40,6 +46,58 @@ struct leat_source_host {
     int64_t sent_wm_us;
     bool sent_idle;
 };
+
+/* The watermark that the subtask's splits had sent together. Where one of them comes from another subtask, or
+ * from none (with only new ones here), it is the least that any subtask had. */
+static int64_t merged_before(const struct leat_source_host *host, const struct leat_saved_splits *saved)
+{
+    const struct leat_part *own = leat__saved_part(saved, host->inst->ctx.subtask);
+    bool all_own = own != NULL && own->watermark_us < LEAT_TIME_MAX;
+    for (uint32_t i = 0; i < host->splits_count; i++) {
+        const struct leat_saved_split *found = leat__saved_split(saved, host->splits[i].split->id);
+        all_own = all_own && (!found || found->part->ended || found->subtask == host->inst->ctx.subtask);
+    }
+    return all_own ? own->watermark_us : leat__saved_least_us(saved);
+}
+
+static int restore_split(struct leat_source_host *host, uint32_t index, const struct leat_split_part *part)
+{
+    struct host_split *split = &host->splits[index];
+    split->newest_us = part->newest_us;
+    split->wm_us = part->watermark_us;
+    split->ended = part->ended;
+    (void)leat__wm_advance(&host->merge, index, part->watermark_us);
+    if (part->ended)
+        (void)leat__wm_end(&host->merge, index);
+    else if (part->idle)
+        (void)leat__wm_set_idle(&host->merge, index);
+    if (part->ended || !part->position.data)
+        return 0;
+    leat__strbuf_add(&split->resume, part->position.data, part->position.len);
+    return split->resume.failed ? leat__fail(&host->inst->ctx, LEAT_ENOMEM, "out of memory for positions")
+                                : 0;
+}
+
+static int restore_splits(struct leat_source_host *host, const struct leat_split_list *splits)
+{
+    struct leat__ctx *ctx = &host->inst->ctx;
+    struct leat_saved_splits saved;
+    LEAT_TRY(leat__saved_splits_open(&saved, host->inst));
+    int result = ctx->subtask == 0 ? leat__saved_splits_check(&saved, splits, ctx) : 0;
+    if (result == 0 && saved.parts_count > 0)
+        leat__wm_restore(&host->merge, merged_before(host, &saved));
+    for (uint32_t i = 0; result == 0 && i < host->splits_count; i++) {
+        const struct leat_saved_split *found = leat__saved_split(&saved, host->splits[i].split->id);
+        if (found)
+            result = restore_split(host, i, found->part);
+        else
+            (void)leat__wm_advance(&host->merge, i, LEAT_TIME_MIN); /* new: it has spoken, as low as that */
+    }
+    host->sent_wm_us = ctx->watermark_us = host->merge.merged_us;
+    host->inst->must_say = true;
+    leat__saved_splits_close(&saved);
+    return result;
+}
 
 int leat__source_host_new(struct leat_instance *inst, const struct leat_split_list *splits)
 {
@@ -58,7 +116,8 @@ int leat__source_host_new(struct leat_instance *inst, const struct leat_split_li
             .newest_us = LEAT_TIME_MIN,
             .wm_us = LEAT_TIME_MIN,
             .active_ns = inst->worker->env->mono_ns(inst->worker->env) };
-    return leat__wm_init(&host->merge, host->splits_count);
+    LEAT_TRY(leat__wm_init(&host->merge, host->splits_count));
+    return inst->worker->job->restored ? restore_splits(host, splits) : 0;
 }
 
 static void close_split(struct leat_source_host *host, struct host_split *split)
@@ -74,8 +133,10 @@ void leat__source_host_free(struct leat_source_host *host)
 {
     if (!host)
         return;
-    for (uint32_t i = 0; i < host->splits_count; i++)
+    for (uint32_t i = 0; i < host->splits_count; i++) {
         close_split(host, &host->splits[i]);
+        leat__strbuf_release(&host->splits[i].resume);
+    }
     leat__free(host->splits);
     leat__wm_release(&host->merge);
     leat__free(host);
@@ -105,7 +166,8 @@ bool leat__source_host_is_ready(struct leat_source_host *host, int64_t wall_us)
 {
     if (host->inst->ended)
         return false;
-    if (host->merge.ended || leat__worker_is_stopping(host->inst->worker))
+    if (host->merge.ended || host->inst->must_say || leat__worker_is_stopping(host->inst->worker) ||
+        leat__worker_is_draining(host->inst->worker))
         return true; /* to say so */
     for (uint32_t i = 0; i < host->splits_count; i++)
         if (!host->splits[i].ended && host->splits[i].wait_until_us <= wall_us)
@@ -161,15 +223,54 @@ static int send_progress(struct leat_source_host *host)
     return 0;
 }
 
-static int end(struct leat_source_host *host, bool stopped)
+/* After a restore: says what was said before the interruption, since consumers wait to hear it. */
+static int say_restored(struct leat_source_host *host)
 {
+    if (!host->inst->must_say)
+        return 0;
+    host->inst->must_say = false;
+    if (host->merge.ended)
+        return 0; /* the end says it all */
+    LEAT_TRY(leat__instance_send_active(host->inst, host->sent_wm_us));
+    return send_progress(host);
+}
+
+/* Notes where the split would go on. */
+static int note_position(struct leat_source_host *host, struct host_split *split)
+{
+    if (!split->reader)
+        return 0;
+    leat__strbuf_clear(&split->resume);
+    const int result = host->source_class->position(split->reader, &split->resume);
+    if (result < 0)
+        return leat__fail_here(&host->inst->ctx);
+    return split->resume.failed ? leat__fail(&host->inst->ctx, LEAT_ENOMEM, "out of memory for positions")
+                                : 0;
+}
+
+/* Ends without being at the end. A checkpoint may still ask where that was. */
+static int stop(struct leat_source_host *host)
+{
+    struct leat_job *job = host->inst->worker->job;
+    const bool is_asked = job->coordinator || __atomic_load_n(&job->barrier_asked, __ATOMIC_RELAXED) > 0;
+    for (uint32_t i = 0; is_asked && i < host->splits_count; i++)
+        LEAT_TRY(note_position(host, &host->splits[i]));
     for (uint32_t i = 0; i < host->splits_count; i++)
         close_split(host, &host->splits[i]);
+    host->inst->ended = host->inst->stopped = true;
+    return leat__instance_send_end(host->inst, true);
+}
+
+static int end(struct leat_source_host *host)
+{
+    for (uint32_t i = 0; i < host->splits_count; i++) {
+        close_split(host, &host->splits[i]);
+        host->splits[i].ended = true; /* also where the job is drained */
+        (void)leat__wm_end(&host->merge, i);
+    }
     host->inst->ended = true;
-    host->inst->stopped = stopped;
-    if (!stopped)
-        LEAT_TRY(leat__instance_send_watermark(host->inst, LEAT_TIME_MAX));
-    return leat__instance_send_end(host->inst, stopped);
+    LEAT_TRY(leat__instance_send_watermark(host->inst, LEAT_TIME_MAX));
+    return leat__instance_send_end(host->inst, false);
 }
 
 static int64_t watermark_behind(int64_t newest_us, int64_t out_of_orderness_us)
@@ -331,7 +432,9 @@ static int open_split(struct leat_source_host *host, struct host_split *split)
     split->reader->node = host->inst->plan->node;
     split->reader->split = split->split;
     split->reader->ctx = &host->inst->ctx;
-    const int result = host->source_class->open(split->reader);
+    int result = host->source_class->open(split->reader);
+    if (result == 0 && split->resume.data)
+        result = host->source_class->seek(split->reader, split->resume.data, split->resume.len);
     return result < 0 ? leat__fail_here(&host->inst->ctx) : 0;
 }
 
@@ -375,8 +478,11 @@ int leat__source_host_run(struct leat_source_host *host, int64_t now_ns)
 {
     struct leat__ctx *ctx = &host->inst->ctx;
     struct leat_batch *batch;
-    if (host->merge.ended || leat__worker_is_stopping(host->inst->worker))
-        return end(host, !host->merge.ended);
+    LEAT_TRY(say_restored(host));
+    if (host->merge.ended || leat__worker_is_draining(host->inst->worker))
+        return end(host);
+    if (leat__worker_is_stopping(host->inst->worker))
+        return stop(host);
     struct host_split *split = pick_split(host, host->inst->worker->wall_us);
     if (!split)
         return 0;
@@ -400,7 +506,46 @@ int leat__source_host_run(struct leat_source_host *host, int64_t now_ns)
     leat__batch_release(batch);
     LEAT_TRY(outcome);
     LEAT_TRY(note_read(host, split, result, rows, now_ns));
-    return host->merge.ended ? end(host, false) : 0;
+    return host->merge.ended ? end(host) : 0;
+}
+
+static int snapshot_split(
+    struct leat_source_host *host, uint32_t index, struct leat_arena *arena, struct leat_split_part *part)
+{
+    struct host_split *split = &host->splits[index];
+    LEAT_TRY(note_position(host, split));
+    *part = (struct leat_split_part){ .id = split->split->id, /* lives as long as the job */
+        .ended = split->ended,
+        .newest_us = split->newest_us,
+        .watermark_us = split->wm_us,
+        .idle = host->merge.parts[index].idle };
+    if (split->ended || !split->resume.data)
+        return 0;
+    part->position.len = split->resume.len;
+    part->position.data = leat__arena_copy(arena, split->resume.data, split->resume.len + 1);
+    return part->position.data ? 0
+                               : leat__fail(&host->inst->ctx, LEAT_ENOMEM, "out of memory for a checkpoint");
+}
+
+int leat__source_host_snapshot(
+    struct leat_source_host *host, struct leat_arena *arena, struct leat_part *part)
+{
+    if (!host->inst->ended)
+        LEAT_TRY(say_restored(host));
+    struct leat_split_part *splits = leat__arena_array(arena, host->splits_count, sizeof *splits);
+    if (!splits)
+        return leat__fail(&host->inst->ctx, LEAT_ENOMEM, "out of memory for a checkpoint");
+    for (uint32_t i = 0; i < host->splits_count; i++)
+        LEAT_TRY(snapshot_split(host, i, arena, &splits[i]));
+    part->splits = splits;
+    part->splits_count = host->splits_count;
+    part->watermark_us = host->merge.ended ? LEAT_TIME_MAX : host->sent_wm_us;
+    return 0;
+}
+
+int leat__source_host_stop(struct leat_source_host *host)
+{
+    return stop(host);
 }
 
 int leat__source_host_lift(struct leat_source_host *host, int64_t wm_us)

@@ -12,6 +12,7 @@ int leat__wm_init(struct leat_wm_merge *merge, uint32_t count)
     merge->merged_us = count ? LEAT_TIME_MIN : LEAT_TIME_MAX;
     merge->idle = false;
     merge->ended = count == 0;
+    merge->awaited_count = 0;
     for (uint32_t i = 0; i < count; i++)
         merge->parts[i] = (struct leat_wm_part){ .wm_us = LEAT_TIME_MIN, .counts = true };
     return 0;
@@ -22,6 +23,26 @@ void leat__wm_release(struct leat_wm_merge *merge)
     leat__free(merge->parts);
     merge->parts = NULL;
     merge->count = 0;
+}
+
+void leat__wm_restore(struct leat_wm_merge *merge, int64_t merged_us)
+{
+    if (merge->count == 0)
+        return;
+    merge->merged_us = merged_us;
+    merge->awaited_count = merge->count;
+    for (uint32_t i = 0; i < merge->count; i++)
+        merge->parts[i] = (struct leat_wm_part){ .wm_us = LEAT_TIME_MIN, .awaited = true };
+}
+
+/* Whether it is the first that is heard of the part. */
+static bool hear(struct leat_wm_merge *merge, struct leat_wm_part *part)
+{
+    if (!part->awaited)
+        return false;
+    part->awaited = false;
+    merge->awaited_count--;
+    return true;
 }
 
 static bool merge_again(struct leat_wm_merge *merge)
@@ -52,7 +73,7 @@ static bool merge_again(struct leat_wm_merge *merge)
         merged_us = minimum_us;
     else if (!any_active)
         merged_us = maximum_us; /* rule (3) */
-    if (merged_us > merge->merged_us)
+    if (merged_us > merge->merged_us && merge->awaited_count == 0) /* rule (6) */
         merge->merged_us = merged_us;
     merge->ended = all_ended;
     merge->idle = !all_ended && !any_active;
@@ -63,12 +84,13 @@ static bool merge_again(struct leat_wm_merge *merge)
 bool leat__wm_advance(struct leat_wm_merge *merge, uint32_t i, int64_t wm_us)
 {
     struct leat_wm_part *part = &merge->parts[i];
-    if (part->ended || (wm_us <= part->wm_us && !part->idle))
+    const bool heard = !part->ended && hear(merge, part);
+    if (part->ended || (!heard && wm_us <= part->wm_us && !part->idle))
         return false;
     if (wm_us > part->wm_us)
         part->wm_us = wm_us;
     part->idle = false;
-    return merge_again(merge);
+    return merge_again(merge) || heard;
 }
 
 bool leat__wm_set_active(struct leat_wm_merge *merge, uint32_t i)
@@ -85,9 +107,10 @@ bool leat__wm_set_idle(struct leat_wm_merge *merge, uint32_t i)
     struct leat_wm_part *part = &merge->parts[i];
     if (part->ended || part->idle)
         return false;
+    const bool heard = hear(merge, part);
     part->idle = true;
     part->counts = false;
-    return merge_again(merge);
+    return merge_again(merge) || heard;
 }
 
 bool leat__wm_end(struct leat_wm_merge *merge, uint32_t i)
@@ -95,8 +118,9 @@ bool leat__wm_end(struct leat_wm_merge *merge, uint32_t i)
     struct leat_wm_part *part = &merge->parts[i];
     if (part->ended)
         return false;
+    const bool heard = hear(merge, part);
     part->ended = true;
     part->idle = false;
     part->wm_us = LEAT_TIME_MAX;
-    return merge_again(merge);
+    return merge_again(merge) || heard;
 }

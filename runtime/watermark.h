@@ -12,7 +12,11 @@
  *
  * (4) A part that was idle counts again when its own watermark has reached the merged one.
  *
- * (5) An ended part is at LEAT_TIME_MAX for ever; when all have ended, so is the merged one. */
+ * (5) An ended part is at LEAT_TIME_MAX for ever; when all have ended, so is the merged one.
+ *
+ * (6) After a restore the merged watermark begins where it was, and stays there until every part has been
+ * heard: with its watermark (as low as LEAT_TIME_MIN), its idleness or its end. Then rule (4) tells which
+ * count, as before the interruption. */
 #ifndef LEAT_RUNTIME_WATERMARK_H
 #define LEAT_RUNTIME_WATERMARK_H
 #include "base/error.h"
@@ -22,6 +26,7 @@ struct leat_wm_part {
     bool idle;
     bool counts; /* false while idle, and afterwards until rule (4) lets it in */
     bool ended;
+    bool awaited; /* restored and not heard yet: rule (6) */
 };
 
 struct leat_wm_merge {
@@ -30,11 +35,14 @@ struct leat_wm_merge {
     int64_t merged_us;
     bool idle; /* all parts that have not ended are idle, and there is such a part */
     bool ended; /* all parts have ended */
+    uint32_t awaited_count;
 };
 
 /* `count` parts; with none the merge is ended from the start. */
 LEAT_NODISCARD int leat__wm_init(struct leat_wm_merge *merge, uint32_t count);
 void leat__wm_release(struct leat_wm_merge *merge);
+/* After init, before anything else: begins at merged_us, rule (6). */
+void leat__wm_restore(struct leat_wm_merge *merge, int64_t merged_us);
 
 /* Each says whether merged_us, idle or ended of the whole may have changed (compare with what was sent). */
 bool leat__wm_advance(struct leat_wm_merge *merge, uint32_t part, int64_t wm_us); /* also makes it active */

@@ -127,12 +127,32 @@ static int flush(struct leat_worker *worker, bool all, struct leat_instance **fa
     return flushed;
 }
 
+/* When something is due although nobody has sent anything; and whether everything has ended. */
+static int64_t rest_until_us(struct leat_worker *worker, bool *done)
+{
+    int64_t wake_us = LEAT_TIME_MAX;
+    *done = true;
+    for (uint32_t i = 0; i < worker->instances_count; i++) {
+        struct leat_instance *inst = &worker->instances[i];
+        *done = *done && inst->ended && !has_overflow(inst);
+        if (inst->ended || !leat__instance_has_room(inst))
+            continue; /* who makes room for a blocked one wakes it */
+        const int64_t due_us =
+            inst->source ? leat__source_host_wake_us(inst->source) : leat__instance_wake_us(inst);
+        wake_us = due_us < wake_us ? due_us : wake_us;
+    }
+    return wake_us;
+}
+
 int leat__worker_step(
     struct leat_worker *worker, uint32_t budget, int64_t *wake_us, struct leat_instance **failed)
 {
     bool worked = false;
     worker->now_ns = read_clock(worker);
     worker->wall_us = worker->env->wall_us(worker->env);
+    const int barrier = leat__barrier_step(worker, failed);
+    LEAT_TRY(barrier);
+    worked = barrier > 0;
     LEAT_TRY(flush(worker, false, failed));
     for (uint32_t i = 0; i < budget; i++) {
         int result = run_one(worker, failed);
@@ -146,17 +166,11 @@ int leat__worker_step(
     __atomic_store_n(&worker->state_bytes, leat__state_bytes(worker->state), __ATOMIC_RELAXED);
     if (worked || leat__worker_has_work(worker))
         return LEAT_STEP_WORKED;
-    *wake_us = LEAT_TIME_MAX;
-    worker->done = true;
-    for (uint32_t i = 0; i < worker->instances_count; i++) {
-        struct leat_instance *inst = &worker->instances[i];
-        worker->done = worker->done && inst->ended && !has_overflow(inst);
-        if (!inst->source || inst->ended || !leat__instance_has_room(inst))
-            continue; /* who makes room for a blocked source wakes it */
-        const int64_t source_wake_us = leat__source_host_wake_us(inst->source);
-        *wake_us = source_wake_us < *wake_us ? source_wake_us : *wake_us;
-    }
-    return worker->done ? LEAT_STEP_DONE : LEAT_STEP_IDLE;
+    bool done;
+    *wake_us = rest_until_us(worker, &done);
+    if (done)
+        __atomic_store_n(&worker->done, 1, __ATOMIC_RELEASE);
+    return done && worker->barrier.id == 0 ? LEAT_STEP_DONE : LEAT_STEP_IDLE;
 }
 
 int leat__worker_close_dead_ends(struct leat_worker *worker, struct leat_instance **failed)
@@ -180,6 +194,8 @@ int leat__worker_close_dead_ends(struct leat_worker *worker, struct leat_instanc
 bool leat__worker_has_work(struct leat_worker *worker)
 {
     worker->wall_us = worker->env->wall_us(worker->env);
+    if (leat__barrier_has_work(worker))
+        return true;
     for (uint32_t i = worker->instances_count; i-- > 0;) {
         struct leat_instance *inst = &worker->instances[i];
         if (drain_outputs(inst) || leat__instance_is_runnable(inst, worker->now_ns))
@@ -209,4 +225,29 @@ const struct leat_source_class *leat__worker_source_class(
 bool leat__worker_is_stopping(const struct leat_worker *worker)
 {
     return __atomic_load_n(&worker->job->stop_requested, __ATOMIC_RELAXED);
+}
+
+bool leat__worker_is_draining(const struct leat_worker *worker)
+{
+    return __atomic_load_n(&worker->job->drain_requested, __ATOMIC_RELAXED);
+}
+
+bool leat__workers_rest(const struct leat_job *job)
+{
+    for (uint32_t w = 0; w < job->workers_count; w++) {
+        const struct leat_worker *worker = &job->workers[w];
+        if (!__atomic_load_n(&worker->done, __ATOMIC_ACQUIRE))
+            return false;
+        if (__atomic_load_n(&worker->share.phase, __ATOMIC_ACQUIRE) == LEAT_SHARE_RUNNING &&
+            job->barrier_asked > __atomic_load_n(&worker->share.over, __ATOMIC_ACQUIRE))
+            return false;
+    }
+    return true;
+}
+
+void leat__worker_notify(const struct leat_worker *worker)
+{
+    struct leat_shell *shell = __atomic_load_n(&worker->job->shell, __ATOMIC_SEQ_CST);
+    if (shell)
+        leat__shell_notify(shell);
 }

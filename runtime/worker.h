@@ -10,6 +10,7 @@
 #ifndef LEAT_RUNTIME_WORKER_H
 #define LEAT_RUNTIME_WORKER_H
 #include "base/env.h"
+#include "runtime/barrier.h"
 #include "runtime/checkpoint.h"
 #include "runtime/instance.h"
 
@@ -25,6 +26,7 @@ struct leat_worker {
     struct leat_instance *instances; /* in topological order */
     uint32_t instances_count;
     struct leat_share share; /* of the checkpoint that is under way: runtime/barrier.c */
+    struct leat_barrier barrier;
     struct leat_background background; /* where this worker's tasks go: the shell sets it */
     uint32_t source_last, source_streak; /* the source read last, and how often in a row */
     int64_t now_ns; /* read once per piece of work; never 0, which elsewhere means "not since any time" */
@@ -32,13 +34,14 @@ struct leat_worker {
     uint64_t touched[(LEAT_WORKERS_MAX + 63) / 64]; /* workers that may wait for what this step did */
     uint64_t state_bytes; /* atomic: of keyed state, for progress */
     uint32_t sleeping; /* atomic: 1 while the shell waits for a wake-up */
-    bool done;
+    uint32_t done; /* atomic: all instances have ended and all they said is sent; for ever */
 };
 
 enum leat_step_result {
     LEAT_STEP_WORKED = 1, /* call again */
     LEAT_STEP_IDLE, /* nothing to do before *wake_us (wall clock) or a wake-up */
-    LEAT_STEP_DONE, /* all instances have ended */
+    LEAT_STEP_DONE, /* all instances have ended, and no checkpoint needs the worker now; but it may be woken
+                       for another one until leat__workers_rest says that all are done */
 };
 
 /* Runs at most `budget` pieces of work. Result or an error, which *failed (an instance) explains. */
@@ -63,4 +66,10 @@ const struct leat_sink_class *leat__worker_sink_class(
 const struct leat_source_class *leat__worker_source_class(
     const struct leat_worker *worker, const struct leat_node *node);
 bool leat__worker_is_stopping(const struct leat_worker *worker);
+bool leat__worker_is_draining(const struct leat_worker *worker);
+/* Asked on the coordinator's thread, which begins checkpoints: whether all workers are done and have told
+ * their shares of what was begun. */
+bool leat__workers_rest(const struct leat_job *job);
+/* Has the coordinator look at this worker's share. */
+void leat__worker_notify(const struct leat_worker *worker);
 #endif
