@@ -60,11 +60,13 @@ void leat__rocksdb_free(struct leat__rocksdb *r)
     leat__free(r);
 }
 
-static int open_db(struct leat__rocksdb *r, struct leat_error *err)
+/* A database that is not there is made only where nothing is to be continued. */
+static int open_db(struct leat__rocksdb *r, bool create, struct leat_error *err)
 {
     static const char *const names[] = { "default" };
     const rocksdb_options_t *const options[] = { r->options };
     char *text = NULL;
+    rocksdb_options_set_create_if_missing(r->options, create);
     r->db = rocksdb_open_column_families(r->options, r->dir, 1, names, options, &r->cf, &text);
     return leat__rocksdb_error(r->dir, "open", text, err);
 }
@@ -87,7 +89,7 @@ static int rocksdb_store_open(
         code = leat__store_dir_begin(opts, LEAT_ROCKSDB_SST, err);
     const bool made = code == 0;
     if (code == 0)
-        code = open_db(r, err);
+        code = open_db(r, !opts->from, err);
     if (code < 0) {
         leat__rocksdb_free(r);
         if (made)

@@ -161,7 +161,6 @@ static void set_compression(rocksdb_options_t *options)
 
 static void set_opening(rocksdb_options_t *options)
 {
-    rocksdb_options_set_create_if_missing(options, 1);
     rocksdb_options_set_max_open_files(options, -1);
     rocksdb_options_set_max_file_opening_threads(options, 16);
     rocksdb_options_set_skip_stats_update_on_db_open(options, 1);

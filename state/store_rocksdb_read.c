@@ -198,9 +198,23 @@ static int scan_all(struct leat__rocksdb *r, rocksdb_iterator_t *it,
     return leat__rocksdb_error(r->dir, "read", text, err);
 }
 
+/* RocksDB would make the directory of a database that is not there. */
+static int check_there(struct leat_env *env, const char *dir, struct leat_error *err)
+{
+    struct leat_file_info info;
+    char *path = leat__store_path(dir, "CURRENT");
+    const int code =
+        path ? env->fs_stat(env, path, &info, err) : leat__error(err, LEAT_ENOMEM, "out of memory");
+    leat__free(path);
+    if (code < 0)
+        leat__error_prefix(err, "read the state store %s", dir);
+    return code;
+}
+
 int leat__rocksdb_scan(const struct leat_store_opts *opts,
     int (*fn)(void *arg, struct leat_sv key, struct leat_sv value), void *arg, struct leat_error *err)
 {
+    LEAT_TRY(check_there(opts->env, opts->dir, err));
     struct leat__rocksdb *r = leat__calloc(1, sizeof *r);
     if (!r)
         return leat__error(err, LEAT_ENOMEM, "out of memory");
