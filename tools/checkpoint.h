@@ -50,8 +50,6 @@ int leat__checkpoint_info(const struct leat_checkpoint_args *args);
 int leat__checkpoint_verify(const struct leat_checkpoint_args *args);
 int leat__checkpoint_diff(const struct leat_checkpoint_args *args);
 int leat__checkpoint_rm(const struct leat_checkpoint_args *args);
-/* Prints the error; its exit code. */
-int leat__checkpoint_fail(const struct leat_error *err);
 
 int leat__checkpoint_main(int argc, char **argv);
 #endif

@@ -319,5 +319,5 @@ int leat__checkpoint_diff(const struct leat_checkpoint_args *args)
         show(&pair, &out);
     leat__manifest_release(&a);
     leat__manifest_release(&b);
-    return result < 0 ? leat__checkpoint_fail(&err) : leat__output_print(&out);
+    return result < 0 ? leat__output_fail(&err) : leat__output_print(&out);
 }

@@ -288,7 +288,7 @@ int leat__checkpoint_info(const struct leat_checkpoint_args *args)
     uint64_t id = 0;
     int result = leat__view_open(args->words[0], &view, &err);
     if (result < 0)
-        return leat__checkpoint_fail(&err);
+        return leat__output_fail(&err);
     result = leat__view_find(&view, args->count > 1 ? args->words[1] : NULL, &id, &err);
     if (result == 0)
         result = leat__view_read(&view, id, &manifest, &err);
@@ -298,5 +298,5 @@ int leat__checkpoint_info(const struct leat_checkpoint_args *args)
         show(&manifest, view.env->wall_us(view.env), &out);
     leat__manifest_release(&manifest);
     leat__view_close(&view);
-    return result < 0 ? leat__checkpoint_fail(&err) : leat__output_print(&out);
+    return result < 0 ? leat__output_fail(&err) : leat__output_print(&out);
 }

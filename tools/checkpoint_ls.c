@@ -87,7 +87,7 @@ int leat__checkpoint_ls(const struct leat_checkpoint_args *args)
     struct leat_grid grid = { .headings = headings, .columns = 8 };
     const enum leat_cli_output output = leat__output_choose(args->output);
     if (leat__view_open(args->words[0], &view, &err) < 0)
-        return leat__checkpoint_fail(&err);
+        return leat__output_fail(&err);
     const int64_t now_us = view.env->wall_us(view.env);
     const struct leat_manifest *before = NULL;
     leat__json_begin(&out, NULL, '[');
@@ -183,7 +183,7 @@ int leat__checkpoint_verify(const struct leat_checkpoint_args *args)
     struct verification v = { .view = &view, .output = args->output };
     int result = leat__view_open(args->words[0], &view, &err);
     if (result < 0)
-        return leat__checkpoint_fail(&err);
+        return leat__output_fail(&err);
     if (v.output == LEAT_OUTPUT_JSON)
         leat__json_begin(&v.out, NULL, '[');
     for (uint32_t i = 0; args->count == 1 && i < view.count; i++)
@@ -199,7 +199,7 @@ int leat__checkpoint_verify(const struct leat_checkpoint_args *args)
     leat__view_close(&view);
     if (result < 0) {
         leat__strbuf_release(&v.out);
-        return leat__checkpoint_fail(&err);
+        return leat__output_fail(&err);
     }
     const int exit_code = leat__output_print(&v.out);
     if (v.damaged > 0)

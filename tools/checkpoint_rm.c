@@ -152,7 +152,7 @@ int leat__checkpoint_rm(const struct leat_checkpoint_args *args)
     struct leat_file_info info;
     int result = leat__view_open(args->words[0], &view, &err);
     if (result < 0)
-        return leat__checkpoint_fail(&err);
+        return leat__output_fail(&err);
     const char *slash = strrchr(args->words[0], '/');
     const char *name = slash ? slash + 1 : args->words[0];
     (void)snprintf(manifest, sizeof manifest, "%s/MANIFEST", args->words[0]);
@@ -170,5 +170,5 @@ int leat__checkpoint_rm(const struct leat_checkpoint_args *args)
     if (args->output != LEAT_OUTPUT_JSON)
         (void)leat__output_print(&out); /* what went before the failure */
     leat__strbuf_release(&out);
-    return leat__checkpoint_fail(&err);
+    return leat__output_fail(&err);
 }

@@ -140,12 +140,3 @@ int64_t leat__manifest_watermark(const struct leat_manifest *manifest, const cha
     }
     return any ? least_us : LEAT_TIME_MIN;
 }
-
-int leat__checkpoint_fail(const struct leat_error *err)
-{
-    struct leat_strbuf text = { 0 };
-    leat__output_escape(&text, err->message, strlen(err->message), 0);
-    (void)fprintf(stderr, "leat: error: %s\n", text.failed ? "out of memory" : text.data);
-    leat__strbuf_release(&text);
-    return leat_error_exit_code(err->code);
-}

@@ -2,6 +2,7 @@
 #include "base/near.h"
 #include "tools/checkpoint.h"
 #include "tools/gen.h"
+#include "tools/job.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     { "checkpoint", "checkpoints of a job: ls, info, verify, diff, rm", leat__checkpoint_main },
+    { "job", "a running job: status, checkpoint, savepoint, stop, cancel", leat__job_main },
     { "gen", "C structs and type descriptors from Avro schemas", leat__gen_main },
     { "version", "the version", version_main },
     { "help", "this", help_main },
@@ -32,7 +34,7 @@ static int help_main(int argc, char **argv)
     (void)argv;
     printf("Usage: leat COMMAND [ARGS]\n\n");
     for (size_t i = 0; i < COMMANDS_COUNT; i++)
-        printf("  %-10s %s\n", commands[i].name, commands[i].help);
+        printf("  %-12s %s\n", commands[i].name, commands[i].help);
     printf("\nExamples:\n  leat gen order.avsc -o gen\n  leat checkpoint ls checkpoints/order-processing\n");
     return 0;
 }

@@ -67,6 +67,15 @@ void leat__output_escape(struct leat_strbuf *out, const char *data, size_t len, 
     }
 }
 
+int leat__output_fail(const struct leat_error *err)
+{
+    struct leat_strbuf text = { 0 };
+    leat__output_escape(&text, err->message, strlen(err->message), 0);
+    (void)fprintf(stderr, "leat: error: %s\n", text.failed ? "out of memory" : text.data);
+    leat__strbuf_release(&text);
+    return leat_error_exit_code(err->code);
+}
+
 /* ---- columns ---- */
 
 void leat__grid_release(struct leat_grid *grid)

@@ -5,6 +5,7 @@
  * characters and bytes that are no UTF-8 are written \x1b. */
 #ifndef LEAT_TOOLS_OUTPUT_H
 #define LEAT_TOOLS_OUTPUT_H
+#include "base/error.h"
 #include "base/strbuf.h"
 
 enum leat_cli_output { LEAT_OUTPUT_AUTO = 0, LEAT_OUTPUT_TABLE, LEAT_OUTPUT_TSV, LEAT_OUTPUT_JSON };
@@ -13,6 +14,8 @@ enum leat_cli_output { LEAT_OUTPUT_AUTO = 0, LEAT_OUTPUT_TABLE, LEAT_OUTPUT_TSV,
 enum leat_cli_output leat__output_choose(enum leat_cli_output wanted);
 /* Writes it to standard output; the exit code, 1 with a message when that does not work. Takes the text. */
 int leat__output_print(struct leat_strbuf *out);
+/* Prints an error to standard error; its exit code. */
+int leat__output_fail(const struct leat_error *err);
 
 /* At most `max` characters of the bytes (0: all), then "...". */
 void leat__output_escape(struct leat_strbuf *out, const char *data, size_t len, size_t max);
