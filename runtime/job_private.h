@@ -146,6 +146,14 @@ void leat__shell_notify(struct leat_shell *shell);
  * notifies. */
 void leat__shell_wait(struct leat_job *job, int64_t us);
 void leat__shell_free(struct leat_shell *shell);
+/* One turn of the simulation, a worker's or a task's: 1, 0 when nobody has anything to do at this virtual time,
+ * or an error when the job must quit. */
+struct leat_sim_pass { /* zeroed: a new one */
+    uint32_t rested; /* workers in a row that had nothing to do */
+    uint32_t next;
+    int64_t wake_us; /* of those, the earliest */
+};
+LEAT_NODISCARD int leat__sim_turn(struct leat_job *job, struct leat_sim_pass *pass);
 /* One pass of the simulation: runs until nobody has work at this virtual time. LEAT_TIME_MAX or the next
  * wake-up in *wake_us. false when the job must quit. For the test kit. */
 bool leat__sim_settle(struct leat_job *job, int64_t *wake_us, bool *all_done);
