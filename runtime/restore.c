@@ -5,22 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint32_t leat__restored_parts(
-    const struct leat_restored *restored, const char *node, const struct leat_part **parts, uint32_t max)
-{
-    uint32_t count = 0;
-    for (uint32_t p = 0; p < restored->parts_count && count < max; p++)
-        if (strcmp(restored->parts[p].node_name, node) == 0)
-            parts[count++] = &restored->parts[p];
-    for (uint32_t i = 1; i < count; i++) /* in order of subtask, as they mostly are */
-        for (uint32_t k = i; k > 0 && parts[k - 1]->subtask > parts[k]->subtask; k--) {
-            const struct leat_part *higher = parts[k - 1];
-            parts[k - 1] = parts[k];
-            parts[k] = higher;
-        }
-    return count;
-}
-
 /* ---- splits ---- */
 
 static int compare_saved(const void *a, const void *b)

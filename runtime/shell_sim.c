@@ -93,38 +93,43 @@ static int step_worker(struct leat_job *job, uint32_t index, uint32_t budget, in
     return result;
 }
 
-bool leat__sim_settle(struct leat_job *job, int64_t *wake_us, bool *all_done)
+int leat__sim_turn(struct leat_job *job, struct leat_sim_pass *pass)
 {
-    uint32_t rested = 0; /* workers in a row that had nothing to do */
-    uint32_t next = 0;
     if (!job->background.submit)
         set_backgrounds(job, (struct leat_background){ job, submit_task, wait_for_task });
-    while (!leat__job_must_quit(job)) {
-        const uint64_t bits = job->env->random(job->env);
-        leat__coordinator_step(job);
-        if (job->sim_tasks.count > 0 && (rested >= job->workers_count || (bits >> 24) % TASK_ODDS == 0)) {
-            run_some_task(job, bits >> 32);
-            rested = 0;
-            continue;
-        }
-        if (rested >= job->workers_count && !anybody_has_work(job))
-            break;
-        if (rested == 0 || rested >= job->workers_count) {
-            next = (uint32_t)(bits >> 32) % job->workers_count;
-            rested = 0;
-            *wake_us = LEAT_TIME_MAX;
-        } else {
-            next = (next + 1) % job->workers_count; /* one full round of resting workers ends the pass */
-        }
-        const int result = step_worker(job, next, 1 + (uint32_t)bits % BUDGET_MAX, wake_us);
-        if (result < 0)
-            return false;
-        rested = result == LEAT_STEP_WORKED ? 0 : rested + 1;
+    const uint64_t bits = job->env->random(job->env);
+    leat__coordinator_step(job);
+    if (leat__job_must_quit(job))
+        return LEAT_ECANCELLED;
+    if (job->sim_tasks.count > 0 && (pass->rested >= job->workers_count || (bits >> 24) % TASK_ODDS == 0)) {
+        run_some_task(job, bits >> 32);
+        pass->rested = 0;
+        return 1;
     }
+    if (pass->rested >= job->workers_count && !anybody_has_work(job))
+        return 0;
+    if (pass->rested == 0 || pass->rested >= job->workers_count) {
+        *pass = (struct leat_sim_pass){ .next = (uint32_t)(bits >> 32) % job->workers_count,
+            .wake_us = LEAT_TIME_MAX };
+    } else {
+        pass->next = (pass->next + 1) % job->workers_count; /* one round of resting workers ends the pass */
+    }
+    const int result = step_worker(job, pass->next, 1 + (uint32_t)bits % BUDGET_MAX, &pass->wake_us);
+    LEAT_TRY(result);
+    pass->rested = result == LEAT_STEP_WORKED ? 0 : pass->rested + 1;
+    return 1;
+}
+
+bool leat__sim_settle(struct leat_job *job, int64_t *wake_us, bool *all_done)
+{
+    struct leat_sim_pass pass = { .wake_us = LEAT_TIME_MAX };
+    int result;
+    while ((result = leat__sim_turn(job, &pass)) > 0)
+        ;
     const int64_t due_us = leat__coordinator_wake_us(job);
-    *wake_us = due_us < *wake_us ? due_us : *wake_us;
+    *wake_us = due_us < pass.wake_us ? due_us : pass.wake_us;
     *all_done = leat__workers_rest(job);
-    return !leat__job_must_quit(job);
+    return result == 0;
 }
 
 /* Runs until all are done or the job must quit; whether all are done. */

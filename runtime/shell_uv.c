@@ -335,7 +335,7 @@ bool leat__shell_threads_run(struct leat_job *job)
 void leat__shell_wait(struct leat_job *job, int64_t us)
 {
     struct leat_shell *shell = shell_of(job);
-    if (!shell || leat__job_must_quit(job))
+    if (!shell || __atomic_load_n(&job->cancel_requested, __ATOMIC_ACQUIRE))
         return;
     shell->waiting = true;
     uv_update_time(&shell->loop);
