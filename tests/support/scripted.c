@@ -49,7 +49,10 @@ static void push_fact(struct leat_batch *batch, const char *word)
     fact->has_at = *word != 'n';
     if (!fact->has_at)
         return;
-    fact->at = strtoll(word, NULL, 10);
+    char *end;
+    fact->at = strtoll(word, &end, 10);
+    if (*end == ':')
+        fact->key = strtoll(end + 1, NULL, 10);
     fact->has_value = true;
     fact->value = fact->at;
 }
@@ -83,6 +86,27 @@ static int read_script(struct leat_reader *reader, struct leat_batch *batch)
     }
 }
 
+static int script_position(struct leat_reader *reader, struct leat_strbuf *out)
+{
+    const struct scripted_source_opts *opts = reader->node->spec;
+    const struct scripted_reader *self = (struct scripted_reader *)reader;
+    leat__strbuf_printf(out, "%lld %lld", (long long)(self->at - opts->splits[reader->split->from]),
+        (long long)self->silent_until_us);
+    return 0;
+}
+
+static int seek_script(struct leat_reader *reader, const char *position, size_t len)
+{
+    struct scripted_reader *self = (struct scripted_reader *)reader;
+    char *end;
+    const long long offset = strtoll(position, &end, 10);
+    if (*end != ' ' || offset < 0 || (size_t)offset > strlen(self->at))
+        return leat__error(reader->ctx->error, LEAT_EDATA, "no position: %.*s", (int)len, position);
+    self->at += offset;
+    self->silent_until_us = strtoll(end, NULL, 10);
+    return 0;
+}
+
 static void close_script(struct leat_reader *reader)
 {
     (void)reader;
@@ -93,6 +117,8 @@ static const struct leat_source_class source_class = { .kind = "scripted source"
     .list_splits = list_splits,
     .open = open_script,
     .read = read_script,
+    .position = script_position,
+    .seek = seek_script,
     .close = close_script };
 
 leat_stream *scripted_source(leat_topology *t, const char *name, const struct scripted_source_opts *opts)

@@ -7,10 +7,11 @@
 
 /* A script is what one split says, words separated by blanks:
  *   12      a row with event time 12, key 1 and value 12
+ *   12:3    the same with key 3
  *   null    a row without event time
  *   |       the read ends here; there is more at once
  *   +500    the read ends here; there is nothing before 500 us from now
- * The split ends behind the last word. */
+ * The split ends behind the last word. Positions are where the next word is. */
 struct scripted_source_opts {
     const char *const *splits; /* scripts, borrowed */
     uint32_t splits_count;
