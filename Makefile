@@ -5,13 +5,14 @@ BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 SECONDS_EACH ?= 60
+N ?= 1000
 export BUILD JOBS
 
 configure = cmake --preset $(1) -B $(BUILD)/$(1) $(2) >/dev/null
 build = $(call configure,$(1)) && cmake --build $(BUILD)/$(1) -j$(JOBS) $(2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz asan tsan format lint docs install clean
+.PHONY: help demo test check crash model bench fuzz asan tsan format lint docs install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +42,15 @@ tsan: ## tests with threads under the thread sanitizer
 
 fuzz: ## searches for inputs that break a decoder (SECONDS_EACH=60)
 	@scripts/fuzz $(SECONDS_EACH)
+
+crash: ## kills jobs at random times and at every named point and compares (N=1000)
+	@scripts/setup
+	@$(call build,release)
+	@scripts/crash -n $(N) $(BUILD)/release
+
+model: ## checks the models of the checkpoint protocol, with large bounds
+	@scripts/setup
+	@scripts/model --large
 
 bench: ## builds the release and runs the benchmarks
 	@scripts/setup build
