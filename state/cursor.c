@@ -1,4 +1,4 @@
-/* state/cursor.c -- walks over the keys of a namespace, some at a time.
+/* state/cursor.c -- walks over the keys of a namespace, some at a time; here those that are all in memory.
  *
  * Free order is the order of the slots. For key order the keys are sorted once, when the cursor is opened, as
  * pairs of (first 8 bytes as a big-endian number, slot): most comparisons never look at a slot. The sort
@@ -13,40 +13,22 @@
 
 #define RUN_LENGTH 12u
 
-struct sorted_key {
-    uint64_t prefix;
-    uint64_t slot;
-};
-
-struct leat_cursor {
-    struct leat_table *table;
-    struct leat__slice *slice; /* NULL: no such namespace */
-    uint64_t at; /* the next slot, or the next of `sorted` */
-    const struct sorted_key *sorted; /* NULL: free order */
-    struct leat__block *blocks[2];
-    struct leat_cursor *next_free;
-};
-
 static const unsigned char *slot_at(
     const struct leat_table *table, const struct leat__slice *slice, uint64_t i)
 {
     return slice->slots + i * table->slot_size;
 }
 
-static bool is_free(const unsigned char *slot)
-{
-    return *(const uint64_t *)(const void *)slot == 0;
-}
-
 static uint64_t prefix_of(struct leat_sv key)
 {
     uint64_t prefix = 0;
-    memcpy(&prefix, key.data, key.len < sizeof prefix ? key.len : sizeof prefix);
+    if (key.len)
+        memcpy(&prefix, key.data, key.len < sizeof prefix ? key.len : sizeof prefix);
     return __builtin_bswap64(prefix);
 }
 
 static bool sorts_before(
-    const struct leat_cursor *cursor, const struct sorted_key *a, const struct sorted_key *b)
+    const struct leat_cursor *cursor, const struct leat__sorted_key *a, const struct leat__sorted_key *b)
 {
     if (a->prefix != b->prefix)
         return a->prefix < b->prefix;
@@ -56,10 +38,10 @@ static bool sorts_before(
                leat__slot_key(cursor->table, slot_at(cursor->table, cursor->slice, b->slot))) < 0;
 }
 
-static void sort_run(const struct leat_cursor *cursor, struct sorted_key *keys, uint64_t count)
+static void sort_run(const struct leat_cursor *cursor, struct leat__sorted_key *keys, uint64_t count)
 {
     for (uint64_t i = 1; i < count; i++) {
-        const struct sorted_key key = keys[i];
+        const struct leat__sorted_key key = keys[i];
         uint64_t at = i;
         for (; at > 0 && sorts_before(cursor, &key, &keys[at - 1]); at--)
             keys[at] = keys[at - 1];
@@ -67,8 +49,8 @@ static void sort_run(const struct leat_cursor *cursor, struct sorted_key *keys, 
     }
 }
 
-static void merge_runs(const struct leat_cursor *cursor, const struct sorted_key *from, uint64_t middle,
-    uint64_t end, struct sorted_key *to)
+static void merge_runs(const struct leat_cursor *cursor, const struct leat__sorted_key *from, uint64_t middle,
+    uint64_t end, struct leat__sorted_key *to)
 {
     uint64_t left = 0;
     uint64_t right = middle;
@@ -80,8 +62,8 @@ static void merge_runs(const struct leat_cursor *cursor, const struct sorted_key
 }
 
 /* Gives the array that the sorted keys ended up in. */
-static const struct sorted_key *sort_keys(
-    const struct leat_cursor *cursor, struct sorted_key *keys, struct sorted_key *spare, uint64_t count)
+static const struct leat__sorted_key *sort_keys(const struct leat_cursor *cursor,
+    struct leat__sorted_key *keys, struct leat__sorted_key *spare, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i += RUN_LENGTH)
         sort_run(cursor, keys + i, count - i < RUN_LENGTH ? count - i : RUN_LENGTH);
@@ -90,31 +72,75 @@ static const struct sorted_key *sort_keys(
             const uint64_t end = count - i < 2 * width ? count - i : 2 * width;
             merge_runs(cursor, keys + i, width < end ? width : end, end, spare + i);
         }
-        struct sorted_key *merged = spare;
+        struct leat__sorted_key *merged = spare;
         spare = keys;
         keys = merged;
     }
     return keys;
 }
 
-static int sort_slots(struct leat_cursor *cursor, struct leat_error *err)
+void leat__cursor_unsort(struct leat_cursor *cursor)
 {
+    for (uint32_t i = 0; i < 2; i++) {
+        if (cursor->blocks[i])
+            leat__block_give(cursor->table->state, cursor->blocks[i]);
+        cursor->blocks[i] = NULL;
+    }
+    cursor->sorted = NULL;
+    cursor->sorted_count = 0;
+}
+
+int leat__cursor_sort(struct leat_cursor *cursor, struct leat_sv after, struct leat_error *err)
+{
+    const struct leat_table *table = cursor->table;
     const struct leat__slice *slice = cursor->slice;
+    leat__cursor_unsort(cursor);
     for (uint32_t i = 0; i < 2; i++)
         LEAT_TRY(leat__block_get(
-            cursor->table, (slice->count + 1) * sizeof(struct sorted_key), &cursor->blocks[i], err));
-    struct sorted_key *keys = (struct sorted_key *)(void *)leat__block_data(cursor->blocks[0]);
+            cursor->table, (slice->count + 1) * sizeof(struct leat__sorted_key), &cursor->blocks[i], err));
+    struct leat__sorted_key *keys = (struct leat__sorted_key *)(void *)leat__block_data(cursor->blocks[0]);
     uint64_t count = 0;
     for (uint64_t i = 0; i < slice->capacity; i++) {
-        const unsigned char *slot = slot_at(cursor->table, slice, i);
-        if (is_free(slot))
+        const unsigned char *slot = slot_at(table, slice, i);
+        /* A walk must know what is void too: the store may have it. */
+        if (cursor->walk ? leat__slot_word(slot) == 0 : !leat__slot_is_key(table, slot))
             continue;
-        keys[count].prefix = prefix_of(leat__slot_key(cursor->table, slot));
+        if (after.data && leat_sv_cmp(leat__slot_key(table, slot), after) <= 0)
+            continue;
+        keys[count].prefix = prefix_of(leat__slot_key(table, slot));
         keys[count++].slot = i;
     }
-    LEAT_ASSERT(count == slice->count);
-    cursor->sorted =
-        sort_keys(cursor, keys, (struct sorted_key *)(void *)leat__block_data(cursor->blocks[1]), count);
+    cursor->sorted = sort_keys(
+        cursor, keys, (struct leat__sorted_key *)(void *)leat__block_data(cursor->blocks[1]), count);
+    cursor->sorted_count = count;
+    cursor->at = 0;
+    return 0;
+}
+
+/* Where there is a store: room for sorting; and whether memory has all. */
+static int prepare(struct leat_cursor *cursor, struct leat_error *err)
+{
+    struct leat__slice *slice = cursor->slice;
+    struct leat_table *table = cursor->table;
+    const bool sorts = (cursor->flags & LEAT_CURSOR_ORDERED) || slice->incomplete;
+    slice->tick = ++table->state->tick;
+    LEAT_TRY(leat__state_room(
+        table->state, table, slice, 0, sorts ? slice->count * 2 * sizeof(struct leat__sorted_key) : 0, err));
+    if (slice->incomplete && !slice->too_large)
+        LEAT_TRY(leat__slice_load(table, slice, err));
+    return slice->incomplete ? leat__walk_open(cursor, err) : 0;
+}
+
+static int open_on(struct leat_cursor *cursor, struct leat_error *err)
+{
+    if (cursor->table->state->store_class)
+        LEAT_TRY(prepare(cursor, err));
+    if (cursor->walk)
+        return 0;
+    cursor->slice->cursors_open++;
+    cursor->pins = true;
+    if (cursor->flags & LEAT_CURSOR_ORDERED)
+        return leat__cursor_sort(cursor, (struct leat_sv){ NULL, 0 }, err);
     return 0;
 }
 
@@ -132,11 +158,10 @@ int leat__cursor_open(
             err, LEAT_ENOMEM, "state of \"%s\", table \"%s\": out of memory", table->node, table->name);
     memset(made, 0, sizeof *made);
     made->table = table;
+    made->flags = flags;
     made->slice = leat__slice_find(table, ns);
-    if (made->slice)
-        made->slice->cursors_open++;
-    if ((flags & LEAT_CURSOR_ORDERED) && made->slice) {
-        const int code = sort_slots(made, err);
+    if (made->slice) {
+        const int code = open_on(made, err);
         if (code < 0) {
             leat__cursor_close(made);
             return code;
@@ -146,16 +171,20 @@ int leat__cursor_open(
     return 0;
 }
 
-static void fill_item(struct leat_cursor *cursor, uint64_t slot_index, struct leat_cursor_item *item)
+static int fill_item(
+    struct leat_cursor *cursor, uint64_t slot_index, struct leat_cursor_item *item, struct leat_error *err)
 {
-    const struct leat_table *table = cursor->table;
+    struct leat_table *table = cursor->table;
     unsigned char *slot = cursor->slice->slots + slot_index * table->slot_size;
-    void *value = slot + table->head_size;
-    memcpy(&item->hash, slot, sizeof item->hash);
+    void *value = leat__slot_value(table, slot);
     item->key = leat__slot_key(table, slot);
-    if (item->hash == 1) /* the only stored hash that two hashes share */
-        item->hash = leat__hash(item->key.data, item->key.len);
-    item->value = table->kind == LEAT_TABLE_LIST ? (void *)((struct leat__list *)value)->first : value;
+    item->hash = leat__hash(item->key.data, item->key.len);
+    item->value = value;
+    if (table->kind == LEAT_TABLE_LIST)
+        item->value = ((struct leat__list *)value)->first;
+    else if (table->state->store_class && !(cursor->flags & LEAT_CURSOR_READ))
+        return leat__slot_dirty(table, cursor->slice, slot, err);
+    return 0;
 }
 
 int64_t leat__cursor_next(
@@ -163,17 +192,18 @@ int64_t leat__cursor_next(
 {
     const struct leat__slice *slice = cursor->slice;
     uint32_t count = 0;
-    (void)err;
     if (!slice)
         return 0;
+    if (cursor->walk)
+        return leat__walk_next(cursor, items, max, err);
     if (cursor->sorted) {
-        while (count < max && cursor->at < slice->count)
-            fill_item(cursor, cursor->sorted[cursor->at++].slot, &items[count++]);
+        while (count < max && cursor->at < cursor->sorted_count)
+            LEAT_TRY(fill_item(cursor, cursor->sorted[cursor->at++].slot, &items[count++], err));
         return count;
     }
     for (; count < max && cursor->at < slice->capacity; cursor->at++)
-        if (!is_free(slot_at(cursor->table, slice, cursor->at)))
-            fill_item(cursor, cursor->at, &items[count++]);
+        if (leat__slot_is_key(cursor->table, slot_at(cursor->table, slice, cursor->at)))
+            LEAT_TRY(fill_item(cursor, cursor->at, &items[count++], err));
     return count;
 }
 
@@ -181,13 +211,13 @@ void leat__cursor_close(struct leat_cursor *cursor)
 {
     if (!cursor)
         return;
-    if (cursor->slice) {
+    if (cursor->walk) {
+        leat__walk_close(cursor);
+    } else if (cursor->slice && cursor->pins) {
         LEAT_ASSERT(cursor->slice->cursors_open > 0);
         cursor->slice->cursors_open--;
     }
-    for (uint32_t i = 0; i < 2; i++)
-        if (cursor->blocks[i])
-            leat__block_give(cursor->table->state, cursor->blocks[i]);
+    leat__cursor_unsort(cursor);
     cursor->next_free = cursor->table->cursors_free;
     cursor->table->cursors_free = cursor;
 }

@@ -121,8 +121,8 @@ static int collect_chunk(struct leat_table *table, struct leat__slice *slice, ui
 }
 
 /* From chunk *at on: 1 at the end of the slice, 0 when the work is spent. */
-static int collect_slice(struct leat_table *table, struct leat__slice *slice, uint64_t *at, int64_t *work,
-    struct leat_error *err)
+static int collect_slice(
+    struct leat_table *table, struct leat__slice *slice, uint64_t *at, int64_t *work, struct leat_error *err)
 {
     const uint64_t chunks = (slice->capacity + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
     while (*at < chunks && slice->dirty > 0) {
@@ -156,7 +156,8 @@ static struct leat__slice *slice_from(const struct leat_table *table, int64_t ns
 }
 
 /* The same for the rest of a table. */
-static int collect_table(struct leat_state *state, struct leat_table *table, int64_t *work, struct leat_error *err)
+static int collect_table(
+    struct leat_state *state, struct leat_table *table, int64_t *work, struct leat_error *err)
 {
     struct leat__snapshot *s = &state->snapshot;
     struct leat__slice *slice;
@@ -192,8 +193,7 @@ static int collect_ghosts(struct leat_state *state, int64_t *work, struct leat_e
 {
     while (state->ghosts) {
         struct leat__slice *ghost = state->ghosts;
-        uint64_t at = 0; /* what was collected has no mark any more */
-        const int code = collect_slice(ghost->table, ghost, &at, work, err);
+        const int code = collect_slice(ghost->table, ghost, &ghost->hand, work, err);
         if (code <= 0)
             return code;
         free_ghost(state);
@@ -327,7 +327,8 @@ void leat__state_snapshot_end(struct leat_state *state)
     }
     if (s->phase == LEAT__SNAPSHOT_WRITING) { /* nobody may write to the directory after this */
         __atomic_store_n(&state->queue.cancelled, 1, __ATOMIC_RELAXED);
-        (void)leat__queue_drain(state, NULL);
+        const int code = leat__queue_drain(state, NULL);
+        (void)code; /* sticky */
     }
     unfreeze(state, false);
     while (state->ghosts)

@@ -4,7 +4,8 @@
  * size class, so that in the steady state nothing is allocated; the oldest go first when there are more than
  * recent windows needed or when the budget is short.
  *
- * Invariants: (1) used + cached <= budget, where there is one; (2) a free block is in its class's list and in
+ * Invariants: (1) used + cached <= budget, where there is one (with a store, used may exceed it by what one
+ * call needs: spill.c); (2) a free block is in its class's list and in
  * the list by age; (3) keep_bytes >= used_bytes. Threads: one worker. Memory: a slice owns its blocks, the
  * state the free ones. */
 #include "base/alloc.h"
@@ -14,15 +15,52 @@
 #define KEEP_SHIFT 6u /* what is kept shrinks by 1/64 at each drop */
 #define KEEP_BYTES_MIN (1u << 20)
 #define BLOCK_BYTES_MIN 64u
+#define RUN_BYTES_MIN ((size_t)16 << 10)
+#define RUN_BYTES_MAX ((size_t)8 << 20)
+
+/* The budget is for all that keyed state needs: most of it for tables, a quarter for the store, the rest for
+ * what is on its way there. */
+static void divide_budget(struct leat_state *state)
+{
+    const uint64_t all = state->budget_bytes;
+    state->run_bytes = RUN_BYTES_MAX;
+    if (!all)
+        return;
+    state->budget_bytes = all / 100 * 65 + 1;
+    state->store_bytes = all / 4 + 1;
+    if (all / 32 < state->run_bytes)
+        state->run_bytes = all / 32 > RUN_BYTES_MIN ? (size_t)(all / 32) : RUN_BYTES_MIN;
+}
+
+static int begin_store(struct leat_state *state, const struct leat_state_opts *opts, struct leat_error *err)
+{
+    if (!opts->env || !opts->dir)
+        return leat__error(err, LEAT_EINVAL, "keyed state: a store needs an environment and a directory");
+    state->env = opts->env;
+    state->store_class = opts->store_class;
+    state->background = opts->background;
+    divide_budget(state);
+    state->dir = leat__strdup(opts->dir);
+    if (!state->dir)
+        return leat__error(err, LEAT_ENOMEM, "out of memory for keyed state");
+    return leat__restore_open(state, opts, err);
+}
 
 int leat__state_new(const struct leat_state_opts *opts, struct leat_state **state, struct leat_error *err)
 {
-    *state = leat__calloc(1, sizeof **state);
-    if (!*state)
+    struct leat_state *made = leat__calloc(1, sizeof *made);
+    *state = NULL;
+    if (!made)
         return leat__error(err, LEAT_ENOMEM, "out of memory for keyed state");
-    (*state)->budget_bytes = opts ? opts->budget_bytes : 0;
-    (*state)->key_groups = opts ? opts->key_groups : 0;
-    (*state)->keep_bytes = KEEP_BYTES_MIN;
+    made->budget_bytes = opts ? opts->budget_bytes : 0;
+    made->key_groups = opts ? opts->key_groups : 0;
+    made->keep_bytes = KEEP_BYTES_MIN;
+    const int code = opts && opts->store_class ? begin_store(made, opts, err) : 0;
+    if (code < 0) {
+        leat__state_free(made);
+        return code;
+    }
+    *state = made;
     return 0;
 }
 
@@ -95,7 +133,7 @@ int leat__block_get(struct leat_table *table, size_t size, struct leat__block **
     } else {
         if (state->budget_bytes) {
             evict(state, state->budget_bytes, class_size);
-            if (state->used_bytes + class_size > state->budget_bytes)
+            if (!state->store_class && state->used_bytes + class_size > state->budget_bytes)
                 return over_budget(table, class_size, err);
         }
         found = leat__aligned_alloc(64, sizeof *found + class_size);
@@ -150,11 +188,28 @@ void leat__state_relax(struct leat_state *state)
     evict(state, keep, 0);
 }
 
+static void free_store_parts(struct leat_state *state)
+{
+    leat__state_snapshot_end(state);
+    leat__queue_free(state);
+    leat__fetch_free(state);
+    for (struct leat__merger *m = state->mergers, *next; m; m = next) {
+        next = m->next;
+        leat__free(m);
+    }
+    leat__arena_release(&state->saved_arena);
+    leat__strbuf_release(&state->scratch);
+    leat__strbuf_release(&state->merged);
+    leat__free(state->dir);
+}
+
 void leat__state_free(struct leat_state *state)
 {
     if (!state)
         return;
     LEAT_ASSERT(state->tables_count == 0); /* operators close their tables first */
+    if (state->store_class)
+        free_store_parts(state);
     LEAT_ASSERT(state->used_bytes == 0);
     evict(state, 0, 0);
     leat__free(state);
@@ -162,5 +217,9 @@ void leat__state_free(struct leat_state *state)
 
 uint64_t leat__state_bytes(const struct leat_state *state)
 {
-    return state->used_bytes;
+    uint64_t bytes = state->used_bytes + state->queue.bytes;
+    if (state->run)
+        bytes += leat__run_bytes(state->run);
+    const struct leat_store *store = leat__store(state);
+    return store ? bytes + store->store_class->memory_bytes(store) : bytes;
 }

@@ -26,3 +26,35 @@ struct leat_sv leat__key_route(const struct leat_key_route *route, struct leat_s
     }
     return key;
 }
+
+int leat__route_print(const struct leat_key_route *route, char *text, size_t size)
+{
+    switch (route->kind) {
+    case LEAT_ROUTE_SKIP:
+        return snprintf(text, size, "skip %u", route->skip);
+    case LEAT_ROUTE_FIRST_PART:
+        return snprintf(text, size, "first part");
+    case LEAT_ROUTE_WHOLE:
+        break;
+    }
+    return snprintf(text, size, "whole");
+}
+
+int leat__route_parse(const char *text, struct leat_key_route *route)
+{
+    *route = (struct leat_key_route){ LEAT_ROUTE_WHOLE, 0 };
+    if (!text || strcmp(text, "whole") == 0)
+        return 0;
+    if (strcmp(text, "first part") == 0) {
+        route->kind = LEAT_ROUTE_FIRST_PART;
+        return 0;
+    }
+    char *end = NULL;
+    if (strncmp(text, "skip ", 5) != 0 || text[5] < '0' || text[5] > '9')
+        return LEAT_EDATA;
+    const unsigned long skip = strtoul(text + 5, &end, 10);
+    if (*end != '\0' || skip > UINT32_MAX)
+        return LEAT_EDATA;
+    *route = (struct leat_key_route){ LEAT_ROUTE_SKIP, (uint32_t)skip };
+    return 0;
+}

@@ -27,10 +27,10 @@ static uint32_t slot_size_of(uint32_t head_size, uint32_t value_size)
     return (lines - size) * 7 <= size ? lines : size;
 }
 
-static uint32_t default_value_size(const struct leat_table_opts *opts)
+static uint32_t default_value_size(const struct leat_table *table, const struct leat_table_opts *opts)
 {
     if (opts->kind == LEAT_TABLE_LIST)
-        return sizeof(struct leat__list);
+        return table->state->store_class ? sizeof(struct leat__list) : LEAT__LIST_BYTES_MEMORY;
     return ((opts->value_size ? opts->value_size : 1) + 7u) & ~7u;
 }
 
@@ -40,7 +40,8 @@ static int fill_table(struct leat_table *table, const struct leat_table_opts *op
     table->codec = opts->codec;
     table->key_size = opts->key_size;
     table->int_keys = opts->key_size == 8;
-    table->value_size = default_value_size(opts);
+    table->value_size = default_value_size(table, opts);
+    table->raw_size = opts->value_size;
     table->head_size = table->int_keys ? sizeof(struct leat__slot_int) : sizeof(struct leat__slot_bytes);
     table->slot_size = slot_size_of(table->head_size, table->value_size);
     table->straddles = (table->slot_size & (table->slot_size - 1)) != 0 || table->slot_size > 64;
@@ -52,6 +53,7 @@ static int fill_table(struct leat_table *table, const struct leat_table_opts *op
         leat__hash(table->node, strlen(table->node)) * 31 + leat__hash(table->name, strlen(table->name));
     if (opts->kind == LEAT_TABLE_LIST) {
         table->row_size = opts->row_type->size;
+        table->row_type = opts->row_type;
         return leat__copier_new(opts->row_type, &table->copier);
     }
     return 0;
@@ -77,19 +79,57 @@ int leat__table_open(struct leat_state *state, const struct leat_table_opts *opt
         return leat__error(
             err, code, "state of \"%s\", table \"%s\": %s", opts->node, opts->name, leat_error_text(code));
     }
+    if (state->store_class) {
+        code = leat__restore_table(made, opts, err);
+        if (code < 0) {
+            leat__table_close(made);
+            return code;
+        }
+    }
     *table = made;
     return 0;
+}
+
+/* The store's threads may be in the middle of a merge. */
+static void retire_merger(struct leat_table *table)
+{
+    struct leat__merger *m = table->merger;
+    if (!m)
+        return;
+    __atomic_store_n(&m->gone, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&m->users, __ATOMIC_SEQ_CST) > 0)
+        ;
+}
+
+static void unlink_table(struct leat_table *table)
+{
+    struct leat_table **at = &table->state->tables;
+    while (*at && *at != table)
+        at = &(*at)->next;
+    if (*at)
+        *at = table->next;
 }
 
 void leat__table_close(struct leat_table *table)
 {
     if (!table)
         return;
+    if (table->state->store_class) {
+        leat__snapshot_forget(table->state, table);
+        retire_merger(table);
+        unlink_table(table);
+    }
     for (uint32_t i = 0; i < table->slices_count; i++)
         leat__slice_free(table, table->slices[table->slices_head + i]);
     free_slice_headers(table);
     leat__cursors_free(table->cursors_free);
     leat__copier_free(table->copier);
+    leat__encoder_free(table->encoder);
+    leat__decoder_free(table->decoder);
+    leat__pool_free(table->pool);
+    leat__free(table->key_text);
+    leat__free(table->format);
+    leat__free(table->schema);
     leat__free(table->slices);
     leat__free(table->values);
     leat__free(table->node);
@@ -173,20 +213,51 @@ int leat__slice_make(struct leat_table *table, int64_t ns, struct leat__slice **
     return 0;
 }
 
+/* What the store has of a namespace that is dropped goes when a snapshot does not need it any more; what the
+ * snapshot still has to collect is kept apart. 1: the slice is kept. */
+static int drop_stored(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
+{
+    struct leat_state *state = table->state;
+    const bool held = leat__table_is_held(table);
+    const bool kept = table->frozen && slice->dirty > 0;
+    if (slice->stored || kept) {
+        struct leat__op *op = leat__op_forget(table, slice->ns);
+        if (!op)
+            return leat__error(
+                err, LEAT_ENOMEM, "state of \"%s\", table \"%s\": out of memory", table->node, table->name);
+        if (held) {
+            op->next = state->snapshot.forgets;
+            state->snapshot.forgets = op;
+        } else {
+            leat__queue_push(state, op);
+        }
+    }
+    if (kept) {
+        slice->hand = 0; /* where collecting has come to */
+        slice->next_free = state->ghosts;
+        state->ghosts = slice;
+    }
+    return kept;
+}
+
 int leat__table_drop(struct leat_table *table, int64_t ns, struct leat_error *err)
 {
     const uint32_t i = lower_bound(table, ns);
     struct leat__slice **at = table->slices + table->slices_head + i;
-    (void)err; /* memory does not fail to forget */
     if (i == table->slices_count || (*at)->ns != ns)
         return 0;
     struct leat__slice *slice = *at;
+    LEAT_ASSERT(slice->cursors_open == 0 && slice->walks_open == 0);
+    const int kept = table->state->store_class ? drop_stored(table, slice, err) : 0;
+    if (kept < 0)
+        return kept;
     /* Decays: one burst must not make all windows after it large. */
     table->keys_expected = slice->count > table->keys_expected / 4 ? slice->count : table->keys_expected / 4;
-    table->keys_count -= slice->count;
+    table->keys_count -= slice->keys;
     if (table->last == slice)
         table->last = NULL;
-    leat__slice_free(table, slice);
+    if (!kept)
+        leat__slice_free(table, slice);
     table->slices_count--;
     if (i == 0)
         table->slices_head++;
@@ -209,7 +280,7 @@ int leat__table_next_namespace(struct leat_table *table, int64_t from, int64_t *
 uint64_t leat__table_keys_count(struct leat_table *table, int64_t ns)
 {
     const struct leat__slice *slice = leat__slice_find(table, ns);
-    return slice ? slice->count : 0;
+    return slice ? slice->keys : 0;
 }
 
 uint64_t leat__table_keys_count_all(const struct leat_table *table)
@@ -219,44 +290,67 @@ uint64_t leat__table_keys_count_all(const struct leat_table *table)
 
 /* ---- single keys ---- */
 
-/* Closes the gap that a removed slot leaves: whatever was pushed past it moves back, until a slot is free. */
-static void close_gap(const struct leat_table *table, struct leat__slice *slice, uint64_t gap)
+static void forget_key(struct leat_table *table, struct leat__slice *slice)
 {
-    const size_t slot_size = table->slot_size;
-    const uint64_t mask = slice->capacity - 1;
-    for (uint64_t at = (gap + 1) & mask;; at = (at + 1) & mask) {
-        uint64_t hash;
-        memcpy(&hash, slice->slots + at * slot_size, sizeof hash);
-        if (hash == 0)
-            break;
-        const uint64_t home = leat__slice_home(slice, hash);
-        if (((at - home) & mask) >= ((at - gap) & mask)) {
-            memcpy(slice->slots + gap * slot_size, slice->slots + at * slot_size, slot_size);
-            gap = at;
-        }
+    if (slice->keys > 0) { /* it is only an upper bound of what the store has */
+        slice->keys--;
+        table->keys_count--;
     }
-    memset(slice->slots + gap * slot_size, 0, slot_size);
+}
+
+/* With a store: a key that it may have stays in memory as void until that is written. */
+static int remove_stored(struct leat_table *table, struct leat__slice *slice, unsigned char *slot,
+    struct leat_sv key, uint64_t hash, struct leat_error *err)
+{
+    if (!slot) {
+        if (!slice->incomplete)
+            return 0;
+        LEAT_TRY(leat__slice_reserve(table, slice, err));
+        return leat__slice_insert(
+            table, slice, key, hash, LEAT__VOID | LEAT__STORED | table->dirty_flags, &slot, err);
+    }
+    if (!leat__slot_is_key(table, slot) && (leat__slot_word(slot) & LEAT__VOID))
+        return 0;
+    if (leat__slot_is_frozen(table, leat__slot_word(slot)))
+        LEAT_TRY(leat__slot_collect(table, slice, slot, err));
+    const uint64_t word = leat__slot_word(slot);
+    forget_key(table, slice);
+    if (!(word & (LEAT__STORED | LEAT__PARTIAL | LEAT__VOID))) {
+        slice->dirty -= (word & LEAT__DIRTY) != 0;
+        leat__slice_close_gap(table, slice, (uint64_t)(slot - slice->slots) / table->slot_size);
+        return 0;
+    }
+    LEAT_TRY(leat__slot_dirty(table, slice, slot, err));
+    memset(leat__slot_value(table, slot), 0, table->value_size);
+    leat__slot_set_word(slot, (leat__slot_word(slot) | LEAT__VOID) & ~(uint64_t)LEAT__PARTIAL);
+    return 0;
 }
 
 int leat__table_remove(
     struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash, struct leat_error *err)
 {
     struct leat__slice *slice = leat__slice_find(table, ns);
-    const unsigned char *slot = slice ? leat__slice_slot(table, slice, key, hash) : NULL;
-    (void)err;
-    if (!slot)
+    if (!slice)
         return 0;
     LEAT_ASSERT(slice->cursors_open == 0);
-    close_gap(table, slice, (uint64_t)(slot - slice->slots) / table->slot_size);
-    slice->count--;
-    table->keys_count--;
+    if (table->state->store_class) {
+        slice->tick = ++table->state->tick;
+        LEAT_TRY(leat__state_room(table->state, table, slice, 1, 0, err));
+    }
+    unsigned char *slot = leat__slice_slot(table, slice, key, hash);
+    if (table->state->store_class)
+        return remove_stored(table, slice, slot, key, hash, err);
+    if (!slot)
+        return 0;
+    leat__slice_close_gap(table, slice, (uint64_t)(slot - slice->slots) / table->slot_size);
+    forget_key(table, slice);
     return 0;
 }
 
 void *leat__table_bytes(struct leat_table *table, int64_t ns, size_t size)
 {
-    struct leat__slice *slice = NULL;
-    if (leat__slice_make(table, ns, &slice, NULL) < 0)
+    struct leat__slice *slice = table->bytes_into;
+    if (!slice && leat__slice_make(table, ns, &slice, NULL) < 0)
         return NULL;
     return leat__slice_bytes(table, slice, size, NULL);
 }

@@ -1,7 +1,8 @@
 /* state/table_memory_list.c -- lists of rows by key: what joins keep.
  *
  * A key's value is the two ends of its list. A row is one piece of its slice's arena: links, time, flags, and
- * the self-contained copy of the record. Rows are freed with their namespace.
+ * the self-contained copy of the record. Rows are freed with their namespace
+ * or when it is spilled.
  *
  *   offset 0   struct leat_list_row   next, event_us, record (-> 40), flags (-> 32)
  *          32  flags, 7 bytes unused
@@ -29,8 +30,8 @@ static int reserve_values(struct leat_table *table, uint32_t count, struct leat_
     return 0;
 }
 
-static int append_row(struct leat_table *table, struct leat__slice *slice, struct leat__list *list,
-    const void *record, int64_t event_us, struct leat_error *err)
+int leat__list_add(struct leat_table *table, struct leat__slice *slice, struct leat__list *list,
+    const void *record, int64_t event_us, uint8_t flags, struct leat_error *err)
 {
     const bool flat = leat__copier_is_flat(table->copier);
     const size_t size = flat ? table->row_size : leat__copy_size(table->copier, record);
@@ -41,6 +42,7 @@ static int append_row(struct leat_table *table, struct leat__slice *slice, struc
     stored->row.event_us = event_us;
     stored->row.record = stored + 1;
     stored->row.flags = &stored->flags;
+    stored->flags = flags;
     if (flat)
         memcpy(stored + 1, record, size);
     else
@@ -59,12 +61,14 @@ int leat__table_append(struct leat_table *table, int64_t ns, const struct leat_s
 {
     LEAT_ASSERT(table->kind == LEAT_TABLE_LIST);
     LEAT_TRY(reserve_values(table, count, err));
-    LEAT_TRY(leat__table_upsert(table, ns, keys, hashes, rows, count, table->values, err));
+    LEAT_TRY(leat__table_upsert_blind(table, ns, keys, hashes, rows, count, table->values, err));
     struct leat__slice *slice = leat__slice_find(table, ns);
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t r = rows ? rows[i] : i;
-        LEAT_TRY(
-            append_row(table, slice, table->values[i], leat_batch_at(batch, r), batch->event_us[r], err));
+        struct leat__list *list = table->values[i];
+        LEAT_TRY(leat__list_add(table, slice, list, leat_batch_at(batch, r), batch->event_us[r], 0, err));
+        if (table->state->store_class && !list->unwritten)
+            list->unwritten = list->last;
     }
     return 0;
 }
@@ -80,5 +84,20 @@ int leat__table_lists(struct leat_table *table, int64_t ns, const struct leat_sv
         const struct leat__list *list = table->values[i];
         lists[i] = list ? list->first : NULL;
     }
+    return 0;
+}
+
+int leat__table_flagged(
+    struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash, struct leat_error *err)
+{
+    LEAT_ASSERT(table->kind == LEAT_TABLE_LIST);
+    if (!table->state->store_class)
+        return 0;
+    struct leat__slice *slice = leat__slice_find(table, ns);
+    unsigned char *slot = slice ? leat__slice_slot(table, slice, key, hash) : NULL;
+    if (!slot)
+        return 0; /* an item of a cursor, which sees to it */
+    LEAT_TRY(leat__slot_dirty(table, slice, slot, err));
+    ((struct leat__list *)leat__slot_value(table, slot))->flagged = 1;
     return 0;
 }

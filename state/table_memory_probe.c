@@ -6,7 +6,14 @@
  * The walk is compiled for four cases: keys of 8 bytes or any others, making or only finding. A batch that
  * fills the array stops in the middle; the array grows, and the batch starts again from its first row, so
  * that the pointers it gives are all into the new array (growth doubles: over a table's life that is less
- * than two batches a doubling). */
+ * than two batches a doubling).
+ *
+ * A slot's flags lie in the low bits of its hash. One comparison says whether they are as the call leaves
+ * them (dirty since the last snapshot, not partial, ...), which is so for all but the first row of a key after
+ * a snapshot; else `touch` sees to it. Without a store all flags are zero, and so is what is compared.
+ *
+ * Where the store has keys that are not in memory, a walk that finds too little is followed by a fetch of what
+ * is missing and by a second walk. */
 #include "base/hash.h"
 #include "state/state_private.h"
 
@@ -22,6 +29,11 @@ struct probe {
     const uint32_t *rows;
     uint32_t count;
     void **values;
+    uint32_t ignored, wanted; /* flags of a slot that needs no touch: (flags | ignored) == wanted */
+    uint32_t made; /* flags of a new slot */
+    bool blind, reading;
+    uint32_t *missed; /* NULL: what is not in memory is not there */
+    uint32_t missed_count;
 };
 
 static ALWAYS_INLINE uint64_t load64(const void *p)
@@ -60,36 +72,37 @@ static ALWAYS_INLINE bool short_equal(const char *a, const char *b, size_t len)
 static ALWAYS_INLINE bool slot_has(
     const unsigned char *slot, bool int_keys, struct leat_sv key, uint64_t hash)
 {
+    if (((leat__slot_word(slot) ^ hash) & ~(uint64_t)LEAT__FLAGS) != 0)
+        return false;
     if (int_keys) {
         const struct leat__slot_int *s = (const struct leat__slot_int *)(const void *)slot;
-        return s->hash == hash && s->key == load64(key.data);
+        return s->key == load64(key.data);
     }
     const struct leat__slot_bytes *s = (const struct leat__slot_bytes *)(const void *)slot;
-    if (s->hash != hash || s->len != key.len)
+    if (s->len != key.len)
         return false;
     if (key.len > LEAT__KEY_INLINE_MAX)
         return memcmp(s->at.data, key.data, key.len) == 0;
     return short_equal((const char *)s + offsetof(struct leat__slot_bytes, head), key.data, key.len);
 }
 
-/* Fills a free slot. */
-static int take_slot(
-    const struct probe *p, unsigned char *slot, struct leat_sv key, uint64_t hash, struct leat_error *err)
+/* Fills a free slot. `word`: hash and flags. */
+static int take_slot(struct leat_table *table, struct leat__slice *slice, unsigned char *slot,
+    struct leat_sv key, uint64_t word, struct leat_error *err)
 {
-    struct leat_table *table = p->table;
-    LEAT_ASSERT(p->slice->cursors_open == 0);
+    LEAT_ASSERT(slice->cursors_open == 0);
     if (table->int_keys) {
         struct leat__slot_int *s = (struct leat__slot_int *)(void *)slot;
         s->key = load64(key.data);
-        s->hash = hash;
+        s->hash = word;
     } else {
         struct leat__slot_bytes *s = (struct leat__slot_bytes *)(void *)slot;
-        if (key.len > UINT32_MAX)
+        if (key.len > UINT32_MAX / 4)
             return leat__error(err, LEAT_ELIMIT,
-                "state of \"%s\", table \"%s\": a key of %zu bytes; 4 GiB are the limit", table->node,
+                "state of \"%s\", table \"%s\": a key of %zu bytes; 1 GiB is the limit", table->node,
                 table->name, key.len);
         if (key.len > LEAT__KEY_INLINE_MAX) {
-            char *copy = leat__slice_bytes(table, p->slice, key.len, err);
+            char *copy = leat__slice_bytes(table, slice, key.len, err);
             if (!copy)
                 return err ? err->code : LEAT_ESTATE;
             memcpy(copy, key.data, key.len);
@@ -98,19 +111,61 @@ static int take_slot(
             memcpy((char *)s + offsetof(struct leat__slot_bytes, head), key.data, key.len);
         }
         s->len = (uint32_t)key.len;
-        s->hash = hash;
+        s->hash = word;
     }
-    p->slice->count++;
-    table->keys_count++;
+    slice->count++;
+    if (word & LEAT__DIRTY) {
+        leat__slice_mark(slice, (uint64_t)(slot - slice->slots) / table->slot_size);
+        slice->dirty++;
+    }
     return 0;
 }
 
-static ALWAYS_INLINE int walk(const struct probe *p, bool int_keys, bool make, struct leat_error *err)
+static int make_key(
+    const struct probe *p, unsigned char *slot, struct leat_sv key, uint64_t hash, struct leat_error *err)
+{
+    struct leat__slice *slice = p->slice;
+    LEAT_TRY(take_slot(p->table, slice, slot, key, hash | p->made, err));
+    slice->keys++;
+    slice->version++;
+    p->table->keys_count++;
+    return 0;
+}
+
+/* A slot is found whose flags are not as the call wants them. values[i] = NULL where it can not be given. */
+static int touch(struct probe *p, uint32_t i, unsigned char *slot, struct leat_error *err)
+{
+    struct leat_table *table = p->table;
+    const uint64_t word = leat__slot_word(slot);
+    p->values[i] = NULL;
+    if ((word & LEAT__VOID) && table->kind == LEAT_TABLE_FIXED) {
+        if (p->reading)
+            return 0;
+        LEAT_TRY(leat__slot_dirty(table, p->slice, slot, err));
+        memset(leat__slot_value(table, slot), 0, table->value_size);
+        leat__slot_set_word(slot, (leat__slot_word(slot) | LEAT__STORED) & ~(uint64_t)LEAT__VOID);
+        p->slice->keys++;
+        table->keys_count++;
+    }
+    if ((word & LEAT__PARTIAL) && !p->blind) {
+        LEAT_ASSERT(p->missed);
+        p->missed[p->missed_count++] = i;
+        return 0;
+    }
+    if (!p->reading)
+        LEAT_TRY(leat__slot_dirty(table, p->slice, slot, err));
+    leat__slot_set_word(slot, leat__slot_word(slot) | LEAT__USED);
+    p->values[i] = leat__slot_value(table, slot);
+    return 0;
+}
+
+static ALWAYS_INLINE int walk(struct probe *p, bool int_keys, bool make, struct leat_error *err)
 {
     const struct leat__slice *slice = p->slice;
     const size_t slot_size = p->table->slot_size;
     const bool straddles = p->table->straddles;
     const uint32_t *rows = p->rows;
+    const uint32_t ignored = p->ignored, wanted = p->wanted;
     const uint64_t mask = slice->capacity - 1;
     unsigned char *slots = slice->slots;
     for (uint32_t i = 0; i < p->count; i++) {
@@ -130,17 +185,24 @@ static ALWAYS_INLINE int walk(const struct probe *p, bool int_keys, bool make, s
             if (slot_has(slot, int_keys, p->keys[r], hash)) {
                 p->values[i] =
                     slot + (int_keys ? sizeof(struct leat__slot_int) : sizeof(struct leat__slot_bytes));
+                if (__builtin_expect(
+                        (((uint32_t)leat__slot_word(slot) & LEAT__FLAGS) | ignored) != wanted, 0))
+                    LEAT_TRY(touch(p, i, slot, err));
                 break;
             }
-            if (*(const uint64_t *)(const void *)slot == 0) {
+            if (leat__slot_word(slot) == 0) {
                 if (!make) {
                     p->values[i] = NULL;
+                    if (p->missed)
+                        p->missed[p->missed_count++] = i;
                     break;
                 }
                 if (slice->count == slice->limit)
                     return MUST_GROW;
-                LEAT_TRY(take_slot(p, slot, p->keys[r], hash, err));
-                continue;
+                LEAT_TRY(make_key(p, slot, p->keys[r], hash, err));
+                p->values[i] =
+                    slot + (int_keys ? sizeof(struct leat__slot_int) : sizeof(struct leat__slot_bytes));
+                break;
             }
             at = (at + 1) & mask;
             slot = slots + at * slot_size;
@@ -149,70 +211,174 @@ static ALWAYS_INLINE int walk(const struct probe *p, bool int_keys, bool make, s
     return 0;
 }
 
-static int walk_int_make(const struct probe *p, struct leat_error *err)
+static int walk_int_make(struct probe *p, struct leat_error *err)
 {
     return walk(p, true, true, err);
 }
 
-static int walk_bytes_make(const struct probe *p, struct leat_error *err)
+static int walk_bytes_make(struct probe *p, struct leat_error *err)
 {
     return walk(p, false, true, err);
 }
 
-static int walk_int_find(const struct probe *p)
+static int walk_int_find(struct probe *p, struct leat_error *err)
 {
-    return walk(p, true, false, NULL);
+    return walk(p, true, false, err);
 }
 
-static int walk_bytes_find(const struct probe *p)
+static int walk_bytes_find(struct probe *p, struct leat_error *err)
 {
-    return walk(p, false, false, NULL);
+    return walk(p, false, false, err);
+}
+
+static int find_in_memory(struct probe *p, struct leat_error *err)
+{
+    p->missed_count = 0;
+    return p->table->int_keys ? walk_int_find(p, err) : walk_bytes_find(p, err);
+}
+
+static int make_in_memory(struct probe *p, struct leat_error *err)
+{
+    LEAT_TRY(leat__slice_reserve(p->table, p->slice, err));
+    for (;;) {
+        const int code = p->table->int_keys ? walk_int_make(p, err) : walk_bytes_make(p, err);
+        if (code != MUST_GROW)
+            return code;
+        LEAT_TRY(leat__slice_grow(p->table, p->slice, err));
+    }
+}
+
+/* What each kind of call wants of flags. */
+static void want_flags(struct probe *p)
+{
+    const struct leat_table *table = p->table;
+    if (!table->state->store_class)
+        return;
+    p->ignored = LEAT__STORED;
+    if (p->blind)
+        p->ignored |= LEAT__PARTIAL;
+    if (table->kind == LEAT_TABLE_LIST)
+        p->ignored |= LEAT__VOID;
+    if (p->reading)
+        p->ignored |= LEAT__DIRTY | LEAT__EPOCH;
+    p->wanted = p->ignored | LEAT__USED | (p->reading ? 0 : table->dirty_flags);
+    p->made = table->dirty_flags | (p->blind && p->slice->incomplete ? LEAT__PARTIAL : 0);
+}
+
+/* Fetches what is missing in memory, until a walk finds all that there is. */
+static int find_or_fetch(struct probe *p, struct leat_error *err)
+{
+    LEAT_TRY(leat__fetch_missed(p->table->state, p->count, &p->missed));
+    if (p->slice->capacity)
+        LEAT_TRY(find_in_memory(p, err));
+    else
+        for (p->missed_count = 0; p->missed_count < p->count; p->missed_count++)
+            p->missed[p->missed_count] = p->missed_count;
+    if (p->missed_count == 0)
+        return 0;
+    LEAT_TRY(
+        leat__slice_fetch(p->table, p->slice, p->keys, p->hashes, p->rows, p->missed, p->missed_count, err));
+    p->missed = NULL;
+    if (!p->reading)
+        return make_in_memory(p, err);
+    if (p->slice->capacity)
+        return find_in_memory(p, err);
+    memset(p->values, 0, p->count * sizeof *p->values);
+    return 0;
+}
+
+/* What every call on a namespace begins with, where there is a store. */
+static int enter(struct probe *p, struct leat_error *err)
+{
+    struct leat__slice *slice = p->slice;
+    slice->tick = ++p->table->state->tick;
+    LEAT_TRY(leat__state_room(p->table->state, p->table, slice, p->count, 0, err));
+    if (slice->incomplete && !slice->too_large && !p->blind)
+        LEAT_TRY(leat__slice_load(p->table, slice, err));
+    want_flags(p);
+    return 0;
+}
+
+static int upsert(struct probe *p, int64_t ns, struct leat_error *err)
+{
+    struct leat_table *table = p->table;
+    if (p->count == 0)
+        return 0;
+    LEAT_TRY(leat__slice_make(table, ns, &p->slice, err));
+    if (!table->state->store_class)
+        return make_in_memory(p, err);
+    table->ever_held = true;
+    LEAT_TRY(enter(p, err));
+    return p->slice->incomplete && !p->blind ? find_or_fetch(p, err) : make_in_memory(p, err);
 }
 
 int leat__table_upsert(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, void **values, struct leat_error *err)
 {
-    struct probe p = { table, NULL, keys, hashes, rows, count, values };
-    if (count == 0)
-        return 0;
-    LEAT_TRY(leat__slice_make(table, ns, &p.slice, err));
-    for (;;) {
-        const int code = table->int_keys ? walk_int_make(&p, err) : walk_bytes_make(&p, err);
-        if (code != MUST_GROW)
-            return code;
-        LEAT_TRY(leat__slice_grow(table, p.slice, err));
-    }
+    struct probe p = { .table = table, .keys = keys, .hashes = hashes, .rows = rows, .count = count };
+    p.values = values;
+    return upsert(&p, ns, err);
+}
+
+int leat__table_upsert_blind(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
+    const uint64_t *hashes, const uint32_t *rows, uint32_t count, void **values, struct leat_error *err)
+{
+    struct probe p = { .table = table, .keys = keys, .hashes = hashes, .rows = rows, .count = count };
+    p.values = values;
+    p.blind = table->kind == LEAT_TABLE_LIST || table->codec.merge;
+    return upsert(&p, ns, err);
 }
 
 int leat__table_find(struct leat_table *table, int64_t ns, const struct leat_sv *keys, const uint64_t *hashes,
     const uint32_t *rows, uint32_t count, void **values, struct leat_error *err)
 {
-    const struct probe p = { table, leat__slice_find(table, ns), keys, hashes, rows, count, values };
-    (void)err; /* memory does not fail to read */
-    if (!p.slice) {
+    struct probe p = { .table = table, .keys = keys, .hashes = hashes, .rows = rows, .count = count };
+    p.values = values;
+    p.reading = true;
+    p.slice = leat__slice_find(table, ns);
+    if (!p.slice || count == 0) {
         memset(values, 0, count * sizeof *values);
         return 0;
     }
-    return table->int_keys ? walk_int_find(&p) : walk_bytes_find(&p);
+    if (!table->state->store_class)
+        return find_in_memory(&p, err);
+    LEAT_TRY(enter(&p, err));
+    if (p.slice->incomplete)
+        return find_or_fetch(&p, err);
+    if (p.slice->capacity)
+        return find_in_memory(&p, err);
+    memset(values, 0, count * sizeof *values);
+    return 0;
+}
+
+int leat__slice_insert(struct leat_table *table, struct leat__slice *slice, struct leat_sv key, uint64_t hash,
+    uint32_t flags, unsigned char **slot, struct leat_error *err)
+{
+    if (slice->count == slice->limit)
+        LEAT_TRY(leat__slice_grow(table, slice, err));
+    const uint64_t stored = leat__stored_hash(hash);
+    uint64_t at = leat__slice_home(slice, stored);
+    while (leat__slot_word(slice->slots + at * table->slot_size) != 0)
+        at = (at + 1) & (slice->capacity - 1);
+    *slot = slice->slots + at * table->slot_size;
+    LEAT_TRY(take_slot(table, slice, *slot, key, stored | flags, err));
+    slice->version++;
+    return 0;
 }
 
 unsigned char *leat__slice_slot(
     const struct leat_table *table, const struct leat__slice *slice, struct leat_sv key, uint64_t hash)
 {
+    if (slice->capacity == 0)
+        return NULL;
     const uint64_t stored = leat__stored_hash(hash);
     uint64_t at = leat__slice_home(slice, stored);
     for (;;) {
         unsigned char *slot = slice->slots + at * table->slot_size;
         if (slot_has(slot, table->int_keys, key, stored))
             return slot;
-        if (*(const uint64_t *)(const void *)slot == 0)
+        if (leat__slot_word(slot) == 0)
             return NULL;
         at = (at + 1) & (slice->capacity - 1);
     }
-}
-
-int leat__table_upsert_blind(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
-    const uint64_t *hashes, const uint32_t *rows, uint32_t count, void **values, struct leat_error *err)
-{
-    return leat__table_upsert(table, ns, keys, hashes, rows, count, values, err);
 }

@@ -2,7 +2,7 @@
  *
  * Slots are probed linearly from hash * salt >> shift, at most 3/5 of them taken. Doubling moves the slots of
  * position p to about 2p, so that it reads and writes memory in order. The arena holds long keys, list rows
- * and what values show; it is freed with the namespace, not before.
+ * and what values show; it is freed with the namespace or when that is spilled, not before.
  *
  * Invariants: (1) a slot is all zero or its hash is not 0; (2) count <= limit < capacity, so that every probe
  * ends; (3) between a key's home and its slot no slot is free. */
@@ -13,13 +13,27 @@
 #define CHUNK_BYTES_MIN 4096u
 #define CHUNK_BYTES_MAX (1u << 20)
 
-static void use_slots(struct leat__slice *slice, struct leat__block *block, uint64_t capacity)
+/* Bytes of marks behind the slots. */
+static size_t marks_bytes(const struct leat_table *table, uint64_t capacity)
+{
+    return table->state->store_class ? (size_t)((capacity + 4095) / 4096) * sizeof(uint64_t) : 0;
+}
+
+static void use_slots(
+    const struct leat_table *table, struct leat__slice *slice, struct leat__block *block, uint64_t capacity)
 {
     slice->slots_block = block;
     slice->slots = leat__block_data(block);
     slice->capacity = capacity;
     slice->limit = capacity / 5 * 3;
     slice->shift = (uint32_t)__builtin_clzll(capacity) + 1;
+    slice->bytes += block->size;
+    slice->hand = 0;
+    slice->version++;
+    slice->layout++;
+    slice->marks = table->state->store_class
+        ? (uint64_t *)(void *)(slice->slots + (size_t)capacity * table->slot_size)
+        : NULL;
 }
 
 /* A zeroed array of `capacity` slots. */
@@ -30,7 +44,7 @@ static int get_slots(
         return leat__error(err, LEAT_ESTATE,
             "state of \"%s\", table \"%s\": more than %llu keys in a namespace", table->node, table->name,
             (unsigned long long)(capacity / 10 * 3));
-    const size_t bytes = (size_t)capacity * table->slot_size;
+    const size_t bytes = (size_t)capacity * table->slot_size + marks_bytes(table, capacity);
     LEAT_TRY(leat__block_get(table, bytes, block, err));
     memset(leat__block_data(*block), 0, bytes);
     return 0;
@@ -57,6 +71,8 @@ int leat__slice_new(struct leat_table *table, int64_t ns, uint64_t keys_expected
             err, LEAT_ENOMEM, "state of \"%s\", table \"%s\": out of memory", table->node, table->name);
     memset(made, 0, sizeof *made);
     made->ns = ns;
+    made->table = table;
+    made->tick = table->state->tick;
     made->salt = mix(table->salt ^ (uint64_t)ns) | 1;
     made->chunk_bytes = CHUNK_BYTES_MIN;
     uint64_t capacity = SLOTS_MIN;
@@ -71,23 +87,90 @@ int leat__slice_new(struct leat_table *table, int64_t ns, uint64_t keys_expected
         table->slices_free = made;
         return code;
     }
-    use_slots(made, block, capacity);
+    use_slots(table, made, block, capacity);
     if (err)
         err->code = 0, err->message[0] = '\0';
     *slice = made;
     return 0;
 }
 
-void leat__slice_free(struct leat_table *table, struct leat__slice *slice)
+static void give_blocks(struct leat_table *table, struct leat__slice *slice)
 {
-    LEAT_ASSERT(slice->cursors_open == 0);
-    leat__block_give(table->state, slice->slots_block);
+    if (slice->slots_block)
+        leat__block_give(table->state, slice->slots_block);
     for (struct leat__block *chunk = slice->chunks, *next; chunk; chunk = next) {
         next = chunk->next;
         leat__block_give(table->state, chunk);
     }
+}
+
+void leat__slice_free(struct leat_table *table, struct leat__slice *slice)
+{
+    LEAT_ASSERT(slice->cursors_open == 0);
+    give_blocks(table, slice);
     slice->next_free = table->slices_free;
     table->slices_free = slice;
+}
+
+void leat__slice_empty(struct leat_table *table, struct leat__slice *slice)
+{
+    LEAT_ASSERT(slice->cursors_open == 0);
+    LEAT_ASSERT(slice->dirty == 0);
+    give_blocks(table, slice);
+    slice->slots_block = slice->chunks = NULL;
+    slice->slots = NULL;
+    slice->marks = NULL;
+    slice->arena_at = slice->arena_end = NULL;
+    slice->chunk_bytes = CHUNK_BYTES_MIN;
+    slice->capacity = slice->count = slice->limit = slice->hand = slice->bytes = 0;
+    slice->version++;
+    slice->layout++;
+}
+
+/* What is written, void, and in nobody's way: growing leaves it behind. */
+static bool is_litter(
+    const struct leat_table *table, const struct leat__slice *slice, const unsigned char *slot)
+{
+    const uint64_t word = leat__slot_word(slot);
+    return (word & (LEAT__VOID | LEAT__DIRTY)) == LEAT__VOID && !leat__slot_is_key(table, slot) &&
+        !(slice->incomplete && table->state->queue.runs);
+}
+
+/* Slots for twice the keys; as many as before where litter takes up half of them. */
+static uint64_t next_capacity(const struct leat_table *table, const struct leat__slice *slice)
+{
+    uint64_t litter = 0;
+    if (slice->capacity == 0)
+        return SLOTS_MIN;
+    for (uint64_t i = 0; table->state->store_class && i < slice->capacity; i++)
+        litter += is_litter(table, slice, slice->slots + i * table->slot_size);
+    return litter * 2 >= slice->count && litter > 0 ? slice->capacity : 2 * slice->capacity;
+}
+
+static void move_slots(
+    struct leat_table *table, struct leat__slice *slice, const unsigned char *old, uint64_t old_capacity)
+{
+    const size_t slot_size = table->slot_size;
+    const uint64_t mask = slice->capacity - 1;
+    for (uint64_t i = 0; i < old_capacity; i++) {
+        const unsigned char *from = old + i * slot_size;
+        const uint64_t word = leat__slot_word(from);
+        if (word == 0)
+            continue;
+        if ((word & LEAT__VOID) && is_litter(table, slice, from)) {
+            slice->count--;
+            continue;
+        }
+        uint64_t at = leat__slice_home(slice, word & ~(uint64_t)LEAT__FLAGS);
+        unsigned char *to = slice->slots + at * slot_size;
+        while (*(const uint64_t *)(const void *)to != 0) {
+            at = (at + 1) & mask;
+            to = slice->slots + at * slot_size;
+        }
+        memcpy(to, from, slot_size);
+        if (word & LEAT__DIRTY)
+            leat__slice_mark(slice, at);
+    }
 }
 
 int leat__slice_grow(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
@@ -97,26 +180,20 @@ int leat__slice_grow(struct leat_table *table, struct leat__slice *slice, struct
     struct leat__block *old_block = slice->slots_block;
     const unsigned char *old = slice->slots;
     const uint64_t old_capacity = slice->capacity;
-    const size_t slot_size = table->slot_size;
-    LEAT_TRY(get_slots(table, 2 * old_capacity, &block, err));
-    use_slots(slice, block, 2 * old_capacity);
-    const uint64_t mask = slice->capacity - 1;
-    for (uint64_t i = 0; i < old_capacity; i++) {
-        const unsigned char *from = old + i * slot_size;
-        uint64_t hash;
-        memcpy(&hash, from, sizeof hash);
-        if (hash == 0)
-            continue;
-        uint64_t at = leat__slice_home(slice, hash);
-        unsigned char *to = slice->slots + at * slot_size;
-        while (*(const uint64_t *)(const void *)to != 0) {
-            at = (at + 1) & mask;
-            to = slice->slots + at * slot_size;
-        }
-        memcpy(to, from, slot_size);
-    }
+    const uint64_t capacity = next_capacity(table, slice);
+    LEAT_TRY(get_slots(table, capacity, &block, err));
+    use_slots(table, slice, block, capacity);
+    if (!old_block)
+        return 0;
+    move_slots(table, slice, old, old_capacity);
+    slice->bytes -= old_block->size;
     leat__block_give(table->state, old_block);
     return 0;
+}
+
+int leat__slice_reserve(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
+{
+    return slice->capacity ? 0 : leat__slice_grow(table, slice, err);
 }
 
 void *leat__slice_bytes(
@@ -132,6 +209,7 @@ void *leat__slice_bytes(
     const bool apart = size > slice->chunk_bytes / 2; /* a chunk of its own: the current one goes on */
     if (leat__block_get(table, apart ? size : slice->chunk_bytes, &chunk, err) < 0)
         return NULL;
+    slice->bytes += chunk->size;
     chunk->next = slice->chunks;
     slice->chunks = chunk;
     char *bytes = (char *)leat__block_data(chunk);
@@ -142,4 +220,53 @@ void *leat__slice_bytes(
     if (slice->chunk_bytes < CHUNK_BYTES_MAX)
         slice->chunk_bytes *= 2;
     return bytes;
+}
+
+int leat__slot_dirty(
+    struct leat_table *table, struct leat__slice *slice, unsigned char *slot, struct leat_error *err)
+{
+    uint64_t word = leat__slot_word(slot);
+    if (leat__slot_is_frozen(table, word)) {
+        LEAT_TRY(leat__slot_collect(table, slice, slot, err));
+        word = leat__slot_word(slot);
+    }
+    if (word & LEAT__DIRTY)
+        return 0;
+    leat__slot_set_word(slot, word | table->dirty_flags);
+    leat__slice_mark(slice, (uint64_t)(slot - slice->slots) / table->slot_size);
+    slice->dirty++;
+    table->ever_held = true;
+    return 0;
+}
+
+/* A dirty slot has come to lie here, perhaps behind the place to which a snapshot has come. */
+static void mark_moved(struct leat_table *table, struct leat__slice *slice, uint64_t slot_index)
+{
+    struct leat__snapshot *snapshot = &table->state->snapshot;
+    leat__slice_mark(slice, slot_index);
+    if (snapshot->in_slice && snapshot->table == table && snapshot->ns == slice->ns &&
+        snapshot->chunk > slot_index >> 6)
+        snapshot->chunk = slot_index >> 6;
+}
+
+/* Closes the gap that a removed slot leaves: whatever was pushed past it moves back, until a slot is free. */
+void leat__slice_close_gap(struct leat_table *table, struct leat__slice *slice, uint64_t gap)
+{
+    const size_t slot_size = table->slot_size;
+    const uint64_t mask = slice->capacity - 1;
+    for (uint64_t at = (gap + 1) & mask;; at = (at + 1) & mask) {
+        const uint64_t word = leat__slot_word(slice->slots + at * slot_size);
+        if (word == 0)
+            break;
+        const uint64_t home = leat__slice_home(slice, word & ~(uint64_t)LEAT__FLAGS);
+        if (((at - home) & mask) >= ((at - gap) & mask)) {
+            memcpy(slice->slots + gap * slot_size, slice->slots + at * slot_size, slot_size);
+            if (word & LEAT__DIRTY)
+                mark_moved(table, slice, gap);
+            gap = at;
+        }
+    }
+    memset(slice->slots + gap * slot_size, 0, slot_size);
+    slice->count--;
+    slice->version++;
 }
