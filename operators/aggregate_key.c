@@ -77,7 +77,7 @@ static void find_field(
     struct leat_node *node, const struct leat__aggregate_spec *spec, struct leat__key_part *part)
 {
     const char *name = last_step(part->path);
-    const struct leat_field *field = field_named(spec->out, name);
+    const struct leat_field *field = spec->out ? field_named(spec->out, name) : NULL;
     if (!field || is_result(spec, name))
         return;
     part->copied = true;
@@ -281,6 +281,33 @@ bool leat__key_parts_fill(
             leat__out_set_int(row, &part->out, value.integer);
     }
     return true;
+}
+
+static void read_parts(
+    const struct leat__key_parts *parts, struct leat_sv key, uint32_t last, struct value *value)
+{
+    const char *at = key.data;
+    const char *end = key.len ? key.data + key.len : key.data;
+    for (uint32_t i = 0; i <= last; i++)
+        at = read_part(&parts->parts[i], at, end, value);
+}
+
+int64_t leat__key_part_i64(const struct leat__key_parts *parts, struct leat_sv key, uint32_t i)
+{
+    struct value value;
+    read_parts(parts, key, i, &value);
+    return value.integer;
+}
+
+size_t leat__key_part_bytes(const struct leat__key_parts *parts, struct leat_sv key, uint32_t i, char *to)
+{
+    struct value value;
+    read_parts(parts, key, i, &value);
+    if (parts->parts[i].escaped)
+        return unescape(value.bytes, to);
+    if (value.bytes.len)
+        memcpy(to, value.bytes.data, value.bytes.len);
+    return value.bytes.len;
 }
 
 /* ---- text ---- */

@@ -224,6 +224,10 @@ void leat__key_parts_declare(
     struct leat_node *node, struct leat__aggregate_spec *spec, const struct leat_keyed_stream *keyed);
 bool leat__key_parts_fill(
     const struct leat__key_parts *parts, struct leat_sv key, struct leat_batch *out, void *row);
+/* The i-th part's value: of integers; of strings, whose bytes (no more than the key has) are written to `to`. 0
+ * and no bytes of others, and of null. */
+int64_t leat__key_part_i64(const struct leat__key_parts *parts, struct leat_sv key, uint32_t i);
+size_t leat__key_part_bytes(const struct leat__key_parts *parts, struct leat_sv key, uint32_t i, char *to);
 /* `customer_id 42, region "eu"` for errors. */
 void leat__key_parts_print(const struct leat__key_parts *parts, struct leat_sv key, struct leat_strbuf *out);
 

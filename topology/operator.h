@@ -111,6 +111,7 @@ struct leat__ctx {
         *letters; /* dead letters that leat__reader_bad_row holds back until leat__reader_flush */
     uint8_t *failed_rows; /* byte per row, set where callbacks refused; valid while user.failures_count > 0 */
     uint32_t failed_rows_capacity;
+    struct leat__process *process; /* the process function that runs a callback (leat/process.h), else NULL */
 };
 
 /* Fails the job: the text gets `node "x" subtask i: ` before it. Returns the code. */

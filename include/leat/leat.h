@@ -17,6 +17,7 @@
 #include <leat/map.h>
 #include <leat/memory.h>
 #include <leat/peek.h>
+#include <leat/process.h>
 #include <leat/source.h>
 #include <leat/stream.h>
 #include <leat/test.h>

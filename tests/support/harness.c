@@ -108,7 +108,8 @@ static void start(struct harness *h, const struct harness_opts *opts)
         .state = h->state,
         .counters = &h->counters,
         .error = &h->error,
-        .watermark_us = LEAT_TIME_MIN };
+        .watermark_us = LEAT_TIME_MIN,
+        .wake_us = LEAT_TIME_MAX };
     h->ctx.user.engine = &h->ctx;
     for (uint32_t i = 0; i < LEAT_NODE_INPUTS_MAX; i++)
         h->ctx.input_watermark_us[i] = LEAT_TIME_MIN;
@@ -274,7 +275,14 @@ int harness_end(struct harness *h, uint32_t input)
     return h->node->op->on_end ? settle(h, h->node->op->on_end(h->op, &h->ctx)) : 0;
 }
 
-void harness_advance(struct harness *h, int64_t us)
+int harness_advance(struct harness *h, int64_t us)
 {
     leat__env_sim_advance(h->env, us);
+    const int64_t now_us = h->env->wall_us(h->env);
+    for (uint32_t i = 0; h->code == 0 && h->ctx.wake_us <= now_us; i++) {
+        FAIL_UNLESS(i < STEPS_MAX, "the operator asks for one time again and again");
+        h->ctx.wake_us = LEAT_TIME_MAX;
+        (void)settle(h, h->node->op->on_time(h->op, &h->ctx, now_us));
+    }
+    return h->code;
 }

@@ -66,7 +66,8 @@ int harness_batch(struct harness *h, uint32_t input, struct leat_batch *batch);
 int harness_watermark(struct harness *h, uint32_t input, int64_t w);
 int harness_idle(struct harness *h, uint32_t input);
 int harness_end(struct harness *h, uint32_t input);
-void harness_advance(struct harness *h, int64_t us);
+/* Moves the wall clock; the operator is told when it asked for that. */
+int harness_advance(struct harness *h, int64_t us);
 /* Releases what was kept of the output. */
 void harness_forget(struct harness *h);
 #endif

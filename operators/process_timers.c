@@ -1,0 +1,417 @@
+/* operators/process_timers.c -- the timers of one kind.
+ *
+ * All of them are in a table: namespace = bucket of time, key = time | owner's bytes | key; so they are in
+ * checkpoints, spill, and are there once. The next ones are in memory as well, in a heap:
+ *
+ *   set       into the table; if it is at or before the limit, into the heap too
+ *   delete    out of the table; the heap is not told
+ *   next      the top of the heap. Empty: load the first bucket, if it may have some that are due
+ *   take      off the heap; it goes off if the table has it still
+ *   load      go through the bucket and keep the first KEPT_MAX of it, by time and key; the limit is the last
+ *             one of them, or the bucket's end
+ *
+ * Buckets are wide (about a minute), so that timers far ahead make few namespaces, and a bucket with very many
+ * timers is gone through several times rather than held in memory. A bucket is dropped when all its timers
+ * have gone off.
+ *
+ * Invariants: (1) every timer of the table up to the limit is in the heap; (2) what is in the heap and not in
+ * the table was deleted, or has gone off. */
+#include "operators/process_private.h"
+
+#define BUCKET_SHIFT 26u /* 67 seconds */
+#define KEPT_MAX 65536u
+#define LOADED_PER_CALL 65536u /* timers that one call goes through */
+#define ITEMS 64u
+#define TIME_BYTES sizeof(uint64_t)
+
+static int64_t bucket_of(int64_t time_us)
+{
+    return time_us >> BUCKET_SHIFT;
+}
+
+static int64_t bucket_start_us(int64_t bucket)
+{
+    return (int64_t)((uint64_t)bucket << BUCKET_SHIFT);
+}
+
+static int64_t bucket_last_us(int64_t bucket)
+{
+    return bucket_start_us(bucket) + ((INT64_C(1) << BUCKET_SHIFT) - 1);
+}
+
+static int64_t time_of(const char *key)
+{
+    uint64_t bits;
+    memcpy(&bits, key, sizeof bits);
+    return (int64_t)(__builtin_bswap64(bits) ^ (UINT64_C(1) << 63));
+}
+
+/* ---- the heap ---- */
+
+static struct leat_sv key_of(const struct leat__timers *timers, const struct leat__timer *timer)
+{
+    return (struct leat_sv){ timers->bytes.data + timer->at, timer->len };
+}
+
+static bool is_before(
+    const struct leat__timers *timers, const struct leat__timer *a, const struct leat__timer *b)
+{
+    if (a->time_us != b->time_us)
+        return a->time_us < b->time_us;
+    return leat_sv_cmp(key_of(timers, a), key_of(timers, b)) < 0;
+}
+
+static void sift_down(struct leat__timers *timers, uint32_t at)
+{
+    struct leat__timer *heap = timers->heap;
+    const struct leat__timer timer = heap[at];
+    for (uint32_t child; (child = 2 * at + 1) < timers->count; at = child) {
+        if (child + 1 < timers->count && is_before(timers, &heap[child + 1], &heap[child]))
+            child++;
+        if (!is_before(timers, &heap[child], &timer))
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = timer;
+}
+
+static void sift_up(struct leat__timers *timers, uint32_t at)
+{
+    struct leat__timer *heap = timers->heap;
+    const struct leat__timer timer = heap[at];
+    for (; at > 0 && is_before(timers, &timer, &heap[(at - 1) / 2]); at = (at - 1) / 2)
+        heap[at] = heap[(at - 1) / 2];
+    heap[at] = timer;
+}
+
+static void heapify(struct leat__timers *timers)
+{
+    for (uint32_t i = timers->count / 2; i-- > 0;)
+        sift_down(timers, i);
+}
+
+/* Bytes of timers that have left are squeezed out once they are more than half. */
+static int squeeze(struct leat__timers *timers)
+{
+    struct leat_strbuf bytes = { 0 };
+    size_t used = 0;
+    for (uint32_t i = 0; i < timers->count; i++)
+        used += timers->heap[i].len;
+    if (timers->bytes.len < 65536 || used > timers->bytes.len / 2)
+        return 0;
+    for (uint32_t i = 0; i < timers->count; i++) {
+        const struct leat_sv key = key_of(timers, &timers->heap[i]);
+        timers->heap[i].at = (uint32_t)bytes.len;
+        leat__strbuf_add(&bytes, key.data, key.len);
+    }
+    if (bytes.failed)
+        return LEAT_ENOMEM; /* with the heap void: the job fails */
+    leat__strbuf_release(&timers->bytes);
+    timers->bytes = bytes;
+    return 0;
+}
+
+static int push(struct leat__timers *timers, int64_t time_us, struct leat_sv key)
+{
+    if (timers->count == 0)
+        leat__strbuf_clear(&timers->bytes);
+    if (timers->count == timers->capacity) {
+        const uint32_t capacity = timers->capacity ? 2 * timers->capacity : 256;
+        struct leat__timer *heap = leat__realloc(timers->heap, capacity * sizeof *heap);
+        if (!heap)
+            return LEAT_ENOMEM;
+        timers->heap = heap;
+        timers->capacity = capacity;
+    }
+    if (timers->bytes.len + key.len > UINT32_MAX) {
+        LEAT_TRY(squeeze(timers));
+        if (timers->bytes.len + key.len > UINT32_MAX)
+            return LEAT_ELIMIT;
+    }
+    timers->heap[timers->count++] =
+        (struct leat__timer){ time_us, (uint32_t)timers->bytes.len, (uint32_t)key.len };
+    leat__strbuf_add(&timers->bytes, key.data, key.len);
+    return timers->bytes.failed ? LEAT_ENOMEM : 0;
+}
+
+static void pop(struct leat__timers *timers)
+{
+    timers->heap[0] = timers->heap[--timers->count];
+    if (timers->count)
+        sift_down(timers, 0);
+}
+
+/* ---- life ---- */
+
+/* A timer's value is the byte 1: two of them are one. */
+static int merge_same(void *arg, struct leat_sv older, struct leat_sv newer, struct leat_strbuf *out)
+{
+    (void)arg;
+    (void)older;
+    leat__strbuf_add(out, newer.data, newer.len);
+    return out->failed ? LEAT_ENOMEM : 0;
+}
+
+int leat__timers_open(struct leat__timers *timers, struct leat__process *p, struct leat__ctx *ctx,
+    const char *name, uint32_t skip)
+{
+    const uint32_t key_size = leat__key_fixed_size(p->spec->key);
+    struct leat_strbuf key_text = { 0 };
+    leat__strbuf_printf(&key_text, "time%s, %s", skip > TIME_BYTES ? ", state" : "", p->spec->key_types);
+    const struct leat_table_opts opts = {
+        .node = ctx->node->name,
+        .name = name,
+        .kind = LEAT_TABLE_FIXED,
+        .key_size = key_size ? key_size + skip : 0,
+        .value_size = 8,
+        .codec = { .merge = merge_same },
+        .key_text = key_text.data,
+        .format = "v1; timers in buckets of 2^26 us",
+        .route = { LEAT_ROUTE_SKIP, skip },
+    };
+    timers->skip = skip;
+    const int code = key_text.failed ? leat__error(ctx->error, LEAT_ENOMEM, "out of memory for timers")
+                                     : leat__table_open(ctx->state, &opts, &timers->table, ctx->error);
+    leat__strbuf_release(&key_text);
+    return code < 0 ? leat__fail_here(ctx) : 0;
+}
+
+void leat__timers_close(struct leat__timers *timers)
+{
+    leat__cursor_close(timers->cursor);
+    leat__table_close(timers->table);
+    leat__free(timers->heap);
+    leat__strbuf_release(&timers->bytes);
+    leat__strbuf_release(&timers->limit_key);
+    leat__strbuf_release(&timers->key);
+}
+
+/* ---- setting and deleting ---- */
+
+static int make_key(struct leat__timers *timers, struct leat__process *p, int64_t time_us,
+    struct leat_sv middle, struct leat_sv key, struct leat_sv *made)
+{
+    const uint64_t bits = __builtin_bswap64((uint64_t)time_us ^ (UINT64_C(1) << 63));
+    LEAT_ASSERT(middle.len + TIME_BYTES == timers->skip);
+    leat__strbuf_clear(&timers->key);
+    leat__strbuf_add(&timers->key, &bits, sizeof bits);
+    leat__strbuf_add(&timers->key, middle.data, middle.len);
+    leat__strbuf_add(&timers->key, key.data, key.len);
+    if (timers->key.failed)
+        return leat__rows_nomem(p->ctx, "a timer");
+    *made = (struct leat_sv){ timers->key.data, timers->key.len };
+    return 0;
+}
+
+/* (1) */
+static bool is_within_limit(const struct leat__timers *timers, int64_t time_us, struct leat_sv key)
+{
+    if (!timers->has_limit || time_us != timers->limit_us)
+        return timers->has_limit && time_us < timers->limit_us;
+    return timers->limit_key.len == 0 ||
+        leat_sv_cmp(key, (struct leat_sv){ timers->limit_key.data, timers->limit_key.len }) <= 0;
+}
+
+int leat__timers_set(struct leat__timers *timers, struct leat__process *p, int64_t time_us,
+    struct leat_sv middle, struct leat_sv key)
+{
+    struct leat_sv whole;
+    void *value;
+    LEAT_TRY(make_key(timers, p, time_us, middle, key, &whole));
+    const uint64_t hash = leat__hash(whole.data, whole.len);
+    if (leat__table_upsert_blind(
+            timers->table, bucket_of(time_us), &whole, &hash, NULL, 1, &value, p->ctx->error) < 0)
+        return leat__fail_here(p->ctx);
+    uint64_t *is_set = value;
+    if (*is_set)
+        return 0;
+    *is_set = 1;
+    if (!is_within_limit(timers, time_us, whole))
+        return 0;
+    if (push(timers, time_us, whole) < 0)
+        return leat__rows_nomem(p->ctx, "timers");
+    sift_up(timers, timers->count - 1);
+    return 0;
+}
+
+int leat__timers_delete(struct leat__timers *timers, struct leat__process *p, int64_t time_us,
+    struct leat_sv middle, struct leat_sv key)
+{
+    struct leat_sv whole;
+    LEAT_TRY(make_key(timers, p, time_us, middle, key, &whole));
+    return leat__table_remove(
+               timers->table, bucket_of(time_us), whole, leat__hash(whole.data, whole.len), p->ctx->error) < 0
+        ? leat__fail_here(p->ctx)
+        : 0;
+}
+
+int leat__timers_clear(struct leat__timers *timers, struct leat__process *p)
+{
+    int64_t bucket;
+    int found;
+    while ((found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, p->ctx->error)) > 0)
+        if (leat__table_drop(timers->table, bucket, p->ctx->error) < 0)
+            return leat__fail_here(p->ctx);
+    timers->count = 0;
+    timers->has_limit = false;
+    return found < 0 ? leat__fail_here(p->ctx) : 0;
+}
+
+/* ---- loading ---- */
+
+static int set_limit(struct leat__timers *timers, int64_t limit_us, struct leat_sv key)
+{
+    timers->has_limit = true;
+    timers->limit_us = limit_us;
+    leat__strbuf_clear(&timers->limit_key);
+    leat__strbuf_add(&timers->limit_key, key.data, key.len);
+    return timers->limit_key.failed ? LEAT_ENOMEM : 0;
+}
+
+/* Sorts what was gathered (a heap that gives its largest last), keeps the first KEPT_MAX and sets the limit. */
+static int keep_first(struct leat__timers *timers)
+{
+    const uint32_t count = timers->count;
+    struct leat__timer *sorted = leat__malloc(count * sizeof *sorted);
+    if (!sorted)
+        return LEAT_ENOMEM;
+    heapify(timers);
+    for (uint32_t i = 0; i < count; i++) {
+        sorted[i] = timers->heap[0];
+        pop(timers);
+    }
+    timers->count = count < KEPT_MAX ? count : KEPT_MAX;
+    memcpy(timers->heap, sorted, timers->count * sizeof *sorted); /* what is sorted is a heap */
+    leat__free(sorted);
+    const struct leat__timer *last = &timers->heap[timers->count - 1];
+    LEAT_TRY(set_limit(timers, last->time_us, key_of(timers, last)));
+    return squeeze(timers);
+}
+
+static int gather(struct leat__timers *timers, struct leat_sv key)
+{
+    const int64_t time_us = time_of(key.data);
+    if (timers->has_limit && !is_within_limit(timers, time_us, key))
+        return 0;
+    LEAT_TRY(push(timers, time_us, key));
+    return timers->count == 2 * KEPT_MAX ? keep_first(timers) : 0;
+}
+
+/* Goes through the bucket, some timers at a time. Until it has ended the limit, where there is one, says what
+ * need not be looked at. */
+static int load_some(struct leat__timers *timers, struct leat__process *p)
+{
+    struct leat_cursor_item items[ITEMS];
+    for (uint32_t seen = 0; seen < LOADED_PER_CALL;) {
+        const int64_t count = leat__cursor_next(timers->cursor, items, ITEMS, p->ctx->error);
+        if (count < 0)
+            return leat__fail_here(p->ctx);
+        for (int64_t i = 0; i < count; i++)
+            if (gather(timers, items[i].key) < 0)
+                return leat__rows_nomem(p->ctx, "timers");
+        if (count == 0) {
+            leat__cursor_close(timers->cursor);
+            timers->cursor = NULL;
+            return 0;
+        }
+        seen += (uint32_t)count;
+    }
+    return LEAT__TIMERS_MORE;
+}
+
+static int end_load(struct leat__timers *timers, struct leat__process *p)
+{
+    int code = 0;
+    if (!timers->has_limit)
+        code = set_limit(timers, bucket_last_us(timers->bucket), (struct leat_sv){ "", 0 });
+    if (code < 0)
+        return leat__rows_nomem(p->ctx, "timers");
+    heapify(timers);
+    return 0;
+}
+
+/* The heap is empty, so nothing is left up to the limit (1): whole buckets go. */
+static int drop_done(struct leat__timers *timers, struct leat__process *p)
+{
+    int64_t bucket;
+    int found = 0;
+    LEAT_ASSERT(timers->count == 0);
+    if (!timers->has_limit || timers->limit_key.len > 0)
+        return 0;
+    while ((found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, p->ctx->error)) > 0 &&
+        bucket_last_us(bucket) <= timers->limit_us)
+        if (leat__table_drop(timers->table, bucket, p->ctx->error) < 0)
+            return leat__fail_here(p->ctx);
+    return found < 0 ? leat__fail_here(p->ctx) : 0;
+}
+
+/* Begins with the first bucket: 1, or 0 where it is not due by then, and nothing is up to that time. */
+static int begin_load(struct leat__timers *timers, struct leat__process *p, int64_t until_us)
+{
+    int64_t bucket;
+    LEAT_TRY(drop_done(timers, p));
+    const int found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, p->ctx->error);
+    if (found < 0)
+        return leat__fail_here(p->ctx);
+    if (!found || bucket_start_us(bucket) > until_us)
+        return set_limit(timers, until_us, (struct leat_sv){ "", 0 }) < 0 ? leat__rows_nomem(p->ctx, "timers")
+                                                                          : 0;
+    if (leat__cursor_open(timers->table, bucket, LEAT_CURSOR_READ, &timers->cursor, p->ctx->error) < 0)
+        return leat__fail_here(p->ctx);
+    timers->bucket = bucket;
+    timers->has_limit = false;
+    return 1;
+}
+
+int leat__timers_next(
+    struct leat__timers *timers, struct leat__process *p, int64_t until_us, int64_t *time_us)
+{
+    for (;;) {
+        if (timers->cursor) {
+            const int code = load_some(timers, p);
+            if (code != 0)
+                return code;
+            LEAT_TRY(end_load(timers, p));
+        }
+        if (timers->count > 0) {
+            *time_us = timers->heap[0].time_us;
+            return *time_us <= until_us;
+        }
+        if (timers->has_limit && timers->limit_us >= until_us && timers->limit_key.len == 0)
+            return 0;
+        const int begun = begin_load(timers, p, until_us);
+        if (begun <= 0)
+            return begun;
+    }
+}
+
+int leat__timers_take(struct leat__timers *timers, struct leat__process *p, struct leat_strbuf *key)
+{
+    const struct leat__timer timer = timers->heap[0];
+    const struct leat_sv whole = key_of(timers, &timer);
+    const uint64_t hash = leat__hash(whole.data, whole.len);
+    const int64_t bucket = bucket_of(timer.time_us);
+    void *value;
+    leat__strbuf_clear(key);
+    leat__strbuf_add(key, whole.data + TIME_BYTES, whole.len - TIME_BYTES);
+    if (key->failed)
+        return leat__rows_nomem(p->ctx, "a timer");
+    if (leat__table_find(timers->table, bucket, &whole, &hash, NULL, 1, &value, p->ctx->error) < 0 ||
+        (value && leat__table_remove(timers->table, bucket, whole, hash, p->ctx->error) < 0))
+        return leat__fail_here(p->ctx);
+    pop(timers);
+    return value != NULL;
+}
+
+int leat__timers_wake(struct leat__timers *timers, struct leat__process *p, int64_t *wake_us)
+{
+    int64_t bucket;
+    if (timers->count > 0) {
+        *wake_us = timers->heap[0].time_us;
+        return 0;
+    }
+    LEAT_TRY(drop_done(timers, p));
+    const int found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, p->ctx->error);
+    *wake_us = found > 0 ? bucket_start_us(bucket) : LEAT_TIME_MAX;
+    return found < 0 ? leat__fail_here(p->ctx) : 0;
+}
