@@ -145,6 +145,8 @@ void leat__shell_notify(struct leat_shell *shell);
 /* Between two runs of a job with threads, on the coordinator's thread: waits that long, or until somebody
  * notifies. */
 void leat__shell_wait(struct leat_job *job, int64_t us);
+/* The job is over and its state stands, its lock is still held: tells who waits for that (shell_control.h). */
+void leat__shell_ended(struct leat_shell *shell);
 void leat__shell_free(struct leat_shell *shell);
 /* One turn of the simulation, a worker's or a task's: 1, 0 when nobody has anything to do at this virtual time,
  * or an error when the job must quit. */

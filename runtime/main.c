@@ -141,11 +141,31 @@ static int describe(leat_topology *t, const struct leat_main_args *args)
     return exit_code;
 }
 
+/* The plan, and what of a checkpoint has a place in it. */
+static int describe_restore(leat_topology *t, const struct leat_main_args *args)
+{
+    struct leat_strbuf text = { 0 };
+    struct leat_error err = { 0 };
+    int exit_code = describe(t, args);
+    const int result = exit_code == 0 ? leat__main_preview(t, &args->opts, &text, &err) : 0;
+    if (exit_code == 0 && text.len > 0 && !text.failed) {
+        printf("\n");
+        exit_code = print_text(text.data, "the plan");
+    }
+    if (result < 0) {
+        (void)fprintf(stderr, "leat: error: %s\n", err.message);
+        exit_code = leat_error_exit_code(result);
+    }
+    leat__strbuf_release(&text);
+    return exit_code;
+}
+
 /* How the job has ended; what the next run does then. */
 static void print_end(leat_job *job, const struct leat_main_args *args)
 {
     const enum leat_job_state state = leat_job_state(job);
-    const uint64_t last_id = leat_job_progress(job)->checkpoints.last_id;
+    const struct leat_checkpoint_metrics *checkpoints = &leat_job_progress(job)->checkpoints;
+    const uint64_t last_id = checkpoints->last_id ? checkpoints->last_id : checkpoints->restored_id;
     const bool goes_on = args->opts.checkpoint_dir != NULL;
     if (state == LEAT_JOB_FAILED)
         (void)fprintf(stderr, "leat: error: %s\n", leat_job_error(job)->message);
@@ -158,9 +178,9 @@ static void print_end(leat_job *job, const struct leat_main_args *args)
         (void)fprintf(stderr, "leat: cancelled: nothing was committed\n");
     else if (state == LEAT_JOB_STOPPED && !args->quiet && goes_on)
         (void)fprintf(stderr,
-            "leat: stopped at checkpoint %llu: the output up to it is committed, open windows are in it; the "
-            "next "
-            "run goes on from there\n",
+            "leat: stopped: the output up to checkpoint %llu is committed, open windows are in it; the next "
+            "run goes "
+            "on from there\n",
             (unsigned long long)last_id);
     else if (state == LEAT_JOB_STOPPED && !args->quiet)
         (void)fprintf(stderr, "leat: stopped: what was written is committed; open windows gave no results\n");
@@ -212,7 +232,7 @@ static int obey(leat_topology *t, const struct leat_main_args *args)
     if (leat_check(t) < 0)
         return print_errors(t);
     if (args->command == LEAT_MAIN_DESCRIBE)
-        return describe(t, args);
+        return args->opts.restore.from ? describe_restore(t, args) : describe(t, args);
     if (args->command == LEAT_MAIN_RUN)
         return run(t, args);
     if (!args->quiet)

@@ -317,6 +317,9 @@ static void check_together(struct leat_main_args *args)
     else if (opts->restore.fresh && args->restore_option)
         (void)leat__error(&args->error, LEAT_EINVAL,
             "--fresh begins with nothing, so %s means nothing: leave it out", args->restore_option);
+    else if (args->command == LEAT_MAIN_DESCRIBE && opts->restore.from && args->format != LEAT_DESCRIBE_TEXT)
+        (void)leat__error(
+            &args->error, LEAT_EINVAL, "--describe with --from is text: leave =dot or =json out");
     else if (args->no_restart && args->restarts_given)
         (void)leat__error(
             &args->error, LEAT_EINVAL, "--no-restart and --restart-attempts: choose one of them");

@@ -32,4 +32,7 @@ void leat__main_parse(struct leat_main_args *args, int argc, char **argv);
 void leat__main_release(struct leat_main_args *args);
 /* The text of --help. */
 void leat__main_help(const char *program, const char *topology, struct leat_strbuf *out);
+/* What opts->restore.from would become (main_restore.c). */
+LEAT_NODISCARD int leat__main_preview(
+    leat_topology *t, const struct leat_job_opts *opts, struct leat_strbuf *out, struct leat_error *err);
 #endif

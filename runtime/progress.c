@@ -1,5 +1,6 @@
 /* runtime/progress.c -- see the header. Rates are over the whole run: rows per second of wall time. */
 #include "runtime/progress.h"
+#include "base/units.h"
 #include "record/time_text.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,9 +31,21 @@ static void print_watermark(char text[LEAT_TIME_TEXT_MAX], int64_t wm_us)
         (void)leat__time_print(wm_us, text);
 }
 
+/* The last one; nothing for a job without checkpoints. */
+static void print_checkpoint(char *text, size_t size, const struct leat_progress *progress)
+{
+    const struct leat_checkpoint_metrics *checkpoints = &progress->checkpoints;
+    char took[LEAT_UNITS_TEXT_MAX];
+    leat__duration_print(checkpoints->last_duration_us, took);
+    if (checkpoints->completed > 0)
+        (void)snprintf(text, size, "  checkpoint %llu (%s)", (unsigned long long)checkpoints->last_id, took);
+    else if (checkpoints->restored_id > 0)
+        (void)snprintf(text, size, "  from checkpoint %llu", (unsigned long long)checkpoints->restored_id);
+}
+
 static void format_line(char *line, size_t size, const struct leat_progress *progress)
 {
-    char in[32], rate[32], out[32], watermark[LEAT_TIME_TEXT_MAX], lag[48] = "";
+    char in[32], rate[32], out[32], watermark[LEAT_TIME_TEXT_MAX], lag[48] = "", checkpoint[64] = "";
     uint64_t late = 0;
     const double seconds = progress->elapsed_us > 0 ? (double)progress->elapsed_us / 1e6 : 1e-6;
     for (size_t i = 0; i < progress->nodes_count; i++)
@@ -45,8 +58,9 @@ static void format_line(char *line, size_t size, const struct leat_progress *pro
         (void)snprintf(lag, sizeof lag, "  lag %.1f MB (%.0f %% read)",
             (double)(progress->source_bytes_total - progress->source_bytes) / 1e6,
             100.0 * (double)progress->source_bytes / (double)progress->source_bytes_total);
-    const int len = snprintf(line, size, "%6.1f s  in %s (%s/s)  out %s  watermark %s  late %llu%s", seconds,
-        in, rate, out, watermark, (unsigned long long)late, lag);
+    print_checkpoint(checkpoint, sizeof checkpoint, progress);
+    const int len = snprintf(line, size, "%6.1f s  in %s (%s/s)  out %s  watermark %s  late %llu%s%s",
+        seconds, in, rate, out, watermark, (unsigned long long)late, lag, checkpoint);
     struct rusage usage;
     if (progress->state >= LEAT_JOB_FINISHED && len > 0 && (size_t)len < size &&
         getrusage(RUSAGE_SELF, &usage) == 0)
@@ -57,7 +71,7 @@ static void format_line(char *line, size_t size, const struct leat_progress *pro
 void leat__progress_print(void *arg, const struct leat_progress *progress)
 {
     static int64_t printed_us; /* when the last plain line was printed; one job at a time shows progress */
-    char line[256];
+    char line[384];
     const char *term = getenv("TERM");
     const bool terminal = isatty(2) == 1 && !(term && strcmp(term, "dumb") == 0);
     const bool last = progress->state >= LEAT_JOB_FINISHED;

@@ -179,6 +179,7 @@ int leat_job_run(leat_job *job)
         run_attempts(job);
     }
     end_requests(job);
+    leat__shell_ended(job->shell);
     leat__job_report_progress(job);
     if (leat_job_state(job) == LEAT_JOB_CANCELLED)
         return LEAT_ECANCELLED;

@@ -14,6 +14,7 @@
 #include "runtime/coordinator.h"
 #include "runtime/job_private.h"
 #include "runtime/shell_background.h"
+#include "runtime/shell_control.h"
 #include <errno.h>
 #include <uv.h>
 
@@ -33,6 +34,7 @@ struct worker_thread {
 
 struct leat_shell {
     struct leat_job *job;
+    struct leat_shell_control *control; /* NULL: nobody can ask this job */
     struct worker_thread *threads;
     uv_loop_t loop;
     uv_async_t notify;
@@ -266,6 +268,7 @@ static struct leat_shell *shell_of(struct leat_job *job)
         return NULL;
     }
     shell->job = job;
+    shell->control = leat__shell_control_open(job, &shell->loop);
     __atomic_store_n(&job->shell, shell, __ATOMIC_SEQ_CST);
     return shell;
 }
@@ -343,6 +346,14 @@ void leat__shell_wait(struct leat_job *job, int64_t us)
     (void)uv_run(&shell->loop, UV_RUN_DEFAULT);
     (void)uv_timer_stop(&shell->due);
     shell->waiting = false;
+}
+
+void leat__shell_ended(struct leat_shell *shell)
+{
+    if (!shell)
+        return;
+    leat__shell_control_end(shell->control);
+    shell->control = NULL;
 }
 
 void leat__shell_free(struct leat_shell *shell)

@@ -52,6 +52,7 @@ static void write_files(const char *dir, uint64_t id)
     write_file(dir, "outbox-orders-out-0", text);
 }
 
+/* long: one manifest with an entry of each kind */
 static void make(struct leat_checkpoint_store *store, uint64_t id, struct leat_manifest *before)
 {
     static const char schema[] = "{\"type\":\"record\",\"name\":\"Order\",\"namespace\":\"shop\",\"fields\":["
