@@ -4,13 +4,19 @@
  *                             with-stock ----> by-customer ----> five-minutes ----> totals ---->
  * processed-orders inventory ---------------/
  *
- * Usage: orders [--orders FILES] [--inventory FILES] [--output DIR] [leat's options: --help shows them] */
+ * Usage: orders [--orders FILES] [--inventory FILES] [--output DIR] [--rate N] [leat's options: --help shows them]
+ *
+ * --rate: at most N orders a second, so that there is time to watch the job, or to pull the plug. */
 #include "enriched_order.h"
 #include "inventory.h"
 #include "order.h"
 #include "processed_order.h"
 #include <leat/leat.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define REST_MS 10
 
 static bool is_pending(struct leat_ctx *ctx, const struct order *o)
 {
@@ -29,6 +35,20 @@ static void add_stock(
 }
 LEAT_DEFINE_JOIN(add_stock, order, inventory, enriched_order);
 
+/* A callback should not block its worker; this one does so on purpose, for a short while. */
+static long orders_between_rests;
+static void rest(struct leat_ctx *ctx, const struct order *o)
+{
+    static _Thread_local long orders;
+    (void)ctx;
+    (void)o;
+    if (++orders < orders_between_rests)
+        return;
+    orders = 0;
+    (void)nanosleep(&(struct timespec){ .tv_nsec = REST_MS * 1000000L }, NULL);
+}
+LEAT_DEFINE_PEEK(rest, order);
+
 static void declare(
     leat_topology *t, const char *orders_path, const char *inventory_path, const char *output_path)
 {
@@ -46,6 +66,8 @@ static void declare(
             .event_time = "updated_at",
             .max_out_of_orderness_us = LEAT_SECONDS(10),
         });
+    if (orders_between_rests > 0)
+        orders = leat_peek(orders, "rest", &rest_peek);
     leat_stream *pending = leat_filter(orders, "pending", &is_pending_filter);
     leat_stream *with_stock = leat_join(pending, inventory, "with-stock",
         &(struct leat_join_opts){
@@ -73,20 +95,26 @@ static void declare(
 
 int main(int argc, char **argv)
 {
-    const char *paths[] = { "orders.avro", "inventory.avro", "processed-orders" };
-    static const char *const names[] = { "--orders", "--inventory", "--output" };
+    const char *values[] = { "orders.avro", "inventory.avro", "processed-orders", "0" };
+    static const char *const names[] = { "--orders", "--inventory", "--output", "--rate" };
     int kept = 1;
     for (int i = 1; i < argc; i++) { /* takes this program's options out; the rest is leat_main's */
-        int which = 3;
-        for (int n = 0; n < 3; n++)
+        int which = 4;
+        for (int n = 0; n < 4; n++)
             if (strcmp(argv[i], names[n]) == 0 && i + 1 < argc)
                 which = n;
-        if (which < 3)
-            paths[which] = argv[++i];
+        if (which < 4)
+            values[which] = argv[++i];
         else
             argv[kept++] = argv[i];
     }
+    char *end;
+    orders_between_rests = strtol(values[3], &end, 10) * REST_MS / 1000;
+    if (*end || orders_between_rests < 0) {
+        (void)fprintf(stderr, "orders: --rate takes a number of orders a second, not \"%s\"\n", values[3]);
+        return 2;
+    }
     leat_topology *t = leat_topology_new("order-processing");
-    declare(t, paths[0], paths[1], paths[2]);
+    declare(t, values[0], values[1], values[2]);
     return leat_main(kept, argv, t, NULL);
 }
