@@ -150,7 +150,7 @@ void leat__queue_pump(struct leat_state *state)
     }
 }
 
-void leat__queue_push(struct leat_state *state, struct leat__op *op)
+void leat__op_push(struct leat_state *state, struct leat__op *op)
 {
     struct leat__queue *queue = &state->queue;
     op->next = NULL;
@@ -195,7 +195,7 @@ int leat__queue_flush(struct leat_state *state, struct leat_error *err)
     op->kind = LEAT__OP_RUN;
     op->run = state->run;
     state->run = NULL;
-    leat__queue_push(state, op);
+    leat__op_push(state, op);
     return 0;
 }
 
@@ -234,7 +234,7 @@ int leat__queue_checkpoint(struct leat_state *state, struct leat_error *err)
     op->kind = LEAT__OP_CHECKPOINT;
     state->queue.checkpoint_made = false;
     __atomic_store_n(&state->queue.cancelled, 0, __ATOMIC_RELAXED);
-    leat__queue_push(state, op);
+    leat__op_push(state, op);
     return 0;
 }
 

@@ -266,7 +266,7 @@ static void release_forgets(struct leat_state *state)
 {
     for (struct leat__op *op = state->snapshot.forgets, *next; op; op = next) {
         next = op->next;
-        leat__queue_push(state, op);
+        leat__op_push(state, op);
     }
     state->snapshot.forgets = NULL;
 }

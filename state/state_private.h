@@ -479,7 +479,7 @@ LEAT_NODISCARD int leat__queue_flush(struct leat_state *state, struct leat_error
 LEAT_NODISCARD int leat__queue_forget(struct leat_state *state, struct leat__op *op);
 struct leat__op *leat__op_forget(struct leat_table *table, int64_t ns); /* NULL: out of memory */
 LEAT_NODISCARD int leat__queue_checkpoint(struct leat_state *state, struct leat_error *err);
-void leat__queue_push(struct leat_state *state, struct leat__op *op);
+void leat__op_push(struct leat_state *state, struct leat__op *op);
 void leat__queue_pump(struct leat_state *state); /* takes back what is done, gives away what waits */
 LEAT_NODISCARD int leat__queue_drain(struct leat_state *state, struct leat_error *err);
 /* Before reading: what was dropped is gone; and, if `written`, what was collected is there. */

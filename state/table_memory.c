@@ -229,7 +229,7 @@ static int drop_stored(struct leat_table *table, struct leat__slice *slice, stru
             op->next = state->snapshot.forgets;
             state->snapshot.forgets = op;
         } else {
-            leat__queue_push(state, op);
+            leat__op_push(state, op);
         }
     }
     if (kept) {
