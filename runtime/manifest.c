@@ -153,6 +153,8 @@ static void write_tables(struct writer *w, json_t *root, const struct leat_manif
         put_text(w, at, "key", table->key);
         put_text(w, at, "format", table->format);
         put_text(w, at, "schema", table->schema);
+        put_text(w, at, "route", table->route);
+        put_count(w, at, "key_size", table->key_size);
         put_count(w, at, "prefix", table->prefix);
         put_count(w, at, "entries", table->entries);
     }
@@ -434,6 +436,8 @@ static void read_tables(struct reader *r, const json_t *root, struct leat_manife
         tables[i].key = get_text(r, at, "key", false);
         tables[i].format = get_text(r, at, "format", false);
         tables[i].schema = get_text(r, at, "schema", false);
+        tables[i].route = get_text(r, at, "route", false);
+        tables[i].key_size = get_count(r, at, "key_size", UINT32_MAX);
         tables[i].prefix = get_count(r, at, "prefix", UINT32_MAX);
         tables[i].entries = (uint64_t)get_number(r, at, "entries", 0, INT64_MAX);
     }

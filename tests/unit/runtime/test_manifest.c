@@ -38,6 +38,8 @@ static const struct leat_table_info tables[] = {
         .key = "customer long",
         .format = "count+sum",
         .schema = "{\"type\":\"record\"}",
+        .route = "skip 8",
+        .key_size = 16,
         .prefix = 0xfeedbeef,
         .entries = 123 },
     { .node = "totals", .name = "rows", .kind = "list", .prefix = 1 },
@@ -128,6 +130,8 @@ static void assert_lists(const struct leat_manifest *m)
         assert_text(m->tables[i].key, tables[i].key);
         assert_text(m->tables[i].format, tables[i].format);
         assert_text(m->tables[i].schema, tables[i].schema);
+        assert_text(m->tables[i].route, tables[i].route);
+        assert_int_equal(m->tables[i].key_size, tables[i].key_size);
         assert_int_equal(m->tables[i].prefix, tables[i].prefix);
         assert_int_equal(m->tables[i].entries, tables[i].entries);
     }
