@@ -13,7 +13,8 @@
  * A byte order mark counts as a part of the first record, whatever the range.
  *
  * A position is "<offset of the next record> <its line>", or "start" before the first. Lines count from 1, in
- * the file or, in a range, from its first.
+ * the file or, in a range, from its first. A stream of which something was read has "stream <offset> <line>":
+ * nothing can go on from there, since what was read of it is gone.
  *
  * Bad data. A line that can not be decoded is reported and passed over. One that is too long is reported with
  * its beginning, and passed over up to its end. A CSV record whose quote is never closed would swallow what
@@ -400,7 +401,9 @@ static int lines_read(struct leat_file_reader *r, struct leat_batch *batch)
 static int lines_position(struct leat_file_reader *r, struct leat_strbuf *out)
 {
     const struct line_reader *l = r->state;
-    if (l->started && next_offset(l) > l->mark)
+    if (r->file->is_stream && l->file_at > 0)
+        leat__strbuf_str(out, "stream ");
+    if ((l->started && next_offset(l) > l->mark) || (r->file->is_stream && l->file_at > 0))
         leat__strbuf_printf(
             out, "%llu %llu", (unsigned long long)next_offset(l), (unsigned long long)l->line);
     else
@@ -428,11 +431,14 @@ static int lines_seek(struct leat_file_reader *r, const char *position, size_t l
     uint64_t offset, line;
     if (len == 5 && memcmp(position, "start", 5) == 0)
         return 0;
-    if (!leat__file_position(position, len, &offset, &line))
+    const size_t word = len > 7 && memcmp(position, "stream ", 7) == 0 ? 7 : 0;
+    if (!leat__file_position(position + word, len - word, &offset, &line))
         return leat__file_bad_position(r, position, len);
-    if (r->file->is_stream)
+    if (word || r->file->is_stream)
         return leat__fail(r->reader.ctx, LEAT_EUNSUPPORTED,
-            "%s: a stream can not be read again from byte %llu: start without the checkpoint",
+            "%s: a stream can not be read again from byte %llu: begin new, without the checkpoint, or read "
+            "from a "
+            "file",
             strcmp(r->file->path, "-") == 0 ? "standard input" : r->file->path, (unsigned long long)offset);
     LEAT_TRY(check_size(r, offset));
     if (l->is_csv) { /* its header says how to read on */

@@ -143,6 +143,7 @@ static int memory_discard(const struct leat_node *node, struct leat_env *env, co
 static const struct leat_sink_class memory_sink_class = {
     .kind = "memory sink",
     .size = sizeof(struct memory_sink),
+    .is_volatile = true,
     .open = memory_open,
     .on_batch = memory_on_batch,
     .prepare = memory_prepare,

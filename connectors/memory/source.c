@@ -163,22 +163,29 @@ static int memory_position(struct leat_reader *reader, struct leat_strbuf *out)
     return out->failed ? leat__fail(reader->ctx, LEAT_ENOMEM, "out of memory for a position") : 0;
 }
 
+/* Digits from *at on; false without any, or beyond 64 bits. */
+static bool read_number(const char **at, const char *end, uint64_t *value)
+{
+    const char *from = *at;
+    *value = 0;
+    for (; *at < end && **at >= '0' && **at <= '9'; (*at)++) {
+        if (__builtin_mul_overflow(*value, 10u, value) ||
+            __builtin_add_overflow(*value, (unsigned)(**at - '0'), value))
+            return false;
+    }
+    return *at > from;
+}
+
 static int memory_seek(struct leat_reader *reader, const char *position, size_t len)
 {
     struct memory_reader *r = self(reader);
     const struct leat_split *split = reader->split;
-    unsigned long long first = 0, row = 0;
-    char text[64];
-    int used = 0;
-    if (len < sizeof text) {
-        memcpy(text, position, len);
-        text[len] = '\0';
-        if (r->spec->avro)
-            (void)sscanf(text, "%llu %llu%n", &first, &row, &used);
-        else
-            (void)sscanf(text, "%llu%n", &first, &used);
-    }
-    if (used == 0 || (size_t)used != len || first < split->from || first > split->to)
+    const char *at = position, *end = position + len;
+    uint64_t first = 0, row = 0;
+    bool good = read_number(&at, end, &first);
+    if (good && r->spec->avro)
+        good = at < end && *at++ == ' ' && read_number(&at, end, &row);
+    if (!good || at != end || first < split->from || first > split->to)
         return leat__fail(reader->ctx, LEAT_EDATA,
             "split %s: \"%.*s\" is no position in it: has the memory changed?", split->id,
             (int)(len < 100 ? len : 100), position);

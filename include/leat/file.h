@@ -5,7 +5,8 @@
 
 struct leat_file_source_opts {
     const char *path; /* a file, a directory (its files without a leading . or _), or a shell pattern; "-":
-                         standard input */
+                         standard input, which can not be read again: a job that has read of it does not go on
+                         from a checkpoint */
     const struct leat_type
         *type; /* the reader's type; Avro files may have another schema that resolves to it */
     enum leat_format format; /* 0: by the name's ending, .avro .jsonl .ndjson .json .csv */
@@ -39,9 +40,12 @@ static inline leat_stream *leat_file_source(
 {
     return leat_file_source_sized(t, name, opts, sizeof *opts);
 }
-/* Part files are written under hidden names and renamed when the job (later: a checkpoint) commits them, so
- * that what has a proper name is whole. With a directory: part-<subtask>-<number>.<format>, one writer a
- * worker. */
+/* Files are written under hidden names and renamed when they are committed: by the end of the job, or by each
+ * checkpoint, so that what has a proper name is whole, and exactly once what the checkpoints cover.
+ *   a directory      part-<subtask>-<number>.<format>, one writer a worker; a checkpoint ends the parts
+ *   a single file    grows over all checkpoints, and is renamed when the input has ended
+ *   standard output  is written at once: after a crash what came behind the last checkpoint comes again, behind
+ *                    a header of its own if the format has one */
 LEAT_API void leat_file_sink_sized(
     leat_stream *in, const char *name, const struct leat_file_sink_opts *opts, size_t size);
 static inline void leat_file_sink(leat_stream *in, const char *name, const struct leat_file_sink_opts *opts)

@@ -18,7 +18,9 @@ struct leat_memory_source_opts {
     enum leat_policy on_error;
 };
 
-/* Where a memory sink puts what arrives: deep copies in order of arrival per subtask. Owned by the caller. */
+/* Where a memory sink puts what arrives: deep copies in order of arrival per subtask. With checkpoints, records are
+ * there when the checkpoint that covers them is complete, each once as long as the process lives: memory does not
+ * outlive it. Owned by the caller. */
 typedef struct leat_collector leat_collector;
 
 struct leat_memory_sink_opts {
