@@ -161,6 +161,9 @@ static void do_one(struct leat_ctx *ctx, const char *verb, const char *a, const 
     else if (strcmp(verb, "again") == 0) {
         if (now_us + n <= strtoll(b, NULL, 10))
             leat_timer_set(ctx, LEAT_EVENT_TIME, now_us + n);
+    } else if (strcmp(verb, "back") == 0) {
+        if (now_us > strtoll(b, NULL, 10))
+            leat_timer_set(ctx, LEAT_EVENT_TIME, n);
     } else if (strcmp(verb, "fail") == 0)
         leat_fail(ctx, "%s", a);
     else

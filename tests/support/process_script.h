@@ -15,7 +15,7 @@
  *   plan ...               everything behind it is what the timers of this key do besides telling "et 10"
  *   say x, side x, at 10   a row, one for the side output "side", the event time of the row made last
  *   w                      tells the watermark
- *   again 10 30            in a timer: sets the next one, 10 later, up to 30
+ *   again 10 30            in a timer: sets the next one, 10 later, up to 30; back 3 5: one at 3, if it is after 5 now
  *   fail x                 refuses */
 #ifndef LEAT_TESTS_SUPPORT_PROCESS_SCRIPT_H
 #define LEAT_TESTS_SUPPORT_PROCESS_SCRIPT_H
