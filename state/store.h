@@ -85,6 +85,9 @@ struct leat_store {
 
 extern const struct leat_store_class leat__store_rocksdb, leat__store_memory;
 
+/* Which RocksDB is linked, for benchmarks: "RocksDB 7.8.3, assertions on". */
+const char *leat__store_rocksdb_build(void);
+
 /* Reads of a store checkpoint without a live store, in key order: for splitting and verifying. Never changes
  * it. With merge NULL nothing is combined: fn gets a key once for its put and once for each of its merges, the
  * oldest first (written as merges, in that order, into an empty store they are the same as before). What fn

@@ -32,7 +32,4 @@ LEAT_NODISCARD int leat__store_dir_sync(
 bool leat__store_has_suffix(const char *name, const char *suffix);
 /* "dir/name", to be freed; NULL when out of memory. */
 char *leat__store_path(const char *dir, const char *name);
-
-/* Which RocksDB is linked, for benchmarks: "RocksDB 7.8.3, assertions on". */
-const char *leat__store_rocksdb_build(void);
 #endif
