@@ -26,6 +26,26 @@ static void add_instance(struct leat_node_metrics *to, const struct leat_instanc
         to->watermark_us = wm_us;
 }
 
+static int64_t load_us(const int64_t *figure)
+{
+    return __atomic_load_n(figure, __ATOMIC_RELAXED);
+}
+
+static struct leat_checkpoint_metrics load_checkpoints(const struct leat_checkpoint_metrics *from)
+{
+    return (struct leat_checkpoint_metrics){ .completed = load(&from->completed),
+        .failed = load(&from->failed),
+        .restored_id = load(&from->restored_id),
+        .last_id = load(&from->last_id),
+        .last_at_us = load_us(&from->last_at_us),
+        .last_duration_us = load_us(&from->last_duration_us),
+        .last_align_us = load_us(&from->last_align_us),
+        .last_pause_us = load_us(&from->last_pause_us),
+        .last_bytes = load(&from->last_bytes),
+        .last_new_bytes = load(&from->last_new_bytes),
+        .last_dirty_entries = load(&from->last_dirty_entries) };
+}
+
 static void add_totals(struct leat_job *job)
 {
     struct leat_progress *progress = &job->progress;
@@ -52,7 +72,9 @@ const struct leat_progress *leat_job_progress(leat_job *job)
         job->metrics = leat__calloc(job->plan->nodes_count, sizeof *job->metrics);
     job->progress = (struct leat_progress){ .state = leat_job_state(job),
         .elapsed_us = job->started ? (job->env->mono_ns(job->env) - job->started_ns) / 1000 : 0,
-        .nodes = job->metrics };
+        .nodes = job->metrics,
+        .checkpoints = load_checkpoints(&job->checkpoints),
+        .restarts = __atomic_load_n(&job->restarts, __ATOMIC_RELAXED) };
     if (!job->metrics)
         return &job->progress;
     job->progress.nodes_count = job->plan->nodes_count;
