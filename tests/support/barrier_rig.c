@@ -21,7 +21,7 @@ static uint32_t phase_of(const struct leat_worker *worker)
 void barrier_rig_open(struct barrier_rig *rig, leat_topology *t, const struct barrier_rig_opts *opts)
 {
     struct leat_error err = { 0 };
-    *rig = (struct barrier_rig){ .t = t, .root = store_dirs_new() };
+    *rig = (struct barrier_rig){ .t = t, .root = opts->with_state ? store_dirs_new() : NULL };
     const struct leat_job_opts job_opts = { .parallelism = opts->parallelism,
         .batch_rows = opts->batch_rows,
         .channel_batches = opts->channel_batches,
@@ -43,7 +43,8 @@ void barrier_rig_close(struct barrier_rig *rig)
 {
     leat_job_free(rig->job);
     leat_topology_free(rig->t);
-    store_dirs_free(rig->root);
+    if (rig->root)
+        store_dirs_free(rig->root);
     free(rig->parts);
     free(rig->tables);
     for (uint32_t i = 0; rig->store_dirs && i < LEAT_WORKERS_MAX; i++)
@@ -71,9 +72,11 @@ void barrier_rig_ask(struct barrier_rig *rig)
     struct leat_error err = { 0 };
     struct leat_job *job = rig->job;
     rig->asked++;
-    (void)snprintf(job->barrier_dir, sizeof job->barrier_dir, "%s",
-        store_dirs_path(rig->root, "chk-%u", (unsigned)rig->asked));
-    FAIL_UNLESS(job->env->fs_mkdir(job->env, job->barrier_dir, &err) == 0, "%s", err.message);
+    if (rig->root) {
+        (void)snprintf(job->barrier_dir, sizeof job->barrier_dir, "%s",
+            store_dirs_path(rig->root, "chk-%u", (unsigned)rig->asked));
+        FAIL_UNLESS(job->env->fs_mkdir(job->env, job->barrier_dir, &err) == 0, "%s", err.message);
+    }
     __atomic_store_n(&job->barrier_asked, rig->asked, __ATOMIC_RELEASE);
 }
 
@@ -207,9 +210,9 @@ const struct leat_restored *barrier_rig_take(struct barrier_rig *rig, uint32_t p
         else if (share->has_state)
             from[from_count++] = store_dirs_path(job->barrier_dir, "worker-%u", w);
     }
-    for (uint32_t w = 0; parallelism != job->workers_count && w < parallelism; w++)
+    for (uint32_t w = 0; rig->root && parallelism != job->workers_count && w < parallelism; w++)
         rig->store_dirs[w] = strdup(store_dirs_path(rig->root, "split-%u", w));
-    if (parallelism != job->workers_count)
+    if (rig->root && parallelism != job->workers_count)
         split_state(rig, from, from_count, parallelism);
     rig->restored.store_dirs = rig->store_dirs;
     return &rig->restored;

@@ -13,6 +13,101 @@
 
 #define IDLE_US LEAT_SECONDS(30)
 
+/* ---- an operator that adds up ---- */
+
+/* Passes rows on; at the end it says in one more row (key -1) what it has added up over all its life. */
+struct adder {
+    struct leat_op op; /* first */
+    int64_t sum;
+};
+
+static int add_batch(struct leat_op *op, struct leat__ctx *ctx, uint32_t input, struct leat_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++)
+        ((struct adder *)op)->sum += ((const struct fact *)leat_batch_at(batch, i))->value * 1000 + 1;
+    (void)input;
+    return leat__emit(ctx, 0, batch);
+}
+
+static int say_sum(struct leat_op *op, struct leat__ctx *ctx)
+{
+    struct leat_batch *batch;
+    LEAT_TRY(leat__batch_get(ctx->pool, &fact_type, &batch));
+    struct fact *fact = leat__batch_push(batch);
+    *fact = (struct fact){
+        .has_key = true, .key = -1, .has_value = true, .value = ((const struct adder *)op)->sum
+    };
+    batch->event_us[batch->count - 1] = 0;
+    return leat__emit(ctx, 0, batch);
+}
+
+static int save_sum(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out)
+{
+    (void)ctx;
+    leat__strbuf_add(out, &((const struct adder *)op)->sum, sizeof(int64_t));
+    return 0;
+}
+
+static int restore_sum(struct leat_op *op, struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && ctx->subtask == 0; i++) {
+        int64_t sum;
+        assert_int_equal(parts[i].len, sizeof sum);
+        memcpy(&sum, parts[i].data, sizeof sum);
+        ((struct adder *)op)->sum += sum;
+    }
+    return 0;
+}
+
+static const struct leat_op_class adder_class = { .kind = "adder",
+    .size = sizeof(struct adder),
+    .on_batch = add_batch,
+    .on_end = say_sum,
+    .snapshot = save_sum,
+    .restore = restore_sum };
+
+/* All rows through one subtask. */
+static leat_stream *add_up(leat_stream *const *in, uint32_t count, const char *name)
+{
+    struct leat_node *node = leat__declare(in[0]->t, name, LEAT_NODE_OPERATOR, adder_class.kind);
+    for (uint32_t i = 0; i < count; i++)
+        leat__input(node, i, in[i], LEAT_FORWARD, NULL);
+    leat__output(node, &fact_type, NULL);
+    node->op = &adder_class;
+    node->parallelism = 1;
+    return leat__stream(node, 0);
+}
+
+/* Rows by key, to any worker. */
+static int pass_batch(struct leat_op *op, struct leat__ctx *ctx, uint32_t input, struct leat_batch *batch)
+{
+    (void)op;
+    (void)input;
+    return leat__emit(ctx, 0, batch);
+}
+
+static const struct leat_op_class passer_class = {
+    .kind = "passer", .size = sizeof(struct leat_op), .on_batch = pass_batch
+};
+
+static void free_key(void *key)
+{
+    leat__key_free(key);
+}
+
+static leat_stream *spread(leat_stream *in, const char *name)
+{
+    struct leat_node *node = leat__declare(in->t, name, LEAT_NODE_OPERATOR, passer_class.kind);
+    struct leat_error err = { 0 };
+    struct leat_key *key = NULL;
+    assert_int_equal(leat__key_new(&fact_type, "key", LEAT_KEY_NULLS_GROUP, &key, &err), 0);
+    leat__topology_defer(node, free_key, key);
+    leat__input(node, 0, in, LEAT_HASH, key);
+    leat__output(node, &fact_type, NULL);
+    node->op = &passer_class;
+    return leat__stream(node, 0);
+}
+
 /* ---- topologies ---- */
 
 static const char *const short_and_long[] = { "1 2 | 3", "1 | 5 | 2 | 9 | 7 | 20 | 12 | 30 | 31 | 32" };
@@ -67,6 +162,34 @@ static leat_topology *diamond(struct epochs *epochs)
     return t;
 }
 
+static const char *const keyed[] = { "1:1 2:2 3:3 4:4 | 5:5 6:6 7:7 | 8:1 9:2 10:3 11:4 12:5 | 13:6 14:7",
+    "1:9 3:8 5:7 | 7:6 9:5 11:4 2:3 | 13:2 15:1 17:0 12:3 | 19:4 21:5", "4:4", "20:2 | 30:3 | 40:4 | 50:5" };
+
+/* Rows change workers between three of the nodes, and then all go to one. */
+static leat_topology *exchanges(struct epochs *epochs)
+{
+    leat_topology *t = leat_topology_new("exchanges");
+    leat_stream *in =
+        scripted_source(t, "in", &(struct scripted_source_opts){ .splits = keyed, .splits_count = 4 });
+    leat_stream *sum = add_up(&in, 1, "first");
+    leat_stream *both[] = { spread(leat_filter_expr(sum, "some", "value < 100"), "by-key"),
+        spread(in, "again") };
+    epochs_sink(add_up(both, 2, "total"), "out", epochs);
+    return t;
+}
+
+/* The same without the node that all rows go through first. */
+static leat_topology *one_exchange(struct epochs *epochs)
+{
+    leat_topology *t = leat_topology_new("one-exchange");
+    leat_stream *in =
+        scripted_source(t, "in", &(struct scripted_source_opts){ .splits = keyed, .splits_count = 4 });
+    leat_stream *by_key = spread(in, "by-key");
+    epochs_sink(by_key, "keyed", epochs);
+    epochs_sink(add_up(&by_key, 1, "total"), "out", epochs);
+    return t;
+}
+
 static const struct shape {
     const char *name;
     leat_topology *(*make)(struct epochs *epochs);
@@ -75,6 +198,8 @@ static const struct shape {
     { "idle splits", idle_splits },
     { "unequal union", unequal_union },
     { "diamond", diamond },
+    { "exchanges", exchanges },
+    { "one exchange", one_exchange },
 };
 
 struct variant {
@@ -302,10 +427,15 @@ static void test_barrier__given_at_least_once__then_nothing_is_lost(void **state
             crash_and_restore(&rig, &shapes[s], &v, turn, &epochs);
             barrier_rig_close(&rig);
             lines_sort(&epochs.committed);
-            size_t found = 0;
-            for (size_t i = 0; i < epochs.committed.count && found < want.count; i++)
-                found += strcmp(epochs.committed.at[i], want.at[found]) == 0;
-            FAIL_UNLESS(found == want.count, "%s, turn %u: %s is lost", shapes[s].name, turn, want.at[found]);
+            size_t i = 0;
+            for (size_t found = 0; found < want.count; found++) {
+                if (strncmp(want.at[found], "-1:", 3) == 0)
+                    continue; /* a sum, of some rows twice */
+                while (i < epochs.committed.count && strcmp(epochs.committed.at[i], want.at[found]) != 0)
+                    i++;
+                FAIL_UNLESS(i++ < epochs.committed.count, "%s, turn %u: %s is lost", shapes[s].name, turn,
+                    want.at[found]);
+            }
             lines_clear(&epochs.committed);
         }
         lines_clear(&want);
