@@ -23,6 +23,7 @@ struct durable {
     /* Called for each record of the left side, from workers' threads; may be NULL. */
     void (*on_record)(void *arg, struct leat_ctx *ctx, uint64_t n); /* n: how many so far, from 1 */
     void *on_record_arg;
+    uint64_t cancel_at; /* for on_record functions */
     uint64_t records_seen; /* atomic */
     leat_job *running; /* atomic: while durable_run runs it */
 };
