@@ -54,7 +54,8 @@ static void format_line(char *line, size_t size, const struct leat_progress *pro
     print_count(rate, sizeof rate, (double)progress->source_records / seconds);
     print_count(out, sizeof out, (double)progress->sink_records);
     print_watermark(watermark, progress->watermark_us);
-    if (progress->source_bytes_total > 0)
+    if (progress->source_bytes_total > 0 &&
+        progress->checkpoints.restored_id == 0) /* else bytes are not all */
         (void)snprintf(lag, sizeof lag, "  lag %.1f MB (%.0f %% read)",
             (double)(progress->source_bytes_total - progress->source_bytes) / 1e6,
             100.0 * (double)progress->source_bytes / (double)progress->source_bytes_total);
