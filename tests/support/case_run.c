@@ -13,11 +13,24 @@
 
 static const uint32_t batch_sizes[] = { 1, 7, 1024 };
 
+/* What must make no difference, either. */
+static const struct way {
+    const char *name;
+    bool with_store, crashes; /* a checkpoint, a crash and a restore before every line */
+    uint64_t budget_bytes;
+} ways[] = {
+    { "", false, false, 0 },
+    { ", a crash before every line", true, true, 0 },
+    { ", spilling all the time", true, false, 1 },
+    { ", spilling, a crash before every line", true, true, 1 },
+};
+
 /* One case in one size. */
 struct run {
     const struct case_file *file;
     const struct case_one *one;
     struct harness *h;
+    const struct way *way;
     uint32_t batch_rows;
     struct leat_json_decoder *decoders[CASE_INPUTS_MAX];
     /* The batch that is being filled. */
@@ -74,6 +87,11 @@ static void add_record(struct run *r, const struct case_line *line)
     const bool late = line->verb == CASE_LATE;
     struct leat_error err = { 0 };
     struct leat_batch *batch = r->batch;
+    if (r->way->crashes) {
+        flush(r);
+        (void)harness_crash(r->h, NULL);
+        batch = NULL;
+    }
     if (batch &&
         (r->input != line->input || batch->count == r->batch_rows || (batch->late != 0) != late ||
             (late && batch->late_wm_us != line->time_us))) {
@@ -106,6 +124,8 @@ static void do_line(struct run *r, const struct case_line *line)
         return;
     }
     flush(r);
+    if (r->way->crashes)
+        (void)harness_crash(r->h, NULL);
     switch (line->verb) {
     case CASE_WATERMARK:
         (void)harness_watermark(r->h, line->input, line->time_us);
@@ -212,15 +232,17 @@ static void open_run(struct run *r, leat_topology *t, const struct case_operator
         FAIL_UNLESS(leat__json_decoder_new(input->type, LEAT_JSON_PLAIN, &r->decoders[i], &err) == 0, "%s",
             err.message);
     }
-    const struct harness_opts opts = { .batch_rows = r->batch_rows };
+    const struct harness_opts opts = {
+        .batch_rows = r->batch_rows, .with_store = r->way->with_store, .budget_bytes = r->way->budget_bytes
+    };
     r->h = harness_new(op->declare(&setup), &opts);
 }
 
 /* What comes out, as text. */
 static struct leat_strbuf run_case(const struct case_file *file, const struct case_one *one,
-    const struct case_operator *op, uint32_t batch_rows)
+    const struct case_operator *op, const struct way *way, uint32_t batch_rows)
 {
-    struct run r = { .file = file, .one = one, .batch_rows = batch_rows };
+    struct run r = { .file = file, .one = one, .way = way, .batch_rows = batch_rows };
     leat_topology *t = leat_topology_new("case");
     open_run(&r, t, op);
     for (uint32_t i = 0; i < one->lines_count; i++)
@@ -236,18 +258,20 @@ static struct leat_strbuf run_case(const struct case_file *file, const struct ca
 }
 
 /* True when the case gave what it must with every size of batches; else the differences are printed. */
-static bool check_case(const char *path, const struct case_file *file, const struct case_one *one,
-    const struct case_operator *op)
+static bool check_way(const char *path, const struct case_file *file, const struct case_one *one,
+    const struct case_operator *op, const struct way *way)
 {
     bool same = true;
+    const bool unordered = one->unordered || way->with_store; /* what comes from a store comes in its order */
     for (size_t i = 0; i < COUNT_OF(batch_sizes); i++) {
         const uint32_t rows = one->batch ? one->batch : batch_sizes[i];
-        struct leat_strbuf got = run_case(file, one, op, rows);
+        struct leat_strbuf got = run_case(file, one, op, way, rows);
         struct leat_strbuf got_sorted = sorted(got.data), want_sorted = sorted(one->expected);
-        char *diff = golden_diff(
-            one->unordered ? want_sorted.data : one->expected, one->unordered ? got_sorted.data : got.data);
+        char *diff =
+            golden_diff(unordered ? want_sorted.data : one->expected, unordered ? got_sorted.data : got.data);
         if (diff)
-            print_error("%s:%u: case %s, batches of %u:\n%s\n", path, one->line, one->name, rows, diff);
+            print_error(
+                "%s:%u: case %s, batches of %u%s:\n%s\n", path, one->line, one->name, rows, way->name, diff);
         same = same && !diff;
         free(diff);
         leat__strbuf_release(&got);
@@ -256,6 +280,15 @@ static bool check_case(const char *path, const struct case_file *file, const str
         if (one->batch)
             break;
     }
+    return same;
+}
+
+static bool check_case(const char *path, const struct case_file *file, const struct case_one *one,
+    const struct case_operator *op)
+{
+    bool same = true;
+    for (size_t i = 0; i < COUNT_OF(ways); i++)
+        same = check_way(path, file, one, op, &ways[i]) && same;
     return same;
 }
 
@@ -283,7 +316,7 @@ static void update_file(const char *path, const char *text, size_t len, const st
     size_t at = 0;
     for (uint32_t i = 0; i < file->cases_count; i++) {
         const struct case_one *one = &file->cases[i];
-        struct leat_strbuf got = run_case(file, one, op, one->batch ? one->batch : batch_sizes[0]);
+        struct leat_strbuf got = run_case(file, one, op, &ways[0], one->batch ? one->batch : batch_sizes[0]);
         leat__strbuf_add(&out, text + at, one->expected_from - at);
         leat__strbuf_add(&out, got.data, got.len);
         at = one->expected_to;

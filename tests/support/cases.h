@@ -23,7 +23,8 @@
  *   dropped 1
  *   error text                             the job failed with this in its message (part of it)
  *
- * `barrier`, `crash` and `restore` are words that the harness does not know yet, and says so. With
+ * Every case also runs with a store that everything spills to all the time, and with a checkpoint, a crash and a
+ * restore before every line: nothing may change but the order of keys. With
  * LEAT_UPDATE_CASES=1 in the environment what came out is written to the file (as the first size of batches
  * gave it); `git diff` then shows it. */
 #ifndef LEAT_TESTS_SUPPORT_CASES_H

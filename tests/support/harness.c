@@ -2,6 +2,7 @@
 #include "tests/support/harness.h"
 #include "base/error.h"
 #include "state/state.h"
+#include "tests/support/memory_env.h"
 #include "tests/support/unit.h"
 #include "topology/sink.h"
 #include "topology/source.h"
@@ -91,33 +92,87 @@ static void consume_all(struct leat_node *node)
     }
 }
 
-static void start(struct harness *h, const struct harness_opts *opts)
+/* What an instance's state begins with, and what its operator then gets. */
+struct beginning {
+    const char *from;
+    const struct leat_table_info *tables;
+    uint32_t tables_count;
+    const struct leat_strbuf *part; /* NULL: none */
+};
+
+static int open_state(struct harness *h, const struct beginning *begin)
 {
-    const struct leat_state_opts state_opts = { .budget_bytes = opts->budget_bytes, .key_groups = 128 };
-    h->env = leat__env_sim_new(1, INT64_C(1577836800000000));
-    assert_non_null(h->env);
-    assert_int_equal(leat__pool_new(opts->batch_rows ? opts->batch_rows : 1024, &h->pool), 0);
-    assert_int_equal(leat__state_new(&state_opts, &h->state, NULL), 0);
-    assert_int_equal(leat__key_scratch_new(&h->keys), 0);
-    h->ctx = (struct leat__ctx){ .api = &api,
-        .host = h,
-        .node = h->node,
-        .parallelism = 1,
-        .env = h->env,
-        .pool = h->pool,
-        .state = h->state,
-        .counters = &h->counters,
-        .error = &h->error,
-        .watermark_us = LEAT_TIME_MIN,
-        .wake_us = LEAT_TIME_MAX };
-    h->ctx.user.engine = &h->ctx;
-    for (uint32_t i = 0; i < LEAT_NODE_INPUTS_MAX; i++)
-        h->ctx.input_watermark_us[i] = LEAT_TIME_MIN;
+    char dir[32];
+    (void)snprintf(dir, sizeof dir, "state-%u", h->lives++);
+    const struct leat_state_opts opts = { .budget_bytes = h->budget_bytes,
+        .key_groups = 128,
+        .env = h->files,
+        .store_class = h->files ? &leat__store_memory : NULL,
+        .dir = h->files ? dir : NULL,
+        .from = begin->from,
+        .tables = begin->tables,
+        .tables_count = begin->tables_count };
+    return leat__state_new(&opts, &h->state, &h->error);
+}
+
+/* An instance, with what the checkpoint has for it. */
+static void start_life(struct harness *h, const struct beginning *begin)
+{
+    h->code = open_state(h, begin);
+    if (h->code < 0)
+        return;
+    h->ctx.state = h->state;
+    h->ctx.node = h->node;
+    h->ctx.wake_us = LEAT_TIME_MAX;
     h->op = calloc(1, h->node->op->size);
     assert_non_null(h->op);
     h->op->op_class = h->node->op;
     h->op->node = h->node;
     h->code = h->node->op->init ? h->node->op->init(h->op, &h->ctx) : 0;
+    if (h->code < 0 || !begin->part || !h->node->op->restore)
+        return;
+    const struct leat_sv part = { begin->part->data, begin->part->len };
+    h->code = h->node->op->restore(h->op, &h->ctx, &part, 1);
+}
+
+static void end_life(struct harness *h)
+{
+    if (h->op && h->node->op->release)
+        h->node->op->release(h->op, &h->ctx);
+    leat__ctx_release(&h->ctx);
+    leat__state_free(h->state);
+    free(h->op);
+    h->op = NULL;
+    h->state = NULL;
+}
+
+static void start(struct harness *h, const struct harness_opts *opts)
+{
+    h->env = leat__env_sim_new(1, INT64_C(1577836800000000));
+    assert_non_null(h->env);
+    h->files = opts->with_store ? memory_env_new(1) : NULL;
+    h->budget_bytes = opts->budget_bytes;
+    assert_int_equal(leat__pool_new(opts->batch_rows ? opts->batch_rows : 1024, &h->pool), 0);
+    assert_int_equal(leat__key_scratch_new(&h->keys), 0);
+    h->ctx = (struct leat__ctx){ .api = &api,
+        .host = h,
+        .parallelism = 1,
+        .env = h->env,
+        .pool = h->pool,
+        .counters = &h->counters,
+        .error = &h->error,
+        .watermark_us = LEAT_TIME_MIN };
+    h->ctx.user.engine = &h->ctx;
+    for (uint32_t i = 0; i < LEAT_NODE_INPUTS_MAX; i++)
+        h->ctx.input_watermark_us[i] = LEAT_TIME_MIN;
+    start_life(h, &(struct beginning){ 0 });
+}
+
+static void take_node(struct harness *h, leat_stream *stream)
+{
+    consume_all(stream->node);
+    FAIL_UNLESS(leat_check(stream->t) == 0, "check: %s", leat_topology_error(stream->t, 0)->message);
+    h->node = stream->node;
 }
 
 struct harness *harness_new(leat_stream *stream, const struct harness_opts *opts)
@@ -129,16 +184,14 @@ struct harness *harness_new(leat_stream *stream, const struct harness_opts *opts
     }
     struct harness *h = calloc(1, sizeof *h);
     assert_non_null(h);
-    consume_all(stream->node);
-    FAIL_UNLESS(leat_check(stream->t) == 0, "check: %s", leat_topology_error(stream->t, 0)->message);
-    h->node = stream->node;
+    take_node(h, stream);
     h->sent_us = LEAT_TIME_MIN;
     h->discard = opts && opts->discard;
     start(h, opts ? opts : &plain);
     return h;
 }
 
-void harness_forget(struct harness *h)
+void harness_forget_outs(struct harness *h)
 {
     for (uint32_t i = 0; i < h->outs_count; i++)
         leat__batch_release(h->outs[i].batch);
@@ -149,15 +202,14 @@ void harness_free(struct harness *h)
 {
     if (!h)
         return;
-    if (h->node->op->release)
-        h->node->op->release(h->op, &h->ctx);
-    leat__ctx_release(&h->ctx);
-    harness_forget(h);
+    end_life(h);
+    harness_forget_outs(h);
     leat__key_scratch_free(h->keys);
-    leat__state_free(h->state);
     leat__pool_free(h->pool);
     leat__env_sim_free(h->env);
-    free(h->op);
+    if (h->files)
+        memory_env_free(h->files);
+    leat__arena_release(&h->tables_arena);
     free(h->outs);
     free(h);
 }
@@ -284,5 +336,49 @@ int harness_advance(struct harness *h, int64_t us)
         h->ctx.wake_us = LEAT_TIME_MAX;
         (void)settle(h, h->node->op->on_time(h->op, &h->ctx, now_us));
     }
+    return h->code;
+}
+
+/* ---- checkpoints ---- */
+
+/* What the instance and its tables are now. */
+static void take_checkpoint(
+    struct harness *h, const char *dir, struct leat_strbuf *part, struct beginning *begin)
+{
+    struct leat_error err = { 0 };
+    struct leat_snapshot_stats stats;
+    struct leat_table_info *tables = NULL;
+    int code = h->node->op->snapshot ? h->node->op->snapshot(h->op, &h->ctx, part) : 0;
+    FAIL_UNLESS(code == 0, "snapshot of the operator: %s", h->error.message);
+    leat__state_freeze(h->state, h->node->name);
+    code = leat__state_snapshot(h->state, dir, &err);
+    while (code == 0 && (code = leat__state_snapshot_step(h->state, &err)) > 0)
+        code = 0;
+    while (code == 0)
+        code = leat__state_snapshot_poll(h->state, &err);
+    FAIL_UNLESS(code == 1, "snapshot: %s", err.message);
+    leat__state_snapshot_stats(h->state, &stats);
+    leat__arena_release(&h->tables_arena);
+    assert_int_equal(leat__state_tables(h->state, &h->tables_arena, &tables, &begin->tables_count), 0);
+    leat__state_snapshot_end(h->state);
+    begin->from = stats.has_store ? dir : NULL;
+    begin->tables = tables;
+    begin->part = h->node->op->snapshot ? part : NULL;
+}
+
+int harness_crash(struct harness *h, leat_stream *stream)
+{
+    struct beginning begin = { 0 };
+    struct leat_strbuf part = { 0 };
+    char dir[32];
+    if (h->code < 0)
+        return h->code;
+    (void)snprintf(dir, sizeof dir, "checkpoint-%u", h->lives);
+    take_checkpoint(h, dir, &part, &begin);
+    end_life(h);
+    if (stream)
+        take_node(h, stream);
+    start_life(h, &begin);
+    leat__strbuf_release(&part);
     return h->code;
 }

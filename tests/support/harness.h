@@ -11,6 +11,7 @@
  * library's, so that leat__alloc_calls counts the operator's alone. */
 #ifndef LEAT_TESTS_SUPPORT_HARNESS_H
 #define LEAT_TESTS_SUPPORT_HARNESS_H
+#include "base/arena.h"
 #include "base/env.h"
 #include "topology/declare.h"
 #include "topology/operator.h"
@@ -19,6 +20,7 @@ struct harness_opts {
     uint32_t batch_rows; /* of the pool; 0: 1024 */
     uint64_t budget_bytes; /* of the state; 0: no limit */
     bool discard; /* release what is emitted instead of keeping it: only counts */
+    bool with_store; /* state has a store, in memory, to spill to and to be restored from */
 };
 
 /* What an operator emitted. */
@@ -36,6 +38,10 @@ struct harness {
     struct leat_env *env; /* virtual clock */
     struct leat_pool *pool;
     struct leat_state *state;
+    struct leat_env *files; /* of the store; NULL: without one */
+    uint64_t budget_bytes;
+    uint32_t lives; /* begun so far */
+    struct leat_arena tables_arena; /* what the last checkpoint knows of tables */
     struct leat_op *op;
     const struct leat_node *node;
     struct leat_key_scratch *keys;
@@ -68,6 +74,10 @@ int harness_idle(struct harness *h, uint32_t input);
 int harness_end(struct harness *h, uint32_t input);
 /* Moves the wall clock; the operator is told when it asked for that. */
 int harness_advance(struct harness *h, int64_t us);
+/* With a store: a checkpoint, the end of the instance and of its state, and another one that goes on from the
+ * checkpoint. Behind `stream` if it is not NULL: what a later version of the job has declared. The operator's error
+ * when it refuses. */
+int harness_crash(struct harness *h, leat_stream *stream);
 /* Releases what was kept of the output. */
-void harness_forget(struct harness *h);
+void harness_forget_outs(struct harness *h);
 #endif

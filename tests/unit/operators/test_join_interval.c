@@ -181,7 +181,7 @@ static void collect(struct harness *h, struct pairs *pairs)
             add_pair(pairs, pair->left, pair->right, h->outs[i].batch->event_us[row]);
         }
     qsort(pairs->at, pairs->count, sizeof *pairs->at, compare_pairs);
-    harness_forget(h);
+    harness_forget_outs(h);
 }
 
 /* The pairs that one interleaving gives; the state must be empty in the end, and all records accounted for.
