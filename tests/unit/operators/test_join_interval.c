@@ -190,12 +190,15 @@ static void run_join(
     struct split sides[2][SPLITS], const struct bounds *b, uint64_t *random, struct pairs *pairs)
 {
     static const uint32_t batch_rows[] = { 1, 3, 32, 1024 };
-    const struct harness_opts opts = { .batch_rows = batch_rows[random_below(random, COUNT_OF(batch_rows))] };
+    const struct harness_opts opts = { .batch_rows = batch_rows[random_below(random, COUNT_OF(batch_rows))],
+        .with_store = random_below(random, 2) == 0,
+        .budget_bytes = random_below(random, 3) == 0 ? 1 + random_below(random, 20000) : 0 };
+    const struct harness_opts without = { .batch_rows = opts.batch_rows };
     leat_topology *t = leat_topology_new("join");
     struct harness *h = open_join(t,
         (struct leat_join_opts){
             .before_us = b->before, .after_us = b->after, .allowed_lateness_us = b->lateness },
-        &opts);
+        opts.with_store ? &opts : &without);
     struct feed feeds[2][SPLITS];
     uint64_t late = 0, null = 0;
     for (uint32_t side = 0; side < 2; side++)
@@ -214,6 +217,8 @@ static void run_join(
         deliver_some(h, side, feeds[side], i,
             1 + (uint32_t)random_below(random, opts.batch_rows < 40 ? opts.batch_rows : 40));
         left -= feeds[side][i].at == feeds[side][i].split->count;
+        if (opts.with_store && random_below(random, 8) == 0)
+            assert_int_equal(harness_crash(h, NULL), 0);
     }
     collect(h, pairs);
     assert_int_equal(h->counters.late_records, late);

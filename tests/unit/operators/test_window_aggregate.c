@@ -256,7 +256,8 @@ static void run_naive(struct leat_strbuf *text, uint64_t *late)
     naive_watermark(LEAT_TIME_MAX / 2, text);
 }
 
-static void run_plan(uint32_t batch_rows, struct leat_strbuf *text, uint64_t *late)
+/* `crashes`: with a store that spills, and from time to time a checkpoint that another instance goes on from. */
+static void run_plan(uint32_t batch_rows, bool crashes, struct leat_strbuf *text, uint64_t *late)
 {
     struct agg_setup s;
     char words[160];
@@ -279,13 +280,17 @@ static void run_plan(uint32_t batch_rows, struct leat_strbuf *text, uint64_t *la
                                                                                                          "ex",
             "\"int\"") "," FIELD("n", "\"long\"") "," FIELD("total", OR_NULL("\"long\"")) "," FIELD("lowest",
             OR_NULL("\"long\"")) "," FIELD("smax", OR_NULL("\"string\"")),
-        &(struct harness_opts){ .batch_rows = batch_rows });
+        &(struct harness_opts){ .batch_rows = batch_rows,
+            .with_store = crashes,
+            .budget_bytes = crashes ? 1 + agg_below(30000) : 0 });
     for (uint32_t i = 0; i <= STEPS; i++) {
         const struct step *step = i < STEPS ? &plan.steps[i] : NULL;
         if (batch && (!step || step->is_watermark || step->w != mark || batch->count == batch->capacity)) {
             assert_int_equal(harness_batch(s.h, 0, batch), 0);
             batch = NULL;
         }
+        if (crashes && !batch && agg_below(4) == 0)
+            assert_int_equal(harness_crash(s.h, NULL), 0);
         if (step && step->is_watermark)
             assert_int_equal(harness_watermark(s.h, 0, step->w), 0);
         if (!step || step->is_watermark)
@@ -318,14 +323,17 @@ static void test_random_run__given_a_naive_model__then_equal_for_every_size_of_b
         uint64_t want_late, late;
         make_plan();
         run_naive(&want, &want_late);
-        for (uint32_t i = 0; i < COUNT_OF(sizes); i++) {
+        for (uint32_t i = 0; i < 2 * COUNT_OF(sizes); i++) {
+            const bool crashes = i >= COUNT_OF(sizes);
+            const uint32_t rows = sizes[i % COUNT_OF(sizes)];
             struct leat_strbuf got = { 0 };
-            run_plan(sizes[i], &got, &late);
+            run_plan(rows, crashes, &got, &late);
             if (strcmp(got.data ? got.data : "", want.data ? want.data : "") != 0)
-                fail_msg("round %u, batches of %u, size %d offset %d lateness %d count %d %s\n--- "
+                fail_msg("round %u, batches of %u%s, size %d offset %d lateness %d count %d %s\n--- "
                          "want\n%s--- got\n%s",
-                    round, sizes[i], (int)plan.size, (int)plan.offset, (int)plan.lateness, (int)plan.count,
-                    plan.discarding ? "discarding" : "", want.data, got.data);
+                    round, rows, crashes ? ", crashes" : "", (int)plan.size, (int)plan.offset,
+                    (int)plan.lateness, (int)plan.count, plan.discarding ? "discarding" : "", want.data,
+                    got.data);
             assert_int_equal(late, want_late);
             leat__strbuf_release(&got);
         }
