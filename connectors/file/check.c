@@ -16,6 +16,7 @@
 /* ---- what a checkpoint knows ---- */
 
 #define STATE_VERSION '1'
+#define PROBE "leat-probe"
 
 void leat__file_state_write(const struct leat_file_state *state, struct leat_strbuf *out)
 {
@@ -196,6 +197,7 @@ static int remove_stale(const struct leat_file_target *target, struct leat_env *
 {
     char path[LEAT_FILE_PATH_MAX];
     struct stale stale = { .target = target };
+    LEAT_TRY(leat__file_unlink_if_there(env, leat__file_hidden_path(target, PROBE, path), err));
     if (target->base)
         return leat__file_unlink_if_there(env, leat__file_hidden_path(target, target->base, path), err);
     int code = env->fs_list(env, leat__file_dir(target), note_stale, &stale, err);
@@ -209,16 +211,13 @@ static int remove_stale(const struct leat_file_target *target, struct leat_env *
     return code;
 }
 
-/* A file can be made where the first one will be. */
+/* A file can be made where the others will be. Its name is never that of one with rows: after a power cut it may be
+ * there again. */
 static int try_write(const struct leat_file_target *target, struct leat_env *env, struct leat_error *err)
 {
-    char name[LEAT_FILE_NAME_MAX], path[LEAT_FILE_PATH_MAX];
+    char path[LEAT_FILE_PATH_MAX];
     leat_fd fd;
-    if (target->base)
-        (void)snprintf(name, sizeof name, "%s", target->base);
-    else
-        leat__file_part_name(target, 0, 0, name);
-    if (env->fs_open(env, leat__file_hidden_path(target, name, path), LEAT_OPEN_CREATE, &fd, err) < 0)
+    if (env->fs_open(env, leat__file_hidden_path(target, PROBE, path), LEAT_OPEN_CREATE, &fd, err) < 0)
         return leat__error_prefix(err, "%s can not be written to", leat__file_dir(target));
     env->fs_close(env, fd);
     return leat__file_unlink_if_there(env, path, err);

@@ -1,7 +1,7 @@
 /* connectors/file/commit.c -- names of a file sink's files, and what makes them visible.
  *
- *   commit    hidden file there:  target free or to be replaced  --rename-->  done
- *             hidden file gone:   target is what we wrote        ---------->  done before
+ *   commit    target is what we wrote:                             --------->  done before
+ *             hidden file there, target free or to be replaced:   --rename-->  done
  *             else refuse; then the directory is synced, also when it was done before: that sync may be what
  *             is missing
  *   discard   hidden file there   --unlink--> gone
@@ -276,22 +276,19 @@ static int is_same(struct leat_env *env, const char *path, const struct leat_fil
     return code;
 }
 
-/* The hidden file is gone: it was renamed before, or something is wrong. */
-static int commit_again(struct leat_env *env, const char *path, bool there, const struct leat_file_info *info,
-    const struct leat_file_part *part, struct leat_error *err)
+/* The hidden file is gone, and the target is not what it was renamed to. */
+static int refuse_gone(
+    const char *path, bool there, const struct leat_file_part *part, struct leat_error *err)
 {
-    bool same = false;
     if (!there)
         return leat__error(err, LEAT_ENOTFOUND,
             "%s can not be committed: its content, .%s" HIDDEN_ENDING
             " beside it, is gone: was it removed, or does another job write there?",
             path, part->name);
-    LEAT_TRY(is_same(env, path, info, part, &same, err));
-    return same ? 0
-                : leat__error(err, LEAT_EEXISTS,
-                      "%s is not what was written (%" PRIu64 " bytes, hash %016" PRIx64
-                      "): another one has replaced it; it is left alone",
-                      path, part->size, part->hash);
+    return leat__error(err, LEAT_EEXISTS,
+        "%s is not what was written (%" PRIu64 " bytes, hash %016" PRIx64
+        "): another one has replaced it; it is left alone",
+        path, part->size, part->hash);
 }
 
 static int commit_put(const struct leat_file_target *target, struct leat_env *env,
@@ -304,22 +301,22 @@ static int commit_put(const struct leat_file_target *target, struct leat_env *en
     (void)leat__file_hidden_path(target, part->name, hidden);
     LEAT_TRY(leat__file_exists(env, path, &path_there, &path_info, err));
     LEAT_TRY(leat__file_exists(env, hidden, &hidden_there, &hidden_info, err));
+    if (path_there)
+        LEAT_TRY(is_same(env, path, &path_info, part, &same, err));
+    if (same) /* whatever is hidden beside it is not needed any more */
+        return hidden_there ? leat__file_unlink_if_there(env, hidden, err) : 0;
     if (!hidden_there)
-        return commit_again(env, path, path_there, &path_info, part, err);
+        return refuse_gone(path, path_there, part, err);
     if (hidden_info.size != part->size)
         return leat__error(err, LEAT_EDATA,
             "%s has %" PRIu64 " bytes, but had %" PRIu64 " when it was closed: another one has changed it",
             hidden, hidden_info.size, part->size);
-    if (path_there && !target->overwrite) {
-        LEAT_TRY(is_same(env, path, &path_info, part, &same, err));
-        if (!same)
-            return leat__error(err, LEAT_EEXISTS,
-                "%s has come into being while the job ran, and is not replaced: move it away, or set "
-                ".overwrite; what "
-                "was written is in %s",
-                path, hidden);
-        return leat__file_unlink_if_there(env, hidden, err);
-    }
+    if (path_there && !target->overwrite)
+        return leat__error(err, LEAT_EEXISTS,
+            "%s has come into being while the job ran, and is not replaced: move it away, or set .overwrite; "
+            "what "
+            "was written is in %s",
+            path, hidden);
     return env->fs_rename(env, hidden, path, err);
 }
 
