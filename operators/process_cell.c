@@ -95,22 +95,23 @@ static void set_stamp(const struct leat__serde *serde, void *value, int64_t stam
         memcpy(value, &stamp, sizeof stamp);
 }
 
-/* Decodes one record into the first row of serde->rows; what it shows lies there too. NULL: damaged, or no
- * memory. */
-static const void *decode_record(
-    struct leat__serde *serde, struct leat_decoder *decoder, const char *data, size_t len)
+/* Decodes one record into the first row of serde->rows; what it shows lies there too. LEAT_EDATA: damaged. */
+static int decode_record(struct leat__serde *serde, struct leat_decoder *decoder, const char *data,
+    size_t len, const void **record)
 {
     uint8_t *copy = leat__batch_alloc(serde->rows, len, 1); /* with slack, and as long as the views */
     const uint8_t *at = copy;
     if (!copy)
-        return NULL;
+        return LEAT_ENOMEM;
     if (len)
         memcpy(copy, data, len);
     serde->rows->count = 0;
-    if (leat__decode(decoder, &at, copy + len, serde->rows, 1, NULL) != 1 || at != copy + len)
-        return NULL;
+    const int64_t count = leat__decode(decoder, &at, copy + len, serde->rows, 1, NULL);
     serde->rows->count = 0;
-    return leat_batch_at(serde->rows, 0);
+    if (count < 0)
+        return (int)count;
+    *record = leat_batch_at(serde->rows, 0);
+    return count == 1 && at == copy + len ? 0 : LEAT_EDATA;
 }
 
 int leat__blob_keep(
@@ -192,8 +193,9 @@ static int decode_contents(struct leat__serde *serde, struct leat_table *table, 
     if (!is_own && (!serde->saved_decoder || fingerprint != serde->saved_fingerprint))
         return LEAT_EDATA;
     LEAT_TRY(leat__serde_relax(serde));
-    const void *record = decode_record(serde, is_own ? serde->decoder : serde->saved_decoder, data, len);
-    return record ? put_record(serde, table, ns, record, value) : LEAT_EDATA;
+    const void *record;
+    LEAT_TRY(decode_record(serde, is_own ? serde->decoder : serde->saved_decoder, data, len, &record));
+    return put_record(serde, table, ns, record, value);
 }
 
 static int serde_decode(
@@ -269,9 +271,10 @@ static int copy_value(
         return 0;
     }
     const struct leat__blob *blob = (const struct leat__blob *)(const void *)contents;
-    const void *record = decode_record(serde, serde->decoder, blob->data, blob->len);
-    if (!record)
-        return fail_value(p, state, LEAT_EDATA);
+    const void *record;
+    const int code = decode_record(serde, serde->decoder, blob->data, blob->len, &record);
+    if (code < 0)
+        return fail_value(p, state, code);
     memcpy(cell->record, record, serde->size);
     return 0;
 }

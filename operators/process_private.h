@@ -200,7 +200,8 @@ struct leat__timers {
     uint32_t skip;
     struct leat__timer *heap; /* the next ones, the first on top */
     uint32_t count, capacity;
-    struct leat_strbuf bytes;
+    struct leat_strbuf bytes, spare;
+    size_t used; /* of bytes, by timers in the heap */
     /* All timers up to the limit are in the heap. */
     bool has_limit;
     int64_t limit_us;

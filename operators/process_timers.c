@@ -22,6 +22,7 @@
 #define KEPT_MAX 65536u
 #define LOADED_PER_CALL 65536u /* timers that one call goes through */
 #define ITEMS 64u
+#define SQUEEZED_MIN 65536u /* bytes of keys */
 #define TIME_BYTES sizeof(uint64_t)
 
 static int64_t bucket_of(int64_t time_us)
@@ -93,28 +94,25 @@ static void heapify(struct leat__timers *timers)
 /* Bytes of timers that have left are squeezed out once they are more than half. */
 static int squeeze(struct leat__timers *timers)
 {
-    struct leat_strbuf bytes = { 0 };
-    size_t used = 0;
-    for (uint32_t i = 0; i < timers->count; i++)
-        used += timers->heap[i].len;
-    if (timers->bytes.len < 65536 || used > timers->bytes.len / 2)
+    struct leat_strbuf *to = &timers->spare;
+    if (timers->bytes.len < SQUEEZED_MIN || timers->used > timers->bytes.len / 2)
         return 0;
+    leat__strbuf_clear(to);
     for (uint32_t i = 0; i < timers->count; i++) {
         const struct leat_sv key = key_of(timers, &timers->heap[i]);
-        timers->heap[i].at = (uint32_t)bytes.len;
-        leat__strbuf_add(&bytes, key.data, key.len);
+        timers->heap[i].at = (uint32_t)to->len;
+        leat__strbuf_add(to, key.data, key.len);
     }
-    if (bytes.failed)
+    if (to->failed)
         return LEAT_ENOMEM; /* with the heap void: the job fails */
-    leat__strbuf_release(&timers->bytes);
-    timers->bytes = bytes;
+    const struct leat_strbuf from = timers->bytes;
+    timers->bytes = *to;
+    timers->spare = from;
     return 0;
 }
 
 static int push(struct leat__timers *timers, int64_t time_us, struct leat_sv key)
 {
-    if (timers->count == 0)
-        leat__strbuf_clear(&timers->bytes);
     if (timers->count == timers->capacity) {
         const uint32_t capacity = timers->capacity ? 2 * timers->capacity : 256;
         struct leat__timer *heap = leat__realloc(timers->heap, capacity * sizeof *heap);
@@ -123,19 +121,19 @@ static int push(struct leat__timers *timers, int64_t time_us, struct leat_sv key
         timers->heap = heap;
         timers->capacity = capacity;
     }
-    if (timers->bytes.len + key.len > UINT32_MAX) {
-        LEAT_TRY(squeeze(timers));
-        if (timers->bytes.len + key.len > UINT32_MAX)
-            return LEAT_ELIMIT;
-    }
+    LEAT_TRY(squeeze(timers));
+    if (timers->bytes.len + key.len > UINT32_MAX)
+        return LEAT_ELIMIT;
     timers->heap[timers->count++] =
         (struct leat__timer){ time_us, (uint32_t)timers->bytes.len, (uint32_t)key.len };
     leat__strbuf_add(&timers->bytes, key.data, key.len);
+    timers->used += key.len;
     return timers->bytes.failed ? LEAT_ENOMEM : 0;
 }
 
 static void pop(struct leat__timers *timers)
 {
+    timers->used -= timers->heap[0].len;
     timers->heap[0] = timers->heap[--timers->count];
     if (timers->count)
         sift_down(timers, 0);
@@ -182,6 +180,7 @@ void leat__timers_close(struct leat__timers *timers)
     leat__table_close(timers->table);
     leat__free(timers->heap);
     leat__strbuf_release(&timers->bytes);
+    leat__strbuf_release(&timers->spare);
     leat__strbuf_release(&timers->limit_key);
     leat__strbuf_release(&timers->key);
 }
@@ -253,6 +252,7 @@ int leat__timers_clear(struct leat__timers *timers, struct leat__process *p)
         if (leat__table_drop(timers->table, bucket, p->ctx->error) < 0)
             return leat__fail_here(p->ctx);
     timers->count = 0;
+    timers->used = 0;
     timers->has_limit = false;
     return found < 0 ? leat__fail_here(p->ctx) : 0;
 }
@@ -281,6 +281,9 @@ static int keep_first(struct leat__timers *timers)
         pop(timers);
     }
     timers->count = count < KEPT_MAX ? count : KEPT_MAX;
+    timers->used = 0;
+    for (uint32_t i = 0; i < timers->count; i++)
+        timers->used += sorted[i].len;
     memcpy(timers->heap, sorted, timers->count * sizeof *sorted); /* what is sorted is a heap */
     leat__free(sorted);
     const struct leat__timer *last = &timers->heap[timers->count - 1];
