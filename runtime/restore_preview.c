@@ -41,21 +41,23 @@ static bool is_same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Makes the operator as subtask 0 and lets it open its tables; what they then are in the state. */
-static int open_operator(struct preview *p, const struct leat_plan_node *now, struct leat_state *state,
-    struct leat_pool *pool, struct leat_error *err)
+/* Makes the operator as subtask 0 and lets it open its tables; what they then are in the state. Its own error
+ * goes to `refusal`. */
+static int open_operator(struct preview *p, const struct leat_plan_node *now, struct leat_worker *worker,
+    struct leat_table_info **tables, uint32_t *count, struct leat_error *refusal)
 {
-    struct leat_worker worker = { .env = leat__env_posix(), .plan = p->plan, .pool = pool, .state = state };
     struct leat_instance inst = { 0 };
-    LEAT_TRY(leat__instance_init(&inst, &worker, now, 0));
+    LEAT_TRY(leat__instance_init(&inst, worker, now, 0));
     struct leat_op *op = leat__calloc(1, now->node->op->size);
     if (!op)
-        return leat__error(err, LEAT_ENOMEM, "out of memory for \"%s\"", now->node->name);
+        return LEAT_ENOMEM;
     op->op_class = now->node->op;
     op->node = now->node;
-    const int result = op->op_class->init ? op->op_class->init(op, &inst.ctx) : 0;
-    if (result < 0 && err)
-        *err = inst.error;
+    int result = 0;
+    if (op->op_class->init && op->op_class->init(op, &inst.ctx) < 0)
+        *refusal = inst.error;
+    else
+        result = leat__state_tables(worker->state, &p->arena, tables, count);
     if (op->op_class->release)
         op->op_class->release(op, &inst.ctx);
     leat__free(op);
@@ -80,24 +82,28 @@ static const struct leat_table_info *find_migrated(
 static int look_at_tables(struct preview *p, struct leat_fit *fit, const struct leat_table_info **migrated)
 {
     const struct leat_plan_node *now = fit->now;
-    const struct leat_state_opts opts = {
-        .key_groups = p->plan->max_parallelism, .tables = p->tables, .tables_count = p->tables_count
-    };
-    struct leat_state *state = NULL;
-    struct leat_pool *pool = NULL;
+    const struct leat_state_opts opts = { .key_groups = p->plan->max_parallelism,
+        .env = leat__env_posix(),
+        .store_class = &leat__store_memory, /* nothing is written, so nothing is made */
+        .dir = "preview",
+        .tables = p->tables,
+        .tables_count = p->tables_count };
+    struct leat_worker worker = { .env = leat__env_posix(), .plan = p->plan };
     struct leat_table_info *tables = NULL;
     uint32_t count = 0;
-    int result = leat__state_new(&opts, &state, p->err);
+    int result = leat__state_new(&opts, &worker.state, p->err);
     if (result == 0)
-        result = leat__pool_new(1, &pool);
-    if (result == 0 && open_operator(p, now, state, pool, &fit->error) < 0)
+        result = leat__pool_new(1, &worker.pool);
+    if (result == 0)
+        result = open_operator(p, now, &worker, &tables, &count, &fit->error);
+    if (fit->error.code)
         fit->fate = LEAT_FATE_REFUSED;
-    else if (result == 0)
-        result = leat__state_tables(state, &p->arena, &tables, &count);
-    if (result == 0)
+    else
         *migrated = find_migrated(p, now->node->name, tables, count);
-    leat__state_free(state);
-    leat__pool_free(pool);
+    leat__state_free(worker.state);
+    leat__pool_free(worker.pool);
+    if (result < 0 && p->err->code == 0)
+        (void)leat__error(p->err, result, "out of memory for a preview");
     return result;
 }
 
