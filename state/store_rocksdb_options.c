@@ -20,6 +20,7 @@
 #define NEVER (1 << 20) /* files in level 0 at which a writer waits */
 #define LOG_NOTHING 5 /* above FATAL */
 #define BLOOM_BITS 10.0
+#define POOL_MAX 8
 
 static void free_value(void *state, const char *value, size_t len)
 {
@@ -167,6 +168,18 @@ static void set_opening(rocksdb_options_t *options)
     rocksdb_options_set_skip_checking_sst_file_sizes_on_db_open(options, 1);
 }
 
+/* All stores of the process share RocksDB's pools, which grow only to what one store asks for: too few for many
+ * workers, whose tables would pile up unmerged. */
+static void set_pools(void)
+{
+    const uint32_t cores = leat__env_parallelism();
+    const int threads = cores < 4 ? 1 : cores > 4 * POOL_MAX ? POOL_MAX : (int)cores / 4;
+    rocksdb_env_t *env = rocksdb_create_default_env();
+    rocksdb_env_set_background_threads(env, threads); /* compactions */
+    rocksdb_env_set_high_priority_background_threads(env, threads); /* flushes */
+    rocksdb_env_destroy(env);
+}
+
 /* What the C API has no setters for. */
 static int set_by_text(struct leat__rocksdb *r, rocksdb_options_t *base, struct leat_error *err)
 {
@@ -199,6 +212,7 @@ int leat__rocksdb_options_init(struct leat__rocksdb *r, uint64_t memory_bytes, s
     const int code = set_by_text(r, base, err);
     rocksdb_options_destroy(base);
 
+    set_pools();
     r->env_options = rocksdb_envoptions_create();
     r->read_options = rocksdb_readoptions_create();
     r->write_options = rocksdb_writeoptions_create();
