@@ -146,6 +146,9 @@ static bool fails_fd(enum call call, int fd)
     return fails_path(call, path);
 }
 
+/* The build hides what is not said to be seen. */
+#pragma GCC visibility push(default)
+
 /* ---- files by descriptor ---- */
 
 ssize_t write(int fd, const void *data, size_t size)
@@ -190,9 +193,11 @@ int fdatasync(int fd)
     return fails_fd(CALL_FSYNC, fd) && !shortens ? -1 : REAL(fdatasync)(fd);
 }
 
+/* Without flags it does nothing: RocksDB asks so whether the file system knows the call, and a disk can not
+ * make that fail. */
 int sync_file_range(int fd, off64_t offset, off64_t size, unsigned flags)
 {
-    return fails_fd(CALL_FSYNC, fd) && !shortens ? -1 : REAL(sync_file_range)(fd, offset, size, flags);
+    return flags && fails_fd(CALL_FSYNC, fd) && !shortens ? -1 : REAL(sync_file_range)(fd, offset, size, flags);
 }
 
 int ftruncate64(int fd, off64_t size)
@@ -284,3 +289,5 @@ int rmdir(const char *path)
 {
     return fails_path(CALL_RMDIR, path) && !shortens ? -1 : REAL(rmdir)(path);
 }
+
+#pragma GCC visibility pop
