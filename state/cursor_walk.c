@@ -322,7 +322,8 @@ static int complete_slot(
         LEAT_TRY(leat__value_read(table, slice, walk->value, newer, leat__slot_value(table, slot), err));
         LEAT_TRY(next_entry(cursor, err));
     }
-    leat__slot_set_word(slot, leat__slot_word(slot) & ~(uint64_t)LEAT__PARTIAL);
+    leat__slot_set_word(
+        slot, (leat__slot_word(slot) | (in_store ? LEAT__STORED : 0)) & ~(uint64_t)LEAT__PARTIAL);
     return 0;
 }
 
@@ -344,7 +345,7 @@ static int give_slot(struct leat_cursor *cursor, unsigned char *slot, bool in_st
     item->value = value;
     if (table->kind == LEAT_TABLE_LIST)
         item->value = ((struct leat__list *)value)->first;
-    else if (!(cursor->flags & LEAT_CURSOR_READ))
+    else if (leat__cursor_keeps(cursor->flags, table, slot))
         return leat__slot_dirty(table, cursor->slice, slot, err);
     return 0;
 }

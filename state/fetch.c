@@ -319,9 +319,9 @@ int leat__slice_fetch(struct leat_table *table, struct leat__slice *slice, const
         return no_memory(table, err);
     bool partial = false;
     const uint32_t count = arrange(f, keys, rows, missed, missed_count);
-    for (uint32_t i = 0; i < count && !partial && state->queue.runs; i++)
+    for (uint32_t i = 0; i < count && !partial && leat__queue_has_runs(state); i++)
         partial = leat__slice_slot(table, slice, keys[f->wanted[i].row], hashes[f->wanted[i].row]) != NULL;
-    if (partial && state->run) /* what they began with may still be on its way */
+    if (partial) /* what they began with may still be on its way */
         LEAT_TRY(leat__queue_flush(state, err));
     LEAT_TRY(leat__queue_settle(state, partial, err));
     if (!store_keys(f, table, slice->ns, keys, count))

@@ -47,6 +47,7 @@ static int write_piece(struct leat_table *table, struct leat__slice *slice, uint
         if ((word & LEAT__DIRTY) && (all || !(word & LEAT__USED)))
             LEAT_TRY(leat__slot_collect(table, slice, slot, err));
     }
+    state->segment++; /* a snapshot that has begun may write to the same lists once more */
     LEAT_TRY(leat__queue_flush(state, err));
     return leat__queue_drain(state, err);
 }

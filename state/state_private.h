@@ -402,9 +402,18 @@ static inline void leat__slice_mark(struct leat__slice *slice, uint64_t slot_ind
 /* The slot is about to be written to: dirty from here on; what a snapshot still needs of it is kept. */
 LEAT_NODISCARD int leat__slot_dirty(
     struct leat_table *table, struct leat__slice *slice, unsigned char *slot, struct leat_error *err);
+/* Dirty since before the barrier. (What a snapshot that was given up has left is just dirty.) */
 static inline bool leat__slot_is_frozen(const struct leat_table *table, uint64_t word)
 {
-    return (word & LEAT__DIRTY) && (word & (LEAT__DIRTY | LEAT__EPOCH)) != table->dirty_flags;
+    return table->frozen && (word & LEAT__DIRTY) &&
+        (word & (LEAT__DIRTY | LEAT__EPOCH)) != table->dirty_flags;
+}
+/* Whether a cursor marks what it gives: READ writes nothing that is to be kept, but it may write, and a snapshot
+ * still needs what was there at the barrier. */
+static inline bool leat__cursor_keeps(
+    uint32_t flags, const struct leat_table *table, const unsigned char *slot)
+{
+    return !(flags & LEAT_CURSOR_READ) || leat__slot_is_frozen(table, leat__slot_word(slot));
 }
 /* Whether the key is there for readers: FIXED slots that are void are not. */
 static inline bool leat__slot_is_key(const struct leat_table *table, const unsigned char *slot)
@@ -476,10 +485,14 @@ int leat__state_break(struct leat_state *state, int code, struct leat_error *err
 /* The run that entries go to; one that is full is queued. NULL: out of memory. */
 struct leat__run *leat__queue_run(struct leat_state *state, struct leat_error *err);
 LEAT_NODISCARD int leat__queue_flush(struct leat_state *state, struct leat_error *err); /* queues it */
-LEAT_NODISCARD int leat__queue_forget(struct leat_state *state, struct leat__op *op);
 struct leat__op *leat__op_forget(struct leat_table *table, int64_t ns); /* NULL: out of memory */
 LEAT_NODISCARD int leat__queue_checkpoint(struct leat_state *state, struct leat_error *err);
 void leat__op_push(struct leat_state *state, struct leat__op *op);
+/* Whether something that was collected is not in the store yet. */
+static inline bool leat__queue_has_runs(const struct leat_state *state)
+{
+    return state->queue.runs > 0 || (state->run && state->run->count > 0);
+}
 void leat__queue_pump(struct leat_state *state); /* takes back what is done, gives away what waits */
 LEAT_NODISCARD int leat__queue_drain(struct leat_state *state, struct leat_error *err);
 /* Before reading: what was dropped is gone; and, if `written`, what was collected is there. */

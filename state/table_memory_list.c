@@ -55,6 +55,15 @@ int leat__list_add(struct leat_table *table, struct leat__slice *slice, struct l
     return 0;
 }
 
+/* A list that was removed and not yet forgotten is a key again. */
+static void count_revived(struct leat_table *table, struct leat__slice *slice, const unsigned char *value)
+{
+    if (leat__slot_word(value - table->head_size) & LEAT__VOID) {
+        slice->keys++;
+        table->keys_count++;
+    }
+}
+
 int leat__table_append(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_batch *batch,
     struct leat_error *err)
@@ -66,6 +75,8 @@ int leat__table_append(struct leat_table *table, int64_t ns, const struct leat_s
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t r = rows ? rows[i] : i;
         struct leat__list *list = table->values[i];
+        if (table->state->store_class && !list->first)
+            count_revived(table, slice, table->values[i]);
         LEAT_TRY(leat__list_add(table, slice, list, leat_batch_at(batch, r), batch->event_us[r], 0, err));
         if (table->state->store_class && !list->unwritten)
             list->unwritten = list->last;

@@ -133,7 +133,7 @@ static bool is_litter(
 {
     const uint64_t word = leat__slot_word(slot);
     return (word & (LEAT__VOID | LEAT__DIRTY)) == LEAT__VOID && !leat__slot_is_key(table, slot) &&
-        !(slice->incomplete && table->state->queue.runs);
+        !(slice->incomplete && leat__queue_has_runs(table->state));
 }
 
 /* Slots for twice the keys; as many as before where litter takes up half of them. */
@@ -230,9 +230,9 @@ int leat__slot_dirty(
         LEAT_TRY(leat__slot_collect(table, slice, slot, err));
         word = leat__slot_word(slot);
     }
+    leat__slot_set_word(slot, (word & ~(uint64_t)LEAT__EPOCH) | table->dirty_flags);
     if (word & LEAT__DIRTY)
         return 0;
-    leat__slot_set_word(slot, word | table->dirty_flags);
     leat__slice_mark(slice, (uint64_t)(slot - slice->slots) / table->slot_size);
     slice->dirty++;
     table->ever_held = true;
