@@ -1,0 +1,301 @@
+/* tests/integration/test_process.c -- process functions in whole jobs: state of every kind, timers and time to
+ * live give the same on any number of workers, when the job is cancelled and goes on from a checkpoint on
+ * another number of them, and when next to nothing fits into memory.
+ *
+ * The function gathers the events of each key in slices of event time and tells each slice when the watermark
+ * has passed it, as a window would. Nothing that it tells depends on how splits interleave: what records
+ * write is added up; what depends on order is written by timers alone, which come in order. */
+#include "event.h"
+#include "runtime/tree.h"
+#include "tally.h"
+#include "tests/support/lines.h"
+#include "tests/support/unit.h"
+#include "told.h"
+#include <dirent.h>
+#include <leat/leat.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COUNT 15000
+#define SLICE_US 2000
+
+/* ---- the job ---- */
+
+enum { SLICES, VALUES, RUN, TOTAL };
+
+static struct {
+    char root[64], out[96], checkpoints[96];
+    uint64_t rate_per_s;
+    uint64_t cancel_at, seen; /* atomic */
+    leat_job *running; /* atomic */
+} place;
+
+static void make_event(struct leat_ctx *ctx, uint64_t seed, uint64_t index, struct event *e)
+{
+    (void)ctx;
+    e->key = (int64_t)leat_random_below(seed, index, 0, 200);
+    e->name = LEAT_SV("a name that is longer than a few bytes");
+    e->value = (int64_t)leat_random_below(seed, index, 1, 1000);
+    e->at = (int64_t)index * 10 - (int64_t)leat_random_below(seed, index, 2, 400);
+}
+LEAT_DEFINE_GENERATOR(make_event, event);
+
+static void watch(struct leat_ctx *ctx, const struct event *e)
+{
+    (void)ctx;
+    (void)e;
+    leat_job *job = __atomic_load_n(&place.running, __ATOMIC_ACQUIRE);
+    if (job && __atomic_add_fetch(&place.seen, 1, __ATOMIC_RELAXED) == place.cancel_at)
+        leat_job_cancel(job);
+}
+LEAT_DEFINE_PEEK(watch, event);
+
+struct sum {
+    int64_t total, count;
+};
+
+static void sum__add(struct leat_ctx *ctx, const struct tally *tally, struct sum *sum)
+{
+    (void)ctx;
+    sum->total += tally->n;
+    sum->count++;
+}
+static void sum__merge(struct leat_ctx *ctx, struct sum *into, const struct sum *from)
+{
+    (void)ctx;
+    into->total += from->total;
+    into->count += from->count;
+}
+static void sum__result(struct leat_ctx *ctx, const struct sum *sum, struct told *out)
+{
+    (void)ctx;
+    out->n = sum->total + sum->count;
+}
+LEAT_DEFINE_AGGREGATE(sum, tally, sum, told);
+
+static void on_event(struct leat_ctx *ctx, const struct event *event)
+{
+    const int64_t us = leat_ctx_event_us(ctx);
+    const int64_t slice = us >= 0 ? us / SLICE_US : (us - SLICE_US + 1) / SLICE_US;
+    struct tally *tally = leat_map_put(ctx, SLICES, &slice);
+    tally->n += event->value;
+    tally->steps++;
+    leat_timer_set(ctx, LEAT_EVENT_TIME, slice * SLICE_US + SLICE_US - 1);
+    if (slice % 2 == 0)
+        leat_timer_delete(ctx, LEAT_EVENT_TIME, slice * SLICE_US + SLICE_US / 2); /* never there */
+}
+
+/* How many slices in a row the key has had. */
+static void on_slice(struct leat_ctx *ctx, int64_t time_us, enum leat_time_kind kind)
+{
+    const int64_t slice = (time_us - SLICE_US + 1) / SLICE_US;
+    const struct tally *tally = leat_map_get(ctx, SLICES, &slice);
+    struct tally *run = leat_state(ctx, RUN);
+    struct told *row = leat_out(ctx);
+    struct told sums = { .n = -1 };
+    int64_t values = 0;
+    leat_list_add(ctx, VALUES, tally);
+    for (const struct tally *t = NULL; (t = leat_list_next(ctx, VALUES, t)) != NULL;)
+        values = values * 31 + t->n;
+    if (leat_list_count(ctx, VALUES) == 5)
+        leat_state_clear(ctx, VALUES);
+    leat_aggregate_add(ctx, TOTAL, tally);
+    leat_aggregate_result(ctx, TOTAL, &sums);
+    run->n++;
+    row->k = leat_printf(ctx, "%lld", (long long)leat_key_i64(ctx, 0));
+    row->what = leat_printf(ctx, "slice %lld of %d, run of %lld, values %lld, kind %d", (long long)slice,
+        (int)tally->steps, (long long)run->n, (long long)values, (int)kind);
+    row->n = tally->n * 1000000 + sums.n;
+    leat_map_remove(ctx, SLICES, &slice);
+}
+LEAT_DEFINE_PROCESS(slices, event, on_event, on_slice);
+
+static leat_topology *declare(void)
+{
+    leat_topology *t = leat_topology_new("slices");
+    leat_stream *events = leat_generator_source(t, "events",
+        &(struct leat_generator_source_opts){ .fn = &make_event_generator,
+            .seed = 5,
+            .count = COUNT,
+            .splits = 4,
+            .rate_per_s = place.rate_per_s,
+            .event_time = "at",
+            .max_out_of_orderness_us = 500 });
+    leat_stream *told =
+        leat_process(leat_group_by(leat_peek(events, "watch", &watch_peek), "by-key", "key"), "slices",
+            &(struct leat_process_opts){ .fn = &slices_process,
+                .state = { LEAT_MAP("open", LEAT_KIND_LONG, &tally_type), LEAT_LIST("values", &tally_type),
+                    { .name = "run", .value = &tally_type, .ttl = { .us = SLICE_US + 1 } },
+                    LEAT_AGGREGATE("total", &sum_aggregate) },
+                .out = &told_type });
+    leat_file_sink(
+        told, "out", &(struct leat_file_sink_opts){ .path = place.out, .format = LEAT_FORMAT_JSON });
+    return t;
+}
+
+static void begin_place(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    memset(&place, 0, sizeof place);
+    (void)snprintf(place.root, sizeof place.root, "%.40s/leat-process-XXXXXX", tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(place.root));
+    (void)snprintf(place.out, sizeof place.out, "%s/out", place.root);
+    (void)snprintf(place.checkpoints, sizeof place.checkpoints, "%s/checkpoints", place.root);
+}
+
+static void end_place(void)
+{
+    struct leat_error err = { 0 };
+    FAIL_UNLESS(leat__tree_remove(leat__env_posix(), place.root, NULL, &err) == 0, "%s", err.message);
+}
+
+static enum leat_job_state run(const struct leat_job_opts *opts, uint64_t cancel_at)
+{
+    struct leat_error err = { 0 };
+    leat_job *job = NULL;
+    leat_topology *t = declare();
+    place.seen = 0;
+    place.cancel_at = cancel_at;
+    FAIL_UNLESS(leat_job_new(t, opts, &job, &err) == 0, "%s", err.message);
+    __atomic_store_n(&place.running, job, __ATOMIC_RELEASE);
+    assert_true(leat_job_run(job) <= 0);
+    __atomic_store_n(&place.running, NULL, __ATOMIC_RELEASE);
+    const enum leat_job_state state = leat_job_state(job);
+    FAIL_UNLESS(state == LEAT_JOB_FINISHED || state == LEAT_JOB_CANCELLED, "state %d: %s", (int)state,
+        leat_job_error(job)->message);
+    leat_job_free(job);
+    leat_topology_free(t);
+    return state;
+}
+
+/* ---- what came out ---- */
+
+static void read_file(const char *path, struct lines *lines)
+{
+    char line[1024];
+    FILE *file = fopen(path, "r");
+    FAIL_UNLESS(file, "%s can not be read", path);
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = '\0';
+        lines_add(lines, "%s", line);
+    }
+    (void)fclose(file);
+}
+
+static void read_output(struct lines *lines)
+{
+    DIR *handle = opendir(place.out);
+    struct dirent *entry;
+    assert_non_null(handle);
+    while ((entry = readdir(handle)) != NULL) {
+        char path[512];
+        (void)snprintf(path, sizeof path, "%s/%s", place.out, entry->d_name);
+        if (entry->d_name[0] != '.')
+            read_file(path, lines);
+    }
+    (void)closedir(handle);
+}
+
+/* Of one worker, without interruption. */
+static void run_expected(struct lines *want)
+{
+    begin_place();
+    assert_int_equal(run(&(struct leat_job_opts){ .parallelism = 1 }, 0), LEAT_JOB_FINISHED);
+    read_output(want);
+    assert_true(want->count > 1000);
+    end_place();
+}
+
+static void expect_output(const char *what, struct lines *want)
+{
+    struct lines got = { 0 };
+    read_output(&got);
+    lines_expect(what, want, &got);
+    lines_clear(&got);
+}
+
+/* ---- tests ---- */
+
+static void test_process__given_any_number_of_workers_and_size_of_batches__then_the_same(void **state)
+{
+    static const uint32_t shapes[][2] = { { 1, 1 }, { 2, 7 }, { 3, 1024 }, { 5, 64 } };
+    struct lines want = { 0 };
+    (void)state;
+    run_expected(&want);
+    for (size_t i = 0; i < COUNT_OF(shapes); i++) {
+        char what[64];
+        begin_place();
+        (void)snprintf(what, sizeof what, "%u workers, batches of %u", shapes[i][0], shapes[i][1]);
+        assert_int_equal(
+            run(&(struct leat_job_opts){ .parallelism = shapes[i][0], .batch_rows = shapes[i][1] }, 0),
+            LEAT_JOB_FINISHED);
+        expect_output(what, &want);
+        end_place();
+    }
+    lines_clear(&want);
+}
+
+static struct leat_job_opts durable(uint32_t parallelism, uint64_t budget_bytes)
+{
+    return (struct leat_job_opts){ .parallelism = parallelism,
+        .batch_rows = 64,
+        .checkpoint_dir = place.checkpoints,
+        .checkpoint_interval_us = 1000,
+        .state_budget_bytes = budget_bytes,
+        .restart = { .never = true } };
+}
+
+/* Cancelled twice, on other numbers of workers each time. */
+static void interrupt(
+    const char *what, const uint32_t parallelisms[3], uint64_t budget_bytes, struct lines *want)
+{
+    begin_place();
+    place.rate_per_s = 50000;
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct leat_job_opts opts = durable(parallelisms[i], budget_bytes);
+        const enum leat_job_state state = run(&opts, i < 2 ? COUNT / 3 : 0);
+        if (i == 0)
+            assert_int_equal(state, LEAT_JOB_CANCELLED);
+        if (state == LEAT_JOB_FINISHED)
+            break;
+    }
+    expect_output(what, want);
+    end_place();
+}
+
+static void test_process__given_cancels_and_other_numbers_of_workers__then_the_same(void **state)
+{
+    static const uint32_t rows[][3] = { { 1, 1, 1 }, { 2, 2, 2 }, { 1, 3, 2 }, { 4, 1, 3 }, { 2, 5, 4 } };
+    struct lines want = { 0 };
+    (void)state;
+    run_expected(&want);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char what[64];
+        (void)snprintf(what, sizeof what, "%u, %u, %u workers", rows[i][0], rows[i][1], rows[i][2]);
+        interrupt(what, rows[i], 0, &want);
+    }
+    lines_clear(&want);
+}
+
+static void test_process__given_next_to_no_memory_and_cancels__then_the_same(void **state)
+{
+    static const uint32_t rows[][3] = { { 1, 1, 1 }, { 3, 2, 4 } };
+    struct lines want = { 0 };
+    (void)state;
+    run_expected(&want);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        interrupt("spilling", rows[i], 100000, &want);
+    lines_clear(&want);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_process__given_any_number_of_workers_and_size_of_batches__then_the_same),
+        cmocka_unit_test(test_process__given_cancels_and_other_numbers_of_workers__then_the_same),
+        cmocka_unit_test(test_process__given_next_to_no_memory_and_cancels__then_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
