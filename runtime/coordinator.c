@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define FREE_BYTES_MIN (UINT64_C(16) << 20) /* beside what the checkpoint may write */
-#define RETRY_NS INT64_C(1000000000) /* after a failure: not at once again */
+#define RETRY_NS INT64_C(100000000) /* after a failure: not at once again */
 #define EAGER_ONE_IN 24u /* in a simulation whose clock stands still: steps per checkpoint */
 
 static int64_t now_ns(const struct leat_coordinator *c)
