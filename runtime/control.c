@@ -302,6 +302,14 @@ void leat__control_end(struct leat_control *control)
     }
 }
 
+void leat__control_refuse(struct leat_control *control, void *client)
+{
+    struct leat_error err = { 0 };
+    (void)leat__error(
+        &err, LEAT_ECONNECT, "the job has just ended: it is %s", state_name(leat_job_state(control->job)));
+    send_error(control, client, &err);
+}
+
 void leat__control_release(struct leat_control *control)
 {
     while (control->waits) {

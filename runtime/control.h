@@ -34,6 +34,8 @@ void leat__control_ask(struct leat_control *control, void *client, const char *l
 void leat__control_forget(struct leat_control *control, void *client);
 /* The job has ended: answers everybody. */
 void leat__control_end(struct leat_control *control);
+/* The same to a client whose request has come too late. */
+void leat__control_refuse(struct leat_control *control, void *client);
 /* After it, when the job calls nobody back any more. */
 void leat__control_release(struct leat_control *control);
 #endif

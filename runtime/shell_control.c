@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 16u
-#define BACKLOG 8
+#define BACKLOG 64
 
 struct client {
     uv_poll_t poll; /* its data is the client */
@@ -176,15 +176,19 @@ static void add_client(struct leat_shell_control *self, int fd)
         drop_client(client);
 }
 
-static void on_connect(uv_poll_t *poll, int status, int events)
+static bool accept_client(struct leat_shell_control *self)
 {
-    struct leat_shell_control *self = poll->data;
-    (void)events;
-    if (status < 0)
-        return;
     const int fd = accept4(self->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
         add_client(self, fd);
+    return fd >= 0;
+}
+
+static void on_connect(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    if (status >= 0)
+        (void)accept_client(poll->data);
 }
 
 /* Binds and listens; the step that failed, or NULL. */
@@ -245,6 +249,19 @@ struct leat_shell_control *leat__shell_control_open(struct leat_job *job, uv_loo
     return self;
 }
 
+static void refuse_unasked(struct leat_shell_control *self)
+{
+    struct client *next;
+    for (struct client *client = self->clients; client; client = next) {
+        next = client->next;
+        if (client->asked)
+            continue;
+        client->asked = true;
+        (void)recv(client->fd, client->line, sizeof client->line, 0); /* it would not hear us before */
+        leat__control_refuse(&self->control, client);
+    }
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct leat_shell_control *self = handle->data;
@@ -257,6 +274,9 @@ void leat__shell_control_end(struct leat_shell_control *control)
     if (!control)
         return;
     leat__control_end(&control->control);
+    for (uint32_t i = 0; i < BACKLOG && accept_client(control); i++)
+        refuse_unasked(control); /* who has come while nobody listened any more */
+    refuse_unasked(control);
     while (control->clients)
         drop_client(control->clients);
     uv_close((uv_handle_t *)&control->poll, on_closed);

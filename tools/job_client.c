@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#define CONNECT_SECONDS 10
 #define ANSWER_BYTES_MAX (64u * 1024u * 1024u)
 
 static int no_job(const char *dir, const char *why, struct leat_error *err)
@@ -36,6 +38,9 @@ static int connect_to(const char *dir, struct leat_error *err)
     if (dir_fd < 0)
         return leat__error(err, leat__error_from_errno(errno), "%s: %s", dir, strerror(errno));
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct timeval patience = { .tv_sec = CONNECT_SECONDS }; /* for connecting and sending */
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     (void)snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" LEAT_CONTROL_NAME, dir_fd);
     int result = fd;
     if (fd < 0) {
