@@ -164,20 +164,32 @@ def watermarked(rows):
 class Input:
     """The files of a seed, and what comes out of each job."""
 
-    def __init__(self, folder, seed, count):
-        rng = random.Random(seed)
-        self.folder, self.seed, self.count = folder, seed, count
+    def __init__(self, folder, seed=None, count=0):
+        """Makes them, or without a seed takes the ones that are there."""
+        self.folder = folder
         os.makedirs(folder, exist_ok=True)
-        self.splits = [make_samples(rng, count // 3 + rng.randrange(100), 12, 1000000 * i, 20000) for i in range(3)]
-        for i, rows in enumerate(self.splits):
-            write_samples(os.path.join(folder, 'events-%d.avro' % i), rows, ('null', 'deflate')[i % 2])
-        self.left = make_samples(rng, count // 2, 8, 0, 20000)
-        self.right = make_samples(rng, count // 2, 8, 5000000, 20000)
-        write_samples(os.path.join(folder, 'left.avro'), self.left, 'deflate')
-        write_samples(os.path.join(folder, 'right.avro'), self.right, 'null')
+        if seed is not None:
+            self.make(random.Random(seed), count)
+        self.splits = [self.read(os.path.basename(path)) for path in
+                       sorted(glob.glob(os.path.join(folder, 'events-*.avro')))]
+        self.left, self.right = self.read('left.avro'), self.read('right.avro')
         self.windows = self.expect_windows()
         self.pairs = self.expect_join()
         self.buckets = self.expect_timers()
+
+    def make(self, rng, count):
+        for i in range(3):
+            rows = make_samples(rng, count // 3 + rng.randrange(100), 12, 1000000 * i, 20000)
+            self.write('events-%d.avro' % i, rows, ('null', 'deflate')[i % 2])
+        self.write('left.avro', make_samples(rng, count // 2, 8, 0, 20000), 'deflate')
+        self.write('right.avro', make_samples(rng, count // 2, 8, 5000000, 20000), 'null')
+
+    def write(self, name, rows, codec):
+        write_samples(os.path.join(self.folder, name), rows, codec)
+
+    def read(self, name):
+        return [(row['id'], row['key'], row['value'], row['at'])
+                for row in read_records(os.path.join(self.folder, name))]
 
     def expect_windows(self):
         """Last panes by (key, start), all rows that pass in the order of their splits, ids of rows too late."""
