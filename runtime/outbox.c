@@ -8,7 +8,7 @@
  * Invariants: (1) `out` holds bytes of the open file only; (2) a file of the spool is the open one of an
  * outbox or in a list; (3) what was cut is never written to again, for checkpoints share it by links. */
 #include "base/alloc.h"
-#include "runtime/outbox_private.h"
+#include "runtime/outbox_format.h"
 #include <stdio.h>
 
 #define WRITE_BYTES (256u * 1024u)

@@ -6,7 +6,7 @@
  * first: a wrong size costs no memory. */
 #include "base/alloc.h"
 #include "base/point.h"
-#include "runtime/outbox_private.h"
+#include "runtime/outbox_format.h"
 #include <stdio.h>
 
 #define WINDOW_BYTES (256u * 1024u)

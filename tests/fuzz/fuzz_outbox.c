@@ -1,7 +1,7 @@
 /* tests/fuzz/fuzz_outbox.c -- any bytes as an outbox. The first byte says what is done with the rest: read as it is;
  * or wrapped with right checksums first, so that what is behind them is reached, too. */
 #include "base/alloc.h"
-#include "runtime/outbox_private.h"
+#include "runtime/outbox_format.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/memory_env.h"
 #include <string.h>

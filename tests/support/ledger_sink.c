@@ -41,8 +41,7 @@ static struct ledger_slot *slot_of(struct ledger *l, const char *name)
             return &l->slots[i];
     assert_true(l->slots_count < SLOTS_MAX);
     struct ledger_slot *s = &l->slots[l->slots_count++];
-    assert_true(strlen(name) < sizeof s->name);
-    (void)strcpy(s->name, name);
+    (void)snprintf(s->name, sizeof s->name, "%s", name);
     return s;
 }
 

@@ -2,6 +2,7 @@
  * inode lives as long as one of them shows it, as on a real file system. */
 #include "tests/support/memory_env.h"
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -287,9 +288,9 @@ static char *move_path(char *path, const char *from, const char *to)
     const size_t len = strlen(from);
     if (strncmp(path, from, len) != 0 || (path[len] != '/' && path[len] != '\0'))
         return path;
-    char *moved = must(malloc(strlen(path) - len + strlen(to) + 1));
-    (void)strcpy(moved, to);
-    (void)strcat(moved, path + len);
+    const size_t size = strlen(path) - len + strlen(to) + 1;
+    char *moved = must(malloc(size));
+    (void)snprintf(moved, size, "%s%s", to, path + len);
     free(path);
     return moved;
 }

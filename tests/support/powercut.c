@@ -3,6 +3,7 @@
  * Every inode stays until the environment is freed: an image may have a file that was removed. */
 #include "tests/support/powercut.h"
 #include "base/error.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -879,17 +880,15 @@ static void list_below(const struct inode *dir, const char *prefix, char **text,
 {
     for (size_t i = 0; i < dir->names.count; i++) {
         const struct entry *entry = &dir->names.items[i];
-        char *path = must(malloc(strlen(prefix) + strlen(entry->name) + 2));
-        (void)strcpy(path, prefix);
-        (void)strcat(path, entry->name);
+        const size_t size = strlen(prefix) + strlen(entry->name) + 2;
+        char *path = must(malloc(size));
+        (void)snprintf(path, size, "%s%s%s", prefix, entry->name, entry->inode->is_dir ? "/" : "\n");
         if (entry->inode->is_dir) {
-            (void)strcat(path, "/");
             list_below(entry->inode, path, text, len);
         } else {
-            *text = must(realloc(*text, *len + strlen(path) + 2));
-            (void)strcpy(*text + *len, path);
-            (void)strcat(*text, "\n");
-            *len += strlen(path) + 1;
+            *text = must(realloc(*text, *len + size));
+            memcpy(*text + *len, path, size);
+            *len += size - 1;
         }
         free(path);
     }

@@ -1,7 +1,7 @@
-/* runtime/outbox_private.h -- the bytes of an outbox file, for its writer and its reader; outbox.h has the table.
+/* runtime/outbox_format.h -- the bytes of an outbox file, for its writer and its reader; outbox.h has the table.
  */
-#ifndef LEAT_RUNTIME_OUTBOX_PRIVATE_H
-#define LEAT_RUNTIME_OUTBOX_PRIVATE_H
+#ifndef LEAT_RUNTIME_OUTBOX_FORMAT_H
+#define LEAT_RUNTIME_OUTBOX_FORMAT_H
 #include "base/hash.h"
 #include "runtime/outbox.h"
 
