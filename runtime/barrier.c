@@ -63,7 +63,7 @@ static void begin(struct leat_worker *worker, uint64_t id)
         worker->instances[i].barrier_due = true;
 }
 
-/* Forgets the share of a checkpoint that is over. Handles and outboxes that the coordinator has not taken stay:
+/* Forgets the share of a checkpoint that is over (model: barrier.pml, let_go). Handles and outboxes that the coordinator has not taken stay:
  * they belong to the next one. */
 static bool let_go(struct leat_worker *worker, uint64_t over)
 {
@@ -128,6 +128,7 @@ bool leat__barrier_holds(const struct leat_instance *inst, const struct leat_cha
         inst->worker->job->opts.delivery != LEAT_AT_LEAST_ONCE;
 }
 
+/* (model: barrier.pml, aligned) */
 bool leat__barrier_is_aligned(const struct leat_instance *inst)
 {
     if (!inst->barrier_due || inst->aligning == 0)
@@ -213,7 +214,8 @@ int leat__barrier_pass(struct leat_instance *inst)
     return 0;
 }
 
-/* Whether it passes without a barrier from anybody. */
+/* Whether it passes without a barrier from anybody: as a source (model: barrier.pml, barrier_sent), or as one
+ * that has ended (model: barrier.pml, source_ended). */
 static bool passes_by_itself(struct leat_instance *inst)
 {
     return inst->barrier_due && (inst->ended || (inst->source && leat__instance_has_room(inst)));

@@ -18,7 +18,7 @@
  * Time for which channels are held is no idleness: idleness is the sources' to say, and theirs is then
  * backpressure, which does not count.
  *
- * (models: runtime/models/barrier.pml) */
+ * (model: runtime/models/barrier.pml) */
 #ifndef LEAT_RUNTIME_BARRIER_H
 #define LEAT_RUNTIME_BARRIER_H
 #include "base/task.h"

@@ -219,6 +219,7 @@ int leat__job_prepare(struct leat_job *job)
     struct leat_error err = { 0 };
     int result = look_around(job, &err);
     job->workers_count = job->plan->parallelism;
+    job->splits_moved = LEAT_SPLITS_UNKNOWN; /* the list is a new one */
     if (result == 0) {
         job->workers = leat__calloc(job->workers_count, sizeof *job->workers);
         result = job->workers ? 0 : LEAT_ENOMEM;

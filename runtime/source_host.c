@@ -94,6 +94,7 @@ static int restore_splits(struct leat_source_host *host, const struct leat_split
             (void)leat__wm_advance(&host->merge, i, LEAT_TIME_MIN); /* new: it has spoken, as low as that */
     }
     host->sent_wm_us = ctx->watermark_us = host->merge.merged_us;
+    host->inst->counters.watermark_us = host->merge.merged_us;
     host->inst->must_say = true;
     leat__saved_splits_close(&saved);
     return result;

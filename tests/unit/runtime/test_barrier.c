@@ -1,7 +1,7 @@
 /* tests/unit/runtime/test_barrier.c -- barriers, alignment and restored instances (semantics 4, 9, 44, 45), at
  * every turn of simulated jobs: what was committed with a checkpoint and what a job gives that goes on from it
  * are together what an uninterrupted job gives. Operators here keep no tables; test_restart.c has those. */
-#include "tests/support/barrier_rig.h"
+#include "tests/unit/runtime/barrier_rig.h"
 #include "tests/support/epochs_sink.h"
 #include "tests/support/scenario.h"
 #include "tests/support/scripted.h"

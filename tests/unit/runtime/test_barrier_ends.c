@@ -1,6 +1,6 @@
 /* tests/unit/runtime/test_barrier_ends.c -- checkpoints around the ends of a job: stopped sources, drained ones,
  * splits that are gone or new, errors of sinks; and operators that want to run at a time. */
-#include "tests/support/barrier_rig.h"
+#include "tests/unit/runtime/barrier_rig.h"
 #include "tests/support/epochs_sink.h"
 #include "tests/support/scenario.h"
 #include "tests/support/scripted.h"

@@ -1,7 +1,7 @@
 /* tests/unit/runtime/test_barrier_state.c -- jobs with state that crash behind a checkpoint at every record of
  * their input: the windows that fire, the pairs that are found and the records that are late are those of a run
  * without interruption (semantics 9, 45, 48; docs/recovery.md, failures 43 to 45). */
-#include "tests/support/barrier_rig.h"
+#include "tests/unit/runtime/barrier_rig.h"
 #include "tests/support/epochs_sink.h"
 #include "tests/support/scenario.h"
 #include "tests/support/scripted.h"

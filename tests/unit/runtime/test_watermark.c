@@ -3,7 +3,7 @@
 #include "runtime/watermark.h"
 #include "tests/support/unit.h"
 
-enum action { END_OF_SCRIPT = 0, ADVANCE, ACTIVE, IDLE, FINISH };
+enum action { END_OF_SCRIPT = 0, ADVANCE, ACTIVE, IDLE, FINISH, RESTORE };
 #define NONE LEAT_TIME_MIN
 
 struct line {
@@ -51,6 +51,26 @@ static const struct script scripts[] = {
             { ADVANCE, 0, LEAT_TIME_MAX, LEAT_TIME_MAX } } },
     { "going idle twice is going idle once", 2,
         { { ADVANCE, 0, 3, NONE }, { IDLE, 1, 0, 3 }, { IDLE, 1, 0, 3 }, { ADVANCE, 0, 4, 4 } } },
+    { "restored, nothing comes out before every part was heard", 2,
+        { { RESTORE, 0, 50, 50 }, { ADVANCE, 0, 90, 50 }, { ADVANCE, 0, 95, 50 }, { ADVANCE, 1, 60, 60 } } },
+    { "restored, a part that is heard below the merged one holds nothing back", 2,
+        { { RESTORE, 0, 50, 50 }, { ADVANCE, 0, 20, 50 }, { ADVANCE, 1, 70, 70 }, { ADVANCE, 0, 69, 70 },
+            { ADVANCE, 0, 70, 70 }, { ADVANCE, 1, 90, 70 } } },
+    { "restored, a part may be heard at the begin of time", 2,
+        { { RESTORE, 0, 50, 50 }, { ADVANCE, 0, NONE, 50 }, { ADVANCE, 1, 51, 51 } } },
+    { "restored at the begin of time, a part that is heard there counts", 2,
+        { { RESTORE, 0, NONE, NONE }, { ADVANCE, 0, NONE, NONE }, { ADVANCE, 1, 51, NONE },
+            { ADVANCE, 0, 7, 7 } } },
+    { "restored, idleness is heard too", 2,
+        { { RESTORE, 0, 50, 50 }, { IDLE, 0, 0, 50 }, { ADVANCE, 1, 60, 60 } } },
+    { "restored, a record says nothing of the watermark", 2,
+        { { RESTORE, 0, 50, 50 }, { ACTIVE, 0, 0, 50 }, { ADVANCE, 1, 60, 50 }, { ADVANCE, 0, 55, 55 } } },
+    { "restored, an end is heard too", 2,
+        { { RESTORE, 0, 50, 50 }, { FINISH, 1, 0, 50 }, { ADVANCE, 0, 51, 51 },
+            { FINISH, 0, 0, LEAT_TIME_MAX, false, true } } },
+    { "restored, all may be idle again", 2,
+        { { RESTORE, 0, 60, 60 }, { ADVANCE, 0, 40, 60 }, { IDLE, 0, 0, 60 }, { ADVANCE, 1, 60, 60 },
+            { IDLE, 1, 0, 60, true }, { ADVANCE, 0, 61, 61 } } },
 };
 
 static void run_line(struct leat_wm_merge *merge, const struct line *line)
@@ -67,6 +87,9 @@ static void run_line(struct leat_wm_merge *merge, const struct line *line)
         break;
     case FINISH:
         (void)leat__wm_end(merge, line->part);
+        break;
+    case RESTORE:
+        leat__wm_restore(merge, line->wm_us);
         break;
     case END_OF_SCRIPT:
         break;

@@ -1,24 +1,52 @@
-/* tests/support/barrier_rig.c -- see the header. */
-#include "tests/support/barrier_rig.h"
+/* tests/unit/runtime/barrier_rig.h -- a simulated job driven turn by turn, with a coordinator of a few lines: asks
+ * for checkpoints at any turn, keeps the shares, and begins another job with them as if the first had crashed. */
+#ifndef LEAT_TESTS_UNIT_RUNTIME_BARRIER_RIG_H
+#define LEAT_TESTS_UNIT_RUNTIME_BARRIER_RIG_H
+#include "runtime/job_private.h"
 #include "tests/support/store_dirs.h"
 #include "tests/support/unit.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TURNS_MAX 2000000u
+#define BARRIER_RIG_TURNS_MAX 2000000u
 
-static uint64_t load(const uint64_t *value)
+struct barrier_rig {
+    leat_topology *t; /* freed by close */
+    leat_job *job;
+    struct leat_sim_pass pass;
+    char *root; /* directories of this job: state and checkpoints */
+    uint64_t asked;
+    uint32_t turns;
+    /* What barrier_rig_take has made. */
+    struct leat_restored restored;
+    struct leat_part *parts;
+    struct leat_table_info *tables;
+    const char **store_dirs;
+};
+
+struct barrier_rig_opts {
+    uint32_t parallelism, batch_rows, channel_batches;
+    uint64_t seed;
+    enum leat_delivery delivery;
+    const struct leat_restored *restored; /* of another rig, which must stay open */
+    int want; /* what opening must give; then the job is not to be run */
+    bool with_state; /* on disk: the simulation's store */
+};
+
+static inline uint64_t load(const uint64_t *value)
 {
     return __atomic_load_n(value, __ATOMIC_ACQUIRE);
 }
 
-static uint32_t phase_of(const struct leat_worker *worker)
+static inline uint32_t phase_of(const struct leat_worker *worker)
 {
     return __atomic_load_n(&worker->share.phase, __ATOMIC_ACQUIRE);
 }
 
-void barrier_rig_open(struct barrier_rig *rig, leat_topology *t, const struct barrier_rig_opts *opts)
+/* Takes the topology. */
+static inline void barrier_rig_open(
+    struct barrier_rig *rig, leat_topology *t, const struct barrier_rig_opts *opts)
 {
     struct leat_error err = { 0 };
     *rig = (struct barrier_rig){ .t = t, .root = opts->with_state ? store_dirs_new() : NULL };
@@ -39,7 +67,7 @@ void barrier_rig_open(struct barrier_rig *rig, leat_topology *t, const struct ba
     FAIL_UNLESS(result == opts->want, "prepare gave %d: %s", result, leat_job_error(rig->job)->message);
 }
 
-void barrier_rig_close(struct barrier_rig *rig)
+static inline void barrier_rig_close(struct barrier_rig *rig)
 {
     leat_job_free(rig->job);
     leat_topology_free(rig->t);
@@ -52,11 +80,12 @@ void barrier_rig_close(struct barrier_rig *rig)
     free(rig->store_dirs);
 }
 
-bool barrier_rig_turn(struct barrier_rig *rig)
+/* One turn; time moves when nobody has anything to do. false: everything has ended and every share is told. */
+static inline bool barrier_rig_turn(struct barrier_rig *rig)
 {
     const int result = leat__sim_turn(rig->job, &rig->pass);
     FAIL_UNLESS(result >= 0, "turn %u: %s", rig->turns, leat_job_error(rig->job)->message);
-    FAIL_UNLESS(++rig->turns < TURNS_MAX, "the job never comes to an end");
+    FAIL_UNLESS(++rig->turns < BARRIER_RIG_TURNS_MAX, "the job never comes to an end");
     if (result > 0)
         return true;
     if (leat__workers_rest(rig->job))
@@ -67,7 +96,8 @@ bool barrier_rig_turn(struct barrier_rig *rig)
     return true;
 }
 
-void barrier_rig_ask(struct barrier_rig *rig)
+/* Begins the next checkpoint; the one before is over. */
+static inline void barrier_rig_ask(struct barrier_rig *rig)
 {
     struct leat_error err = { 0 };
     struct leat_job *job = rig->job;
@@ -80,12 +110,14 @@ void barrier_rig_ask(struct barrier_rig *rig)
     __atomic_store_n(&job->barrier_asked, rig->asked, __ATOMIC_RELEASE);
 }
 
-void barrier_rig_over(struct barrier_rig *rig)
+/* The checkpoint is over: complete, where its handles were taken, or given up. */
+static inline void barrier_rig_over(struct barrier_rig *rig)
 {
     __atomic_store_n(&rig->job->barrier_over, rig->asked, __ATOMIC_RELEASE);
 }
 
-bool barrier_rig_is_done(const struct barrier_rig *rig)
+/* Whether every worker's share is DONE; fails the test when one has FAILED. */
+static inline bool barrier_rig_is_done(const struct barrier_rig *rig)
 {
     for (uint32_t w = 0; w < rig->job->workers_count; w++) {
         const struct leat_worker *worker = &rig->job->workers[w];
@@ -96,7 +128,8 @@ bool barrier_rig_is_done(const struct barrier_rig *rig)
     return true;
 }
 
-bool barrier_rig_is_let_go(const struct barrier_rig *rig)
+/* Whether every worker has let go of the last checkpoint. */
+static inline bool barrier_rig_is_let_go(const struct barrier_rig *rig)
 {
     for (uint32_t w = 0; w < rig->job->workers_count; w++)
         if (load(&rig->job->workers[w].share.over) < rig->job->barrier_over)
@@ -104,14 +137,15 @@ bool barrier_rig_is_let_go(const struct barrier_rig *rig)
     return true;
 }
 
-void barrier_rig_wait(struct barrier_rig *rig)
+/* Turns until the checkpoint is done. */
+static inline void barrier_rig_wait(struct barrier_rig *rig)
 {
     while (!barrier_rig_is_done(rig))
         if (!barrier_rig_turn(rig))
             FAIL_UNLESS(barrier_rig_is_done(rig), "everything has ended, and no share is done");
 }
 
-static void commit_list(struct barrier_rig *rig, struct leat_handle_list *list)
+static inline void commit_list(struct barrier_rig *rig, struct leat_handle_list *list)
 {
     struct leat_error err = { 0 };
     for (uint32_t i = 0; i < list->count; i++) {
@@ -123,13 +157,14 @@ static void commit_list(struct barrier_rig *rig, struct leat_handle_list *list)
     leat__handle_list_release(list, rig->job->env);
 }
 
-void barrier_rig_commit(struct barrier_rig *rig)
+/* Commits and forgets the handles of all shares: as if the manifest stood. */
+static inline void barrier_rig_commit(struct barrier_rig *rig)
 {
     for (uint32_t w = 0; w < rig->job->workers_count; w++)
         commit_list(rig, &rig->job->workers[w].share.handles);
 }
 
-static void add_table(struct barrier_rig *rig, const struct leat_table_info *table)
+static inline void add_table(struct barrier_rig *rig, const struct leat_table_info *table)
 {
     for (uint32_t i = 0; i < rig->restored.tables_count; i++)
         if (strcmp(rig->tables[i].node, table->node) == 0 && strcmp(rig->tables[i].name, table->name) == 0)
@@ -140,29 +175,22 @@ static void add_table(struct barrier_rig *rig, const struct leat_table_info *tab
     rig->restored.tables = rig->tables;
 }
 
-static uint32_t parallelism_of(void *arg, const struct leat_table_info *table)
-{
-    const struct leat_job *job = arg;
-    for (uint32_t n = 0; n < job->plan->nodes_count; n++)
-        if (strcmp(job->plan->nodes[n].node->name, table->node) == 0)
-            return job->plan->nodes[n].parallelism == 1 ? 1 : 2;
-    return 2;
-}
-
 struct rescaling {
-    const struct leat_job *job;
+    const struct leat_job *job; /* of the checkpoint */
     uint32_t to_count;
 };
 
-static uint32_t new_parallelism_of(void *arg, const struct leat_table_info *table)
+static inline uint32_t new_parallelism_of(void *arg, const struct leat_table_info *table)
 {
     const struct rescaling *to = arg;
-    return parallelism_of((void *)(uintptr_t)to->job, table) == 1 && to->job->workers_count > 1
-        ? 1
-        : to->to_count;
+    for (uint32_t n = 0; n < to->job->plan->nodes_count; n++)
+        if (strcmp(to->job->plan->nodes[n].node->name, table->node) == 0 &&
+            to->job->plan->nodes[n].node->parallelism == 1)
+            return 1; /* as declared */
+    return to->to_count;
 }
 
-static void split_state(
+static inline void split_state(
     struct barrier_rig *rig, const char *const *from, uint32_t from_count, uint32_t to_count)
 {
     struct leat_error err = { 0 };
@@ -186,7 +214,9 @@ static void split_state(
         }
 }
 
-const struct leat_restored *barrier_rig_take(struct barrier_rig *rig, uint32_t parallelism)
+/* What a job of `parallelism` workers begins with that goes on from the checkpoint that is done. Lives as long
+ * as this rig. */
+static inline const struct leat_restored *barrier_rig_take(struct barrier_rig *rig, uint32_t parallelism)
 {
     const struct leat_job *job = rig->job;
     const char *from[LEAT_WORKERS_MAX];
@@ -218,7 +248,8 @@ const struct leat_restored *barrier_rig_take(struct barrier_rig *rig, uint32_t p
     return &rig->restored;
 }
 
-void barrier_rig_finish(struct barrier_rig *rig)
+/* Turns until everything has ended; then the sinks' last epoch is committed. */
+static inline void barrier_rig_finish(struct barrier_rig *rig)
 {
     struct leat_handle_list handles = { 0 };
     struct leat_outbox_list outboxes = { 0 };
@@ -231,3 +262,4 @@ void barrier_rig_finish(struct barrier_rig *rig)
             "%s", err.message);
     commit_list(rig, &handles);
 }
+#endif
