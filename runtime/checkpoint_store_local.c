@@ -531,7 +531,9 @@ static int local_sweep(struct leat_checkpoint_store *store, struct leat_error *e
         if (i == 0 || ids.list[i] != ids.list[i - 1])
             result = local_abandon(store, ids.list[i], err);
     leat__free(ids.list);
-    return result;
+    /* A process killed between rename and sync has left a manifest that is seen, but may not last: nobody may
+     * commit by it before it does. */
+    return result < 0 ? result : s->env->fs_sync_dir(s->env, s->dir, err);
 }
 
 /* ---- savepoints ---- */
@@ -589,8 +591,9 @@ static int local_export(struct leat_checkpoint_store *store, const struct leat_m
         return leat__error(err, LEAT_EINVAL, "savepoint %s: the path is too long", to);
     leat__tree_parent(to, parent, sizeof parent);
     LEAT_TRY(leat__tree_remove(s->env, tmp, NULL, err));
-    LEAT_TRY(leat__tree_make(s->env, tmp, err));
-    int result = export_files(s, manifest, tmp, err);
+    int result = leat__tree_make(s->env, tmp, err);
+    if (result == 0)
+        result = export_files(s, manifest, tmp, err);
     if (result == 0)
         result = export_manifest(s, manifest, tmp, err);
     if (result == 0)
