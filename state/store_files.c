@@ -8,9 +8,11 @@
 #include "base/alloc.h"
 #include "base/point.h"
 #include "state/store_private.h"
+#include <stdio.h>
 #include <string.h>
 
 #define COPY_BYTES (256u * 1024u)
+#define PATH_BYTES 4096u
 
 bool leat__store_has_suffix(const char *name, const char *suffix)
 {
@@ -159,17 +161,17 @@ int leat__store_dir_share(
     return fill_dir(&walk);
 }
 
+/* Allocates nothing: removing must also work when memory is what has run out. */
 static int remove_one(void *arg, const char *name, bool is_dir)
 {
     struct dir_walk *walk = arg;
-    char *path = leat__store_path(walk->dir, name);
-    if (!path)
+    char path[PATH_BYTES];
+    if (snprintf(path, sizeof path, "%s/%s", walk->dir, name) >= (int)sizeof path)
         return 0;
     if (is_dir)
         leat__store_dir_remove(walk->env, path);
     else
         (void)walk->env->fs_unlink(walk->env, path, NULL);
-    leat__free(path);
     return 0;
 }
 

@@ -12,12 +12,17 @@
 #define RUN_BYTES (4u << 20)
 #define FILE_BYTES (64u << 20) /* a run is split into files of about this size */
 
-/* (3) An error of background work shows here, in time for the write or checkpoint that must not count. */
+/* (3) An error of background work shows here, in time for the write or checkpoint that must not count. An empty
+ * write fails with its cause when it has stopped the database. */
 static int check_background(struct leat__rocksdb *r, struct leat_error *err)
 {
     uint64_t errors = 0;
+    char *text = NULL;
     if (rocksdb_property_int(r->db, "rocksdb.background-errors", &errors) != 0 || errors == 0)
         return 0;
+    rocksdb_writebatch_clear(r->batch);
+    rocksdb_write(r->db, r->write_options, r->batch, &text);
+    LEAT_TRY(leat__rocksdb_error(r->dir, "background work", text, err));
     return leat__error(err, LEAT_EIO,
         "state store %s: RocksDB's background work has failed (a disk that is full or broken, or damaged "
         "files)",
