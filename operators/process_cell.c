@@ -89,6 +89,11 @@ int64_t leat__cell_stamp(const struct leat__serde *serde, const void *value)
     return stamp;
 }
 
+uint32_t leat__cell_shown_bytes(const struct leat__serde *serde, const void *value)
+{
+    return serde->flat ? 0 : ((const struct leat__blob *)(const void *)contents_of(serde, value))->capacity;
+}
+
 static void set_stamp(const struct leat__serde *serde, void *value, int64_t stamp)
 {
     if (serde->has_stamp)
@@ -126,6 +131,7 @@ int leat__blob_keep(
         char *bytes = leat__table_bytes(table, ns, capacity);
         if (!bytes)
             return LEAT_ESTATE;
+        leat__table_bytes_free(table, ns, blob->capacity);
         blob->data = bytes;
         blob->capacity = capacity;
     }
@@ -289,6 +295,7 @@ int leat__cell_load(struct leat__process *p, struct leat__keyed_state *state, st
     if (!value)
         return 0;
     cell->stamp = leat__cell_stamp(&state->serde, value);
+    cell->shown_bytes = leat__cell_shown_bytes(&state->serde, value);
     cell->visible = leat__state_now(p, state->spec) < leat__state_gone_at(state->spec, cell->stamp);
     return cell->visible ? copy_value(p, state, cell, value) : 0;
 }
@@ -317,6 +324,7 @@ int leat__cell_commit(struct leat__process *p, struct leat__keyed_state *state, 
     if (!cell->written && !refreshed)
         return 0;
     if (!cell->visible) {
+        leat__table_bytes_free(state->table, 0, cell->shown_bytes);
         if (cell->existed && leat__table_remove(state->table, 0, cell->key, cell->hash, err) < 0)
             return leat__fail_here(p->ctx);
         return 0;

@@ -40,9 +40,10 @@ static int expire_value(struct leat__process *p, struct leat__keyed_state *state
     const int64_t gone_us = leat__state_gone_at(state->spec, leat__cell_stamp(&state->serde, value));
     if (now_us < gone_us)
         *next_us = gone_us;
-    else if (leat__table_remove(state->table, 0, key, hash, err) < 0)
-        return leat__fail_here(p->ctx);
-    return 0;
+    if (now_us < gone_us)
+        return 0;
+    leat__table_bytes_free(state->table, 0, leat__cell_shown_bytes(&state->serde, value));
+    return leat__table_remove(state->table, 0, key, hash, err) < 0 ? leat__fail_here(p->ctx) : 0;
 }
 
 static struct leat__keyed_state *state_with(struct leat__process *p, uint32_t id, enum leat_time_kind kind)

@@ -211,11 +211,12 @@ static int load_index(struct leat__process *p, struct leat__keyed_state *state)
     void *value;
     if (state->map.loaded)
         return 0;
-    state->map.keys_count = 0;
+    state->map.keys_count = state->map.index_bytes = 0;
     if (leat__table_find(state->map.index, 0, &p->key, &p->hash, NULL, 1, &value, p->ctx->error) < 0)
         return leat__fail_here(p->ctx);
     if (value) {
         const struct leat__blob *blob = value;
+        state->map.index_bytes = blob->capacity;
         char *copy = leat__process_alloc(p, blob->len + 1);
         if (!copy)
             return p->code;
@@ -279,10 +280,12 @@ static int commit_index(struct leat__process *p, struct leat__keyed_state *state
     void *value;
     if (!state->map.changed)
         return 0;
-    if (state->map.keys_count == 0)
+    if (state->map.keys_count == 0) {
+        leat__table_bytes_free(state->map.index, 0, state->map.index_bytes);
         return leat__table_remove(state->map.index, 0, p->key, p->hash, p->ctx->error) < 0
             ? leat__fail_here(p->ctx)
             : 0;
+    }
     leat__strbuf_clear(bytes);
     for (uint32_t i = 0; i < state->map.keys_count; i++) {
         const struct leat_sv key = state->map.keys[i];

@@ -103,6 +103,7 @@ struct leat__cell {
     bool written; /* to be written when the callback returns, or, not visible, removed */
     bool read; /* by leat_state_find and the like: for ttl.on_read */
     int64_t stamp; /* of the table */
+    uint32_t shown_bytes; /* of leat__table_bytes that its value has there */
     struct leat_sv key; /* of the table */
     uint64_t hash;
 };
@@ -135,6 +136,7 @@ struct leat__keyed_state {
         uint32_t slots_capacity;
         struct leat_sv *keys; /* the index, once it is needed */
         uint32_t keys_count, keys_capacity;
+        uint32_t index_bytes; /* of leat__table_bytes that the table has of it */
         bool loaded, changed;
         struct leat__cell passing; /* of leat_map_next: no cell of its own */
         void *passing_record;
@@ -170,8 +172,9 @@ LEAT_NODISCARD int leat__cell_commit(
     struct leat__process *p, struct leat__keyed_state *state, struct leat__cell *cell);
 /* The callback will write it: makes it where it is not visible. */
 void *leat__cell_write(struct leat__keyed_state *state, struct leat__cell *cell);
-/* Reads the stamp of a value that stands in the table. */
+/* The stamp of a value that stands in the table, and the bytes of leat__table_bytes that it has. */
 int64_t leat__cell_stamp(const struct leat__serde *serde, const void *value);
+uint32_t leat__cell_shown_bytes(const struct leat__serde *serde, const void *value);
 
 LEAT_NODISCARD int leat__list_commit(struct leat__process *p, struct leat__keyed_state *state);
 void leat__list_forget(struct leat__keyed_state *state);

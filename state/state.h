@@ -193,6 +193,9 @@ LEAT_NODISCARD int leat__table_remove(
  * or spilled. For views in values, between an upsert and the next call. NULL when out of memory (or, without
  * a store, of budget). Unlike other calls it leaves pointers to values valid. */
 void *leat__table_bytes(struct leat_table *table, int64_t ns, size_t size);
+/* So many of them are shown by no value any more. Once half of a namespace's are of no use, a later call puts it
+ * together anew. */
+void leat__table_bytes_free(struct leat_table *table, int64_t ns, size_t size);
 
 /* LIST: appends deep copies of batch rows r (as above; times[r]) to the lists of keys[r]. Never reads. */
 LEAT_NODISCARD int leat__table_append(struct leat_table *table, int64_t ns, const struct leat_sv *keys,

@@ -196,6 +196,7 @@ struct leat__slice {
     struct leat__block *chunks; /* of the arena, newest first */
     char *arena_at, *arena_end;
     size_t chunk_bytes; /* of the next chunk */
+    uint64_t garbage; /* bytes of the arena that are of no use, about */
     struct leat__slice *next_free; /* or the next ghost */
 
     uint64_t keys; /* in memory and in the store; at most, where the store has some unseen */
@@ -390,6 +391,13 @@ LEAT_NODISCARD int leat__slice_insert(struct leat_table *table, struct leat__sli
     uint64_t hash, uint32_t flags, unsigned char **slot, struct leat_error *err);
 /* Frees slots and arena, keeps the header: everything is in the store. */
 void leat__slice_empty(struct leat_table *table, struct leat__slice *slice);
+/* Whether much of the arena is of no use; moves what is, so that the rest is freed (compact.c). */
+bool leat__slice_is_wasteful(const struct leat__slice *slice);
+void leat__slice_compact(struct leat_table *table, struct leat__slice *slice);
+/* What a slot has in the arena is of no use from now on: its rows, and its key. */
+void leat__slot_waste(
+    const struct leat_table *table, struct leat__slice *slice, unsigned char *slot, bool with_key);
+#define LEAT__ROW_HEAD_BYTES 40u /* table_memory_list.c */
 /* Frees one slot; others may move. */
 void leat__slice_close_gap(struct leat_table *table, struct leat__slice *slice, uint64_t gap);
 /* Room for one more key at least, on the way from capacity 0. */

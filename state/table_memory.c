@@ -317,10 +317,12 @@ static int remove_stored(struct leat_table *table, struct leat__slice *slice, un
     forget_key(table, slice);
     if (!(word & (LEAT__STORED | LEAT__PARTIAL | LEAT__VOID))) {
         slice->dirty -= (word & LEAT__DIRTY) != 0;
+        leat__slot_waste(table, slice, slot, true);
         leat__slice_close_gap(table, slice, (uint64_t)(slot - slice->slots) / table->slot_size);
         return 0;
     }
     LEAT_TRY(leat__slot_dirty(table, slice, slot, err));
+    leat__slot_waste(table, slice, slot, false);
     memset(leat__slot_value(table, slot), 0, table->value_size);
     leat__slot_set_word(slot, (leat__slot_word(slot) | LEAT__VOID) & ~(uint64_t)LEAT__PARTIAL);
     return 0;
@@ -337,11 +339,14 @@ int leat__table_remove(
         slice->tick = ++table->state->tick;
         LEAT_TRY(leat__state_room(table->state, table, slice, 1, 0, err));
     }
+    if (leat__slice_is_wasteful(slice))
+        leat__slice_compact(table, slice);
     unsigned char *slot = leat__slice_slot(table, slice, key, hash);
     if (table->state->store_class)
         return remove_stored(table, slice, slot, key, hash, err);
     if (!slot)
         return 0;
+    leat__slot_waste(table, slice, slot, true);
     leat__slice_close_gap(table, slice, (uint64_t)(slot - slice->slots) / table->slot_size);
     forget_key(table, slice);
     return 0;

@@ -15,7 +15,7 @@ struct stored_row {
     uint8_t flags;
     uint8_t unused[7];
 };
-_Static_assert(sizeof(struct stored_row) == 40, "the record behind it is aligned to 8");
+_Static_assert(sizeof(struct stored_row) == LEAT__ROW_HEAD_BYTES, "the record behind it is aligned to 8");
 
 static int reserve_values(struct leat_table *table, uint32_t count, struct leat_error *err)
 {

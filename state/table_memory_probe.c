@@ -305,6 +305,8 @@ static int upsert(struct probe *p, int64_t ns, struct leat_error *err)
     if (p->count == 0)
         return 0;
     LEAT_TRY(leat__slice_make(table, ns, &p->slice, err));
+    if (__builtin_expect(leat__slice_is_wasteful(p->slice), false))
+        leat__slice_compact(table, p->slice);
     if (!table->state->store_class)
         return make_in_memory(p, err);
     table->ever_held = true;

@@ -122,7 +122,7 @@ void leat__slice_empty(struct leat_table *table, struct leat__slice *slice)
     slice->marks = NULL;
     slice->arena_at = slice->arena_end = NULL;
     slice->chunk_bytes = CHUNK_BYTES_MIN;
-    slice->capacity = slice->count = slice->limit = slice->hand = slice->bytes = 0;
+    slice->capacity = slice->count = slice->limit = slice->hand = slice->bytes = slice->garbage = 0;
     slice->version++;
     slice->layout++;
 }

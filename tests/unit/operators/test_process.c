@@ -509,6 +509,43 @@ static void test_memory__given_any_allocation_fails__then_an_error_and_no_leak(v
     assert_true(failures > 5);
 }
 
+/* State with views that is written over, removed and made again, for a long time. */
+static void churn(bool with_store)
+{
+    leat_topology *t = leat_topology_new("churn");
+    struct harness *h =
+        harness_new(script_process(harness_source(t, "in", &step_type, "ts"), "script", "plain"),
+            &(struct harness_opts){ .with_store = with_store, .discard = true });
+    uint64_t most = 0;
+    for (int64_t i = 0; i < 12000; i++) {
+        char key[64];
+        struct leat_batch *batch = harness_rows(h, 0);
+        for (int k = 0; k < 4; k++) {
+            (void)snprintf(key, sizeof key, "a-key-that-does-not-fit-into-a-slot-%d", (int)(i * 4 + k) % 50);
+            put_step(batch, key, 1 + i,
+                (i / 50) % 2 ? "clear-note; clear-list; clear-map; notes; size; keys"
+                             : "note some-text-of-some-length and-more-of-it; add 1; add 2; add 3; put "
+                               "a-map-key-that-is-long 1; "
+                               "put b 2");
+        }
+        FAIL_UNLESS(harness_batch(h, 0, batch) == 0, "%s", h->error.message);
+        if (with_store && i % 1000 == 0)
+            assert_int_equal(harness_crash(h, NULL), 0);
+        const uint64_t bytes = leat__state_bytes(h->state);
+        most = bytes > most ? bytes : most;
+    }
+    FAIL_UNLESS(most < 3u << 20, "%llu bytes", (unsigned long long)most);
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+static void test_memory__given_state_that_comes_and_goes_for_long__then_it_is_used_again(void **unused)
+{
+    (void)unused;
+    churn(false);
+    churn(true);
+}
+
 /* Sessions of keys that come and go, as a value without views and a timer: what most process functions are. */
 static void on_visit(struct leat_ctx *ctx, const struct step *step)
 {
@@ -575,6 +612,7 @@ int main(void)
             test_misuse__given_a_state_timer_or_output_that_is_not_there__then_the_job_fails_and_says_so),
         cmocka_unit_test(test_misuse__given_another_operator__then_its_record_is_refused),
         cmocka_unit_test(test_memory__given_any_allocation_fails__then_an_error_and_no_leak),
+        cmocka_unit_test(test_memory__given_state_that_comes_and_goes_for_long__then_it_is_used_again),
         cmocka_unit_test(test_steady_state__given_keys_that_come_and_go__then_nothing_is_allocated),
     };
     struct CMUnitTest files[64];
