@@ -126,12 +126,12 @@ typedef struct leat_job leat_job;
 
 LEAT_BEGIN_DECLS
 
-/* The command line of a job program, run by `int main`: without arguments it runs the job;
- * --describe[=text|dot|json] prints the plan;
- * --check only checks; --parallelism N, --batch-rows N, --simulate SEED, --progress, --quiet, --log LEVEL
- * override `opts`; --help lists them. SIGINT and SIGTERM stop the job cleanly (again: cancel). Prints errors
- * to standard error; takes `t` and frees it. Returns the process's exit code: 0 done, 2 usage, 130/143
- * stopped by a signal, else the failure's class. */
+/* The command line of a job program, run by `int main`: without arguments it runs the job; --describe prints the
+ * plan (with --from: and what a savepoint would become), --check only checks, --help lists the options, which
+ * count before `opts`. --checkpoint-dir without an interval anywhere means every 10 s. SIGINT, SIGTERM and
+ * SIGHUP stop the job cleanly (SIGINT or SIGTERM again: cancel). Prints errors to standard error; takes `t`
+ * and frees it. Returns the process's exit code: 0 done, 2 usage, 128 + the signal's number when one has
+ * stopped it, else the failure's class. */
 LEAT_API int leat_main_sized(
     int argc, char **argv, leat_topology *t, const struct leat_job_opts *opts, size_t size);
 static inline int leat_main(int argc, char **argv, leat_topology *t, const struct leat_job_opts *opts)
