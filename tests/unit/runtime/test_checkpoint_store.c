@@ -317,6 +317,23 @@ static void test_store__given_several__then_it_finds_them_and_the_highest_id(voi
     recording_release(&r);
 }
 
+/* Killed between rename and sync of the directory: the manifest is seen, and nobody may go by it before it lasts. */
+static void test_store__given_a_manifest_that_was_not_synced__when_swept__then_it_lasts(void **state)
+{
+    (void)state;
+    struct recording r;
+    struct leat_error err = { 0 };
+    recording_init(&r);
+    struct leat_checkpoint_store *store = open_store(&r, true);
+    make_well(&r, store, 1);
+    clear_log(&r);
+    assert_int_equal(local->sweep(store, &err), 0);
+    assert_non_null(strstr(r.log, "syncdir "));
+    expect_ids(store, "1 ");
+    local->close(store);
+    recording_release(&r);
+}
+
 static void test_store__given_a_file_of_the_one_before__then_it_is_not_hashed_again(void **state)
 {
     (void)state;
@@ -593,6 +610,7 @@ int main(void)
         cmocka_unit_test(test_store__given_a_manifest_in_anothers_place__then_it_is_refused),
         cmocka_unit_test(test_store__given_an_export__then_it_is_whole_when_the_checkpoint_is_gone),
         cmocka_unit_test(test_store__given_an_export_that_fails__then_nothing_of_it_is_left),
+        cmocka_unit_test(test_store__given_a_manifest_that_was_not_synced__when_swept__then_it_lasts),
         cmocka_unit_test(test_store__given_paths__then_what_they_are_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
