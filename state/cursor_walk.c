@@ -145,12 +145,6 @@ int leat__walk_keep(struct leat_cursor *cursor, struct leat_error *err)
 
 /* ---- the store's side ---- */
 
-static int fail_read(struct leat_table *table, int code, struct leat_error *err)
-{
-    (void)leat__error_prefix(err, "state of \"%s\", table \"%s\"", table->node, table->name);
-    return code;
-}
-
 /* What came from the iterator: the key as tables know it. */
 static int note_entry(struct leat_cursor *cursor, int code, struct leat_error *err)
 {
@@ -160,7 +154,7 @@ static int note_entry(struct leat_cursor *cursor, int code, struct leat_error *e
     const size_t ends = LEAT__STORE_HEAD + (is_list ? LEAT__SEGMENT_BYTES : 0);
     walk->at_entry = code > 0;
     if (code < 0)
-        return fail_read(table, code, err);
+        return leat__table_fail(table, code, err);
     if (code == 0)
         return 0;
     code = LEAT_EDATA;
@@ -247,7 +241,7 @@ static int look_anew(struct leat_cursor *cursor, struct leat_error *err)
     const int code = store->store_class->iter_new(
         store, (struct leat_sv){ from->data, from->len }, (struct leat_sv){ to, to_len }, &walk->iter, err);
     if (code < 0)
-        return fail_read(table, code, err);
+        return leat__table_fail(table, code, err);
     LEAT_TRY(next_entry(cursor, err));
     while (walk->any && walk->at_entry && leat_sv_eq(walk->bare, last))
         LEAT_TRY(next_entry(cursor, err));

@@ -365,7 +365,13 @@ static int collect_void(struct leat_table *table, struct leat__run *run, struct 
     if (code == 0)
         code = store->store_class->iter_new(
             store, (struct leat_sv){ from.data, from.len }, (struct leat_sv){ end, end_len }, &iter, err);
-    while (code == 0 && (code = store->store_class->iter_next(iter, &key, &value, err)) > 0) {
+    if (code < 0 && !from.failed)
+        code = leat__table_fail(table, code, err);
+    while (code == 0 && (code = store->store_class->iter_next(iter, &key, &value, err)) != 0) {
+        if (code < 0) {
+            code = leat__table_fail(table, code, err);
+            break;
+        }
         if (key.len != from.len + LEAT__SEGMENT_BYTES || memcmp(key.data, from.data, from.len) != 0) {
             code = 0;
             break;

@@ -33,12 +33,6 @@ static int no_memory(const struct leat_table *table, struct leat_error *err)
         err, LEAT_ENOMEM, "state of \"%s\", table \"%s\": out of memory", table->node, table->name);
 }
 
-static int fail_read(struct leat_table *table, int code, struct leat_error *err)
-{
-    (void)leat__error_prefix(err, "state of \"%s\", table \"%s\"", table->node, table->name);
-    return code;
-}
-
 static struct leat__fetch *fetch_of(struct leat_state *state)
 {
     if (!state->fetch)
@@ -218,7 +212,7 @@ static int fetch_values(struct leat_table *table, struct leat__slice *slice, con
     struct leat_store *store = leat__store(table->state);
     const int code = store->store_class->get(store, f->keys, count, f->values, err);
     if (code < 0)
-        return fail_read(table, code, err);
+        return leat__table_fail(table, code, err);
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t row = f->wanted[i].row;
         LEAT_TRY(take_value(table, slice, keys[row], hashes[row], f->values[i], err));
@@ -279,7 +273,7 @@ int leat__list_read(struct leat_table *table, struct leat__slice *slice, struct 
         return no_memory(table, err);
     if (f->flags.len)
         leat__flags_read((struct leat_sv){ f->flags.data, f->flags.len }, list);
-    return code < 0 ? fail_read(table, code, err) : code;
+    return code < 0 ? leat__table_fail(table, code, err) : code;
 }
 
 static int fetch_lists(struct leat_table *table, struct leat__slice *slice, const struct leat_sv *keys,
@@ -293,13 +287,15 @@ static int fetch_lists(struct leat_table *table, struct leat__slice *slice, cons
     const uint32_t to_len = leat__store_end(table, slice->ns, to);
     int code = store->store_class->iter_new(store, f->keys[0], (struct leat_sv){ to, to_len }, &iter, err);
     if (code < 0)
-        return fail_read(table, code, err);
+        return leat__table_fail(table, code, err);
     for (uint32_t i = 0; i < count && code >= 0; i++) {
         const uint32_t row = f->wanted[i].row;
         struct leat__list list = { 0 };
         if (i > 0)
             store->store_class->iter_seek(iter, f->keys[i]);
         code = store->store_class->iter_next(iter, &key, &value, err);
+        if (code < 0)
+            code = leat__table_fail(table, code, err);
         if (code > 0)
             code = leat__list_read(table, slice, iter, f->keys[i], &key, &value, &list, err);
         if (code >= 0)
@@ -365,7 +361,9 @@ static int load_entry(struct leat_table *table, struct leat__slice *slice, struc
                        : take_value(table, slice, bare, hash, *value, err);
     }
     if (code == 0 && !is_list)
-        more = leat__store(state)->store_class->iter_next(iter, key, value, err);
+        code = more = leat__store(state)->store_class->iter_next(iter, key, value, err);
+    if (code < 0 && !is_list && more < 0)
+        code = leat__table_fail(table, code, err);
     leat__strbuf_release(&stored);
     leat__strbuf_release(&plain);
     return code < 0 ? code : more;
@@ -407,8 +405,10 @@ int leat__slice_load(struct leat_table *table, struct leat__slice *slice, struct
     int code = store->store_class->iter_new(
         store, (struct leat_sv){ from, sizeof from }, (struct leat_sv){ to, to_len }, &iter, err);
     if (code < 0)
-        return fail_read(table, code, err);
+        return leat__table_fail(table, code, err);
     code = store->store_class->iter_next(iter, &key, &value, err);
+    if (code < 0)
+        code = leat__table_fail(table, code, err);
     while (code > 0 && slice->bytes < bytes + LOAD_BYTES_MAX)
         code = load_entry(table, slice, iter, &key, &value, err);
     store->store_class->iter_free(iter);

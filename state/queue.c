@@ -35,6 +35,14 @@ int leat__state_break(struct leat_state *state, int code, struct leat_error *err
     return leat__error(err, state->broken.code, "%s", state->broken.message);
 }
 
+int leat__table_fail(struct leat_table *table, int code, struct leat_error *err)
+{
+    (void)leat__error_prefix(err, "state of \"%s\", table \"%s\"", table->node, table->name);
+    if (code == LEAT_ENOMEM)
+        return code; /* nothing is wrong with the store */
+    return leat__state_break(table->state, code, err);
+}
+
 static int open_store(struct leat_state *state, struct leat_error *err)
 {
     struct leat_store *store = NULL;

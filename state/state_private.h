@@ -490,6 +490,8 @@ static inline struct leat_store *leat__store(const struct leat_state *state)
 /* The store's first failure, if there was one. */
 LEAT_NODISCARD int leat__state_check(const struct leat_state *state, struct leat_error *err);
 int leat__state_break(struct leat_state *state, int code, struct leat_error *err); /* gives code back */
+/* A call of the store has failed for this table; gives code back. */
+int leat__table_fail(struct leat_table *table, int code, struct leat_error *err);
 /* The run that entries go to; one that is full is queued. NULL: out of memory. */
 struct leat__run *leat__queue_run(struct leat_state *state, struct leat_error *err);
 LEAT_NODISCARD int leat__queue_flush(struct leat_state *state, struct leat_error *err); /* queues it */
