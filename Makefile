@@ -43,9 +43,12 @@ tsan: ## tests with threads under the thread sanitizer
 fuzz: ## searches for inputs that break a decoder (SECONDS_EACH=60)
 	@scripts/fuzz $(SECONDS_EACH)
 
-crash: ## kills jobs at random times and at every named point and compares (N=1000)
+crash: ## every kill point, every failing call, N=1000 random kills; compares each time
 	@scripts/setup
-	@$(call build,release)
+	@$(call build,release,--target tests_crash)
+	@tests/crash/test-kill-points --full $(BUILD)/release
+	@tests/crash/test-faults --full $(BUILD)/release
+	@tests/crash/test-rescale --full $(BUILD)/release
 	@scripts/crash -n $(N) $(BUILD)/release
 
 model: ## checks the models of the checkpoint protocol, with large bounds

@@ -25,6 +25,8 @@ import tap  # noqa: E402
 SECOND = 1000000
 OUT_OF_ORDER = 2 * SECOND
 RUN_SECONDS_MAX = 120  # a run that takes longer hangs
+# How long a test of the suite goes on with what it could do for hours.
+SUITE_SECONDS = float(os.environ.get('LEAT_CRASH_SECONDS', '60'))
 START = 1767225600 * SECOND
 
 
@@ -387,17 +389,17 @@ JOBS = {'windows': 'crash-windows', 'join': 'crash-join', 'timers': 'crash-timer
 class Run:
     """One job with its directories: started as often as it takes."""
 
-    def __init__(self, build, name, data, folder, pace=1000, interval='4ms'):
+    def __init__(self, build, name, data, folder, pace=1000, interval='4ms', restarts='--no-restart'):
         self.build, self.name, self.data, self.folder = build, name, data, folder
         self.pace, self.interval = pace, interval
         self.out, self.checkpoints = os.path.join(folder, 'out'), os.path.join(folder, 'checkpoints')
-        self.commands = []
+        self.commands, self.restarts = [], restarts
         os.makedirs(self.out, exist_ok=True)
 
     def command(self, *options):
         return [os.path.join(self.build, 'tests', 'crash', self.name), '--input', self.data.folder, '--output', self.out,
                 '--pace', str(self.pace), '--checkpoint-dir', self.checkpoints, '--checkpoint-interval', self.interval,
-                '--no-restart', *options]
+                *self.restarts.split(), *options]
 
     def start(self, *options, variables=None):
         command = self.command(*options)
