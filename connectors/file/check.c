@@ -228,7 +228,8 @@ static int make_ready(const struct leat_file_target *target, struct leat_env *en
 {
     LEAT_TRY(make_directory(target, env, err));
     LEAT_TRY(remove_stale(target, env, err));
-    return try_write(target, env, err);
+    LEAT_TRY(try_write(target, env, err));
+    return env->fs_sync_dir(env, leat__file_dir(target), err); /* what is gone does not come back */
 }
 
 int leat__file_check(const struct leat_node *node, struct leat_env *env, struct leat_error *err)
