@@ -182,6 +182,9 @@ static const struct {
     { "advance", CASE_ADVANCE, false, true, false },
     { "flush", CASE_FLUSH, false, false, false },
     { "end", CASE_END, true, false, false },
+    { "barrier", CASE_BARRIER, false, false, false },
+    { "crash", CASE_CRASH, false, false, false },
+    { "restore", CASE_RESTORE, false, false, false },
 };
 
 static int parse_verb(struct parser *p, struct case_one *one, char *line, uint32_t v)
@@ -199,6 +202,11 @@ static int parse_verb(struct parser *p, struct case_one *one, char *line, uint32
     }
     if (p->words_count < want)
         return fail(p, "more words are needed behind", verbs[v].word);
+    one->crashes = one->crashes || to->verb == CASE_BARRIER;
+    if (to->verb == CASE_CRASH && !one->crashes)
+        return fail(p, "there is no barrier before this", "crash");
+    if ((to->verb == CASE_RESTORE) != (one->lines_count > 1 && to[-1].verb == CASE_CRASH))
+        return fail(p, "restore stands behind crash, and nothing else does:", verbs[v].word);
     if (verbs[v].has_input)
         LEAT_TRY(find_input(p, p->words[at++], &to->input));
     if (verbs[v].has_time)

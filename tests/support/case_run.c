@@ -18,11 +18,15 @@ static const struct way {
     const char *name;
     bool with_store, crashes; /* a checkpoint, a crash and a restore before every line */
     uint64_t budget_bytes;
+    uint32_t lost; /* a barrier, so many lines, a crash, a restore, and the same lines again */
 } ways[] = {
-    { "", false, false, 0 },
-    { ", a crash before every line", true, true, 0 },
-    { ", spilling all the time", true, false, 1 },
-    { ", spilling, a crash before every line", true, true, 1 },
+    { "", false, false, 0, 0 },
+    { ", a crash before every line", true, true, 0, 0 },
+    { ", spilling all the time", true, false, 1, 0 },
+    { ", spilling, a crash before every line", true, true, 1, 0 },
+    { ", every line lost and done again", true, false, 0, 1 },
+    { ", three lines lost and done again", true, false, 0, 3 },
+    { ", spilling, two lines lost and done again", true, false, 1, 2 },
 };
 
 /* One case in one size. */
@@ -143,8 +147,68 @@ static void do_line(struct run *r, const struct case_line *line)
         for (uint32_t i = 0; i < r->file->inputs_count; i++)
             (void)harness_end(r->h, i);
         break;
+    case CASE_BARRIER:
+        harness_barrier(r->h);
+        break;
+    case CASE_CRASH:
+        harness_lose(r->h);
+        break;
+    case CASE_RESTORE:
+        (void)harness_restore(r->h);
+        break;
     default:
         break;
+    }
+}
+
+static bool is_of_checkpoints(const struct case_line *line)
+{
+    return line->verb == CASE_BARRIER || line->verb == CASE_CRASH || line->verb == CASE_RESTORE;
+}
+
+/* The lines as they stand; what came between a barrier and the crash comes again behind the restore. */
+static void do_as_written(struct run *r)
+{
+    uint32_t barrier = 0;
+    for (uint32_t i = 0; i < r->one->lines_count; i++) {
+        do_line(r, &r->one->lines[i]);
+        if (r->one->lines[i].verb == CASE_BARRIER)
+            barrier = i;
+        if (r->one->lines[i].verb != CASE_RESTORE)
+            continue;
+        for (uint32_t k = barrier; k < i; k++)
+            if (!is_of_checkpoints(&r->one->lines[k]) && r->one->lines[k].verb != CASE_ADVANCE)
+                do_line(r, &r->one->lines[k]);
+        flush(r);
+        harness_barrier(r->h); /* that work is not lost again */
+        barrier = i;
+    }
+}
+
+static void do_some(struct run *r, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++)
+        if (!is_of_checkpoints(&r->one->lines[i]))
+            do_line(r, &r->one->lines[i]);
+    flush(r);
+}
+
+/* Some lines at a time are done, lost and done again. The clock does not go back: it moves between. */
+static void do_twice(struct run *r)
+{
+    for (uint32_t from = 0, to; from < r->one->lines_count; from = to) {
+        for (to = from; to < r->one->lines_count && to - from < r->way->lost; to++)
+            if (r->one->lines[to].verb == CASE_ADVANCE)
+                break;
+        if (to == from) {
+            do_line(r, &r->one->lines[to++]);
+            continue;
+        }
+        harness_barrier(r->h);
+        do_some(r, from, to);
+        harness_lose(r->h);
+        (void)harness_restore(r->h);
+        do_some(r, from, to);
     }
 }
 
@@ -232,9 +296,9 @@ static void open_run(struct run *r, leat_topology *t, const struct case_operator
         FAIL_UNLESS(leat__json_decoder_new(input->type, LEAT_JSON_PLAIN, &r->decoders[i], &err) == 0, "%s",
             err.message);
     }
-    const struct harness_opts opts = {
-        .batch_rows = r->batch_rows, .with_store = r->way->with_store, .budget_bytes = r->way->budget_bytes
-    };
+    const struct harness_opts opts = { .batch_rows = r->batch_rows,
+        .with_store = r->way->with_store || r->one->crashes,
+        .budget_bytes = r->way->budget_bytes };
     r->h = harness_new(op->declare(&setup), &opts);
 }
 
@@ -245,8 +309,12 @@ static struct leat_strbuf run_case(const struct case_file *file, const struct ca
     struct run r = { .file = file, .one = one, .way = way, .batch_rows = batch_rows };
     leat_topology *t = leat_topology_new("case");
     open_run(&r, t, op);
-    for (uint32_t i = 0; i < one->lines_count; i++)
-        do_line(&r, &one->lines[i]);
+    if (way->lost)
+        do_twice(&r);
+    else if (way->crashes)
+        do_some(&r, 0, one->lines_count);
+    else
+        do_as_written(&r);
     flush(&r);
     leat__strbuf_str(&r.out, "");
     print_all(&r);
@@ -262,7 +330,8 @@ static bool check_way(const char *path, const struct case_file *file, const stru
     const struct case_operator *op, const struct way *way)
 {
     bool same = true;
-    const bool unordered = one->unordered || way->with_store; /* what comes from a store comes in its order */
+    const bool unordered =
+        one->unordered || way->with_store || one->crashes; /* what comes from a store comes in its order */
     for (size_t i = 0; i < COUNT_OF(batch_sizes); i++) {
         const uint32_t rows = one->batch ? one->batch : batch_sizes[i];
         struct leat_strbuf got = run_case(file, one, op, way, rows);

@@ -15,6 +15,10 @@
  *   advance 1000                           the wall clock
  *   flush                                  ends the batch here
  *   end left                               one input, or all
+ *   barrier                                a checkpoint, whose snapshot goes on while more is delivered
+ *   crash                                  the instance is gone, and its output since the barrier
+ *   restore                                another one goes on; what came since is delivered again, but for
+ *                                          the clock, which has not gone back
  *   ----
  *   out {"id":1} @10                       main output, with event time where there is one
  *   out {"id":1} @10 late 12               in a batch that is marked late
@@ -23,8 +27,9 @@
  *   dropped 1
  *   error text                             the job failed with this in its message (part of it)
  *
- * Every case also runs with a store that everything spills to all the time, and with a checkpoint, a crash and a
- * restore before every line: nothing may change but the order of keys. With
+ * Every case also runs with a store that everything spills to all the time, with a checkpoint, a crash and a
+ * restore before every line, and with crashes that throw away the work of some lines: nothing may change but the
+ * order of keys. With
  * LEAT_UPDATE_CASES=1 in the environment what came out is written to the file (as the first size of batches
  * gave it); `git diff` then shows it. */
 #ifndef LEAT_TESTS_SUPPORT_CASES_H
@@ -46,6 +51,9 @@ enum case_verb {
     CASE_FLUSH,
     CASE_END,
     CASE_END_ALL,
+    CASE_BARRIER,
+    CASE_CRASH,
+    CASE_RESTORE,
 };
 
 struct case_line {
@@ -60,6 +68,7 @@ struct case_one {
     const char *name;
     bool unordered;
     uint32_t batch; /* 0: all sizes */
+    bool crashes; /* it has a barrier */
     struct case_line *lines;
     uint32_t lines_count;
     const char *expected; /* the lines below ----, each with its newline */

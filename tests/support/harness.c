@@ -8,6 +8,7 @@
 #include "topology/source.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BATCHES_PER_CALL_MAX 20u /* "a few": outputs times what each may need */
 #define STEPS_MAX 10000000u
@@ -137,6 +138,9 @@ static void start_life(struct harness *h, const struct beginning *begin)
 
 static void end_life(struct harness *h)
 {
+    if (h->snapshot_under_way)
+        leat__state_snapshot_end(h->state);
+    h->snapshot_under_way = false;
     if (h->op && h->node->op->release)
         h->node->op->release(h->op, &h->ctx);
     leat__ctx_release(&h->ctx);
@@ -210,6 +214,7 @@ void harness_free(struct harness *h)
     if (h->files)
         memory_env_free(h->files);
     leat__arena_release(&h->tables_arena);
+    leat__strbuf_release(&h->mark.part);
     free(h->outs);
     free(h);
 }
@@ -223,9 +228,18 @@ struct leat_batch *harness_rows(struct harness *h, uint32_t input)
     return batch;
 }
 
+/* One step of the snapshot that is under way. */
+static void step_snapshot(struct harness *h)
+{
+    struct leat_error err = { 0 };
+    if (h->snapshot_under_way)
+        FAIL_UNLESS(leat__state_snapshot_step(h->state, &err) >= 0, "snapshot: %s", err.message);
+}
+
 /* Follows a call of the operator with as many steps as it asks for. */
 static int settle(struct harness *h, int code)
 {
+    step_snapshot(h);
     for (uint32_t i = 0; code == LEAT_MORE; i++) {
         FAIL_UNLESS(i < STEPS_MAX, "the operator never comes to an end");
         h->emitted_in_call = 0;
@@ -341,44 +355,91 @@ int harness_advance(struct harness *h, int64_t us)
 
 /* ---- checkpoints ---- */
 
-/* What the instance and its tables are now. */
-static void take_checkpoint(
-    struct harness *h, const char *dir, struct leat_strbuf *part, struct beginning *begin)
+void harness_barrier(struct harness *h)
+{
+    struct harness_mark *mark = &h->mark;
+    struct leat_error err = { 0 };
+    if (h->code < 0)
+        return;
+    if (h->snapshot_under_way)
+        leat__state_snapshot_end(h->state);
+    (void)snprintf(mark->dir, sizeof mark->dir, "barrier-%u", h->barriers++);
+    leat__strbuf_clear(&mark->part);
+    const int code = h->node->op->snapshot ? h->node->op->snapshot(h->op, &h->ctx, &mark->part) : 0;
+    FAIL_UNLESS(code == 0, "snapshot of the operator: %s", h->error.message);
+    leat__state_freeze(h->state, h->node->name);
+    FAIL_UNLESS(leat__state_snapshot(h->state, mark->dir, &err) == 0, "snapshot: %s", err.message);
+    h->snapshot_under_way = true;
+    mark->counters = h->counters;
+    mark->watermark_us = h->ctx.watermark_us;
+    memcpy(mark->input_watermark_us, h->ctx.input_watermark_us, sizeof mark->input_watermark_us);
+    mark->sent_us = h->sent_us;
+    memcpy(mark->activity, h->activity, sizeof mark->activity);
+    mark->any_idle = h->any_idle;
+    memcpy(mark->rows_count, h->rows_count, sizeof mark->rows_count);
+    mark->outs_count = h->outs_count;
+}
+
+/* The rest of the snapshot, and what it says of tables. */
+static void finish_snapshot(struct harness *h)
 {
     struct leat_error err = { 0 };
     struct leat_snapshot_stats stats;
     struct leat_table_info *tables = NULL;
-    int code = h->node->op->snapshot ? h->node->op->snapshot(h->op, &h->ctx, part) : 0;
-    FAIL_UNLESS(code == 0, "snapshot of the operator: %s", h->error.message);
-    leat__state_freeze(h->state, h->node->name);
-    code = leat__state_snapshot(h->state, dir, &err);
-    while (code == 0 && (code = leat__state_snapshot_step(h->state, &err)) > 0)
-        code = 0;
+    int code;
+    while ((code = leat__state_snapshot_step(h->state, &err)) > 0)
+        ;
     while (code == 0)
         code = leat__state_snapshot_poll(h->state, &err);
     FAIL_UNLESS(code == 1, "snapshot: %s", err.message);
     leat__state_snapshot_stats(h->state, &stats);
     leat__arena_release(&h->tables_arena);
-    assert_int_equal(leat__state_tables(h->state, &h->tables_arena, &tables, &begin->tables_count), 0);
+    assert_int_equal(leat__state_tables(h->state, &h->tables_arena, &tables, &h->mark.tables_count), 0);
+    h->mark.tables = tables;
+    h->mark.has_store = stats.has_store;
     leat__state_snapshot_end(h->state);
-    begin->from = stats.has_store ? dir : NULL;
-    begin->tables = tables;
-    begin->part = h->node->op->snapshot ? part : NULL;
+    h->snapshot_under_way = false;
+}
+
+void harness_lose(struct harness *h)
+{
+    const struct harness_mark *mark = &h->mark;
+    if (!h->snapshot_under_way)
+        return; /* it had failed before */
+    finish_snapshot(h);
+    end_life(h);
+    h->code = 0;
+    h->error = (struct leat_error){ 0 };
+    h->counters = mark->counters;
+    h->ctx.watermark_us = mark->watermark_us;
+    memcpy(h->ctx.input_watermark_us, mark->input_watermark_us, sizeof mark->input_watermark_us);
+    h->sent_us = mark->sent_us;
+    memcpy(h->activity, mark->activity, sizeof mark->activity);
+    h->any_idle = mark->any_idle;
+    memcpy(h->rows_count, mark->rows_count, sizeof mark->rows_count);
+    while (h->outs_count > mark->outs_count)
+        leat__batch_release(h->outs[--h->outs_count].batch);
+}
+
+int harness_restore(struct harness *h)
+{
+    const struct harness_mark *mark = &h->mark;
+    const struct beginning begin = { .from = mark->has_store ? mark->dir : NULL,
+        .tables = mark->tables,
+        .tables_count = mark->tables_count,
+        .part = h->node->op->snapshot ? &mark->part : NULL };
+    if (h->code == 0 && !h->op)
+        start_life(h, &begin);
+    return h->code;
 }
 
 int harness_crash(struct harness *h, leat_stream *stream)
 {
-    struct beginning begin = { 0 };
-    struct leat_strbuf part = { 0 };
-    char dir[32];
     if (h->code < 0)
         return h->code;
-    (void)snprintf(dir, sizeof dir, "checkpoint-%u", h->lives);
-    take_checkpoint(h, dir, &part, &begin);
-    end_life(h);
+    harness_barrier(h);
+    harness_lose(h);
     if (stream)
         take_node(h, stream);
-    start_life(h, &begin);
-    leat__strbuf_release(&part);
-    return h->code;
+    return harness_restore(h);
 }

@@ -13,6 +13,7 @@
 #define LEAT_TESTS_SUPPORT_HARNESS_H
 #include "base/arena.h"
 #include "base/env.h"
+#include "state/state.h"
 #include "topology/declare.h"
 #include "topology/operator.h"
 
@@ -31,6 +32,21 @@ struct harness_out {
 
 enum harness_activity { HARNESS_ACTIVE, HARNESS_IDLE, HARNESS_CATCHING_UP, HARNESS_ENDED };
 
+/* What a harness knew at its last barrier. */
+struct harness_mark {
+    char dir[32]; /* of the checkpoint */
+    struct leat_strbuf part; /* what the operator has saved */
+    bool has_store;
+    const struct leat_table_info *tables; /* when the snapshot has ended */
+    uint32_t tables_count;
+    struct leat_counters counters;
+    int64_t watermark_us, input_watermark_us[LEAT_NODE_INPUTS_MAX], sent_us;
+    enum harness_activity activity[LEAT_NODE_INPUTS_MAX];
+    bool any_idle;
+    uint64_t rows_count[LEAT_NODE_OUTPUTS_MAX];
+    uint32_t outs_count;
+};
+
 struct harness {
     struct leat__ctx ctx;
     struct leat_counters counters;
@@ -41,6 +57,9 @@ struct harness {
     struct leat_env *files; /* of the store; NULL: without one */
     uint64_t budget_bytes;
     uint32_t lives; /* begun so far */
+    uint32_t barriers;
+    bool snapshot_under_way;
+    struct harness_mark mark;
     struct leat_arena tables_arena; /* what the last checkpoint knows of tables */
     struct leat_op *op;
     const struct leat_node *node;
@@ -78,6 +97,12 @@ int harness_advance(struct harness *h, int64_t us);
  * checkpoint. Behind `stream` if it is not NULL: what a later version of the job has declared. The operator's error
  * when it refuses. */
 int harness_crash(struct harness *h, leat_stream *stream);
+/* With a store, the same in three steps. A barrier: the state is frozen, and its snapshot goes on, a step behind
+ * each later call. A crash: the instance is gone, with its output since the barrier; so is an error. A restore:
+ * another instance goes on from the barrier, and what was delivered since is to be delivered again. */
+void harness_barrier(struct harness *h);
+void harness_lose(struct harness *h);
+int harness_restore(struct harness *h);
 /* Releases what was kept of the output. */
 void harness_forget_outs(struct harness *h);
 #endif
