@@ -312,6 +312,39 @@ static void test_memory__given_no_commit__when_discarded_or_closed__then_nothing
     assert_int_equal(leat__alloc_live(), live);
 }
 
+static void test_memory__given_epochs__when_some_are_committed__then_only_their_rows_in_order(void **state)
+{
+    (void)state;
+    struct sink_fixture f;
+    const int64_t live = leat__alloc_live();
+    set_up_sink(&f, true, (struct leat_memory_sink_opts){ .into = leat_collector_new() });
+    assert_true(f.h.node->sink->is_volatile); /* its handles mean nothing to another process */
+    struct leat_sink *sink = harness_sink(&f.h, 0, 1);
+    for (uint64_t epoch = 1; epoch <= 5; epoch++) {
+        if (epoch != 3) /* that one has no rows */
+            assert_int_equal(harness_write(&f.h, sink, (int64_t)epoch * 10, 10), 0);
+        assert_int_equal(harness_prepare_epoch(&f.h, sink, epoch, false), 0);
+        assert_int_equal(f.h.handles.count,
+            epoch == 2       ? 2
+                : epoch == 3 ? 0
+                             : 1); /* 1 was given up: 2 has it */
+        if (epoch == 1)
+            continue;
+        if (epoch < 5)
+            assert_int_equal(harness_commit(&f.h), 0);
+        else
+            assert_int_equal(harness_discard(&f.h), 0);
+        harness_forget(&f.h);
+    }
+    assert_int_equal(harness_write(&f.h, sink, 90, 10), 0);
+    harness_close_sink(&f.h, sink); /* the job has failed */
+    assert_int_equal(leat_collector_count(f.collector), 30);
+    for (uint64_t i = 0; i < 30; i++)
+        expect_order(f.collector, i, (int64_t)(i < 20 ? 10 + i : 20 + i));
+    tear_down_sink(&f);
+    assert_int_equal(leat__alloc_live(), live);
+}
+
 static void test_memory__given_records_without_time__when_collected__then_none_is_shown(void **state)
 {
     (void)state;
@@ -492,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_memory__given_a_commit__when_repeated_or_discarded__then_the_rows_stay_once),
         cmocka_unit_test(
             test_memory__given_no_commit__when_discarded_or_closed__then_nothing_is_collected_or_leaked),
+        cmocka_unit_test(test_memory__given_epochs__when_some_are_committed__then_only_their_rows_in_order),
         cmocka_unit_test(test_memory__given_records_without_time__when_collected__then_none_is_shown),
         cmocka_unit_test(
             test_memory__given_two_sinks__when_they_share_a_collector__then_in_order_of_the_sinks),
