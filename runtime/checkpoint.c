@@ -263,6 +263,7 @@ static int send_outboxes(struct leat_completion *completion, struct leat_error *
     return leat__delivery_send(c->delivery, m->id, files, count, err);
 }
 
+/* (model: commit.pml, commit, commit_next) */
 int leat__completion_commit(struct leat_completion *completion, struct leat_error *err)
 {
     struct leat_job *job = completion->coordinator->job;
@@ -272,6 +273,7 @@ int leat__completion_commit(struct leat_completion *completion, struct leat_erro
     LEAT_TRY(commit_kind(job, true, &index, count, err));
     LEAT_TRY(commit_kind(job, false, &index, count, err));
     LEAT_TRY(send_outboxes(completion, err));
+    /* (model: commit.pml, commit_all) */
     leat__point(LEAT_POINT_COMMIT_ALL);
     return 0;
 }

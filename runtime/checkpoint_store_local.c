@@ -456,11 +456,13 @@ static int rename_manifest(struct local *s, const char *tmp, const char *path, s
 {
     struct leat_error local = { 0 };
     LEAT_TRY(s->env->fs_rename(s->env, tmp, path, err));
+    /* (model: commit.pml, manifest_renamed) */
     leat__point(LEAT_POINT_MANIFEST_RENAMED);
     const int result = s->env->fs_sync_dir(s->env, s->dir, err);
     if (result < 0)
         (void)s->env->fs_unlink(s->env, path, &local); /* nothing was committed: both outcomes are right */
     else
+        /* (model: commit.pml, manifest_durable) */
         leat__point(LEAT_POINT_MANIFEST_DURABLE);
     return result;
 }
@@ -507,6 +509,7 @@ static int local_abandon(struct leat_checkpoint_store *store, uint64_t id, struc
     return leat__tree_remove(s->env, path, NULL, err);
 }
 
+/* (model: commit.pml, prune) */
 static int local_remove(struct leat_checkpoint_store *store, uint64_t id, struct leat_error *err)
 {
     struct local *s = self(store);
@@ -532,7 +535,7 @@ static int local_sweep(struct leat_checkpoint_store *store, struct leat_error *e
             result = local_abandon(store, ids.list[i], err);
     leat__free(ids.list);
     /* A process killed between rename and sync has left a manifest that is seen, but may not last: nobody may
-     * commit by it before it does. */
+     * commit by it before it does (model: commit.pml, restore_synced). */
     return result < 0 ? result : s->env->fs_sync_dir(s->env, s->dir, err);
 }
 

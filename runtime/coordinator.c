@@ -72,6 +72,7 @@ static void note_failure(struct leat_coordinator *c, const struct leat_error *er
 }
 
 /* Gives up the checkpoint under way; its files go when no worker looks at them any more. */
+/* (model: barrier.pml, given_up) (model: commit.pml, given_up) */
 static void give_up(struct leat_coordinator *c, const struct leat_error *err)
 {
     end_barrier(c);
@@ -164,6 +165,7 @@ static void begin(struct leat_coordinator *c)
     }
     if (c->stops)
         __atomic_store_n(&job->barrier_stops, c->id, __ATOMIC_RELEASE);
+    /* (model: barrier.pml, barrier_asked) */
     leat__point(LEAT_POINT_BARRIER_ASKED);
     __atomic_store_n(&job->barrier_asked, c->id, __ATOMIC_RELEASE);
     c->phase = LEAT_COORDINATOR_WAITING;

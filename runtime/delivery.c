@@ -110,6 +110,7 @@ static int fail_slot(const struct target *sink, const struct slot_state *s, int 
     return leat__error_prefix(err, "%s \"%s\" slot %u", sink->sink->kind, s->name, s->slot);
 }
 
+/* (model: commit.pml, outbox_fenced, outbox_marker) */
 static int fence(
     struct leat_deliverer *d, const struct target *sink, struct slot_state *s, struct leat_error *err)
 {
@@ -191,9 +192,11 @@ static int transact(
     leat__outbox_reader_close(reader);
     if (code == 0) {
         s->marker = o->epoch;
+        /* (model: commit.pml, outbox_ended) */
         leat__point(LEAT_POINT_OUTBOX_ENDED);
         return 0;
     }
+    /* (model: commit.pml, outbox_unknown) */
     s->is_fenced = false;
     s->is_lost = code == LEAT_EEXISTS;
     return fail_slot(o->sink, s, code, err);

@@ -251,6 +251,7 @@ int leat__outbox_next(struct leat_outbox_reader *r, struct leat_outbox_record *r
     if (r->failed)
         return damaged(r, err, "it was found so before");
     if (r->calls < 2 && ++r->calls == 2)
+        /* (model: commit.pml, outbox_sending) */
         leat__point(LEAT_POINT_OUTBOX_SENDING); /* the first record is in the transaction */
     if (r->done)
         return 0;

@@ -441,6 +441,7 @@ static int roll_forward(struct recovery *r)
 static int go_on(struct leat_coordinator *c, struct leat_error *err)
 {
     struct recovery r = { .c = c, .job = c->job, .m = &c->from, .err = err };
+    /* (model: commit.pml, restore_chosen) */
     leat__point(LEAT_POINT_RESTORE_CHOSEN);
     LEAT_TRY(fit_parallelism(&r));
     LEAT_TRY(fit_nodes(&r));
@@ -459,6 +460,7 @@ static int go_on(struct leat_coordinator *c, struct leat_error *err)
     LEAT_TRY(recover_sinks(&r));
     LEAT_TRY(lay_parts(&r));
     LEAT_TRY(lay_stores(&r));
+    /* (model: commit.pml, restore_cleaned) */
     leat__point(LEAT_POINT_RESTORE_CLEANED);
     c->job->restored = &c->restored;
     leat__metric_set(&c->job->checkpoints.restored_id, c->from.id);

@@ -64,6 +64,7 @@ static void begin_snapshot(struct leat_state *state)
     state->segment++;
 }
 
+/* (model: snapshot.pml, frozen_at_barrier) */
 void leat__state_freeze(struct leat_state *state, const char *node)
 {
     if (!state->store_class)
@@ -245,6 +246,7 @@ static bool is_ahead(const struct leat_state *state)
     return state->queue.busy && state->queue.bytes > RUNS_AHEAD * (uint64_t)state->run_bytes;
 }
 
+/* (model: snapshot.pml, snapshot_step) */
 int leat__state_snapshot_step(struct leat_state *state, struct leat_error *err)
 {
     if (state->snapshot.phase != LEAT__SNAPSHOT_COLLECTING)
@@ -261,7 +263,7 @@ int leat__state_snapshot_step(struct leat_state *state, struct leat_error *err)
 
 /* ---- the end ---- */
 
-/* (1): now they may. */
+/* (1): now they may (model: snapshot.pml, ended). */
 static void release_forgets(struct leat_state *state)
 {
     for (struct leat__op *op = state->snapshot.forgets, *next; op; op = next) {
@@ -271,6 +273,7 @@ static void release_forgets(struct leat_state *state)
     state->snapshot.forgets = NULL;
 }
 
+/* (model: snapshot.pml, store_linked) */
 static int poll_writing(struct leat_state *state, struct leat_error *err)
 {
     if (state->queue.checkpoints > 0)
@@ -318,6 +321,7 @@ int leat__snapshot_rush(struct leat_state *state, struct leat_error *err)
     return code < 0 ? code : 0;
 }
 
+/* (model: snapshot.pml, snapshot_given_up) */
 void leat__state_snapshot_end(struct leat_state *state)
 {
     struct leat__snapshot *s = &state->snapshot;

@@ -225,7 +225,7 @@ static int drop_stored(struct leat_table *table, struct leat__slice *slice, stru
         if (!op)
             return leat__error(
                 err, LEAT_ENOMEM, "state of \"%s\", table \"%s\": out of memory", table->node, table->name);
-        if (held) {
+        if (held) { /* otherwise the snapshot has it (model: snapshot.pml, drops_before_run) */
             op->next = state->snapshot.forgets;
             state->snapshot.forgets = op;
         } else {

@@ -317,6 +317,7 @@ static int commit_put(const struct leat_file_target *target, struct leat_env *en
             "what "
             "was written is in %s",
             path, hidden);
+    /* (model: commit.pml, commit_file_renamed) */
     return env->fs_rename(env, hidden, path, err);
 }
 
@@ -343,6 +344,7 @@ int leat__file_commit(const struct leat_node *node, struct leat_env *env, const 
         LEAT_TRY(commit_old(target, env, &h, err));
     else
         LEAT_TRY(commit_put(target, env, &h.part, err));
+    /* (model: commit.pml, commit_file_synced) */
     return env->fs_sync_dir(env, leat__file_dir(target), err);
 }
 

@@ -298,6 +298,7 @@ static int add_part(struct file_sink *s, struct closed_part *closed, struct leat
     return leat__file_handle_put(handles, s->sink.node, &closed->part);
 }
 
+/* (model: commit.pml, barrier, sink_synced) */
 static int add_handles(struct file_sink *s, const struct leat__ctx *ctx, struct leat_handle_list *handles)
 {
     const struct leat_node *node = s->sink.node;
@@ -328,7 +329,8 @@ static int add_single(struct file_sink *s, bool last, struct leat_handle_list *h
     char path[LEAT_FILE_PATH_MAX];
     (void)leat__file_hidden_path(s->target, s->part.name, path);
     if (is_open(s)) {
-        LEAT_TRY(leat__handle_sync_dir(handles, leat__file_dir(s->target)));
+        if (!s->is_known) /* its name is new */
+            LEAT_TRY(leat__handle_sync_dir(handles, leat__file_dir(s->target)));
         LEAT_TRY(leat__handle_sync(handles, s->fd, path));
         s->fd = -1;
     }

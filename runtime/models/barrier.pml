@@ -12,6 +12,8 @@
  * Proved: a checkpoint that completes has in the join exactly the records up to the positions of its sources;
  * nothing deadlocks, whatever the capacity; the last checkpoint, behind the end of all inputs, has all records.
  *
+ * Code: runtime/barrier.c, runtime/coordinator.c.
+ *
  * Each -D below breaks one rule; the checker must then find a wrong checkpoint or a deadlock:
  *   NO_ALIGNMENT    an input goes on behind its barrier (this is delivery at least once)
  *   BARRIER_LATER   a source sends records on one output between the barriers of one checkpoint

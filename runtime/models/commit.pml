@@ -15,6 +15,9 @@
  * keyed state (snapshot.pml).
  *
  * Labels are the steps of the code, which names them: (model: commit.pml, manifest_renamed).
+ * Code: runtime/checkpoint.c, runtime/checkpoint_store_local.c, runtime/recovery.c, runtime/delivery.c,
+ *       connectors/file/commit.c.
+ *
  * Each -D below breaks one rule; the checker must then find a loss or a double:
  *   COMMIT_FIRST        sinks commit before the manifest is there
  *   NO_MANIFEST_SYNC    the manifest's directory is not synced before sinks commit

@@ -12,6 +12,8 @@
  * Proved: the store's checkpoint holds each table as it was at its instance's barrier; what is read is always what
  * was written; so it is when a snapshot is given up, and in the next one.
  *
+ * Code: state/snapshot.c, state/entry.c, state/spill.c, state/table_memory.c.
+ *
  * Each -D below breaks one rule; the checker must then find a wrong checkpoint or a wrong read:
  *   WRITE_FROZEN     a frozen entry is written to before it was collected
  *   SPILL_AT_ONCE    entries go to the store while a snapshot is under way
