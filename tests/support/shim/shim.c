@@ -6,11 +6,13 @@
  *   LEAT_SHIM_AT      the n-th such call fails (from 1); 0 or unset: none
  *   LEAT_SHIM_EVER    1: and every one behind it
  *   LEAT_SHIM_ERROR   EIO (default), ENOSPC, EDQUOT, EROFS, or SHORT: writes take half of what they are given
+ *   LEAT_SHIM_RECORD  a file: every change of a file is written down there, see record.c
  *   LEAT_SHIM_LOG     a file: one line for each call that counted: "n call path", and "FAILED" behind those that did
  *
  * A failed call has done nothing, but for fsync: what a failed one leaves is open, so it is not passed on. Threads
  * share one counter. The shim takes no lock and allocates nothing after its start but for one dlsym a call. */
 #define _GNU_SOURCE
+#include "record.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -90,6 +92,8 @@ __attribute__((constructor)) static void start(void)
         read_error(text);
     if ((text = getenv("LEAT_SHIM_LOG")))
         log_fd = REAL(open)(text, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if ((text = getenv("LEAT_SHIM_RECORD")))
+        record_start(text, REAL(open)(text, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), REAL(write));
 }
 
 static bool path_matches(const char *path)
@@ -146,6 +150,39 @@ static bool fails_fd(enum call call, int fd)
     return fails_path(call, path);
 }
 
+/* Does the call and writes down what it has changed. */
+#define RECORDED(type_, call_, ok_, note_) \
+    ({ \
+        record_lock(); \
+        const type_ result = (call_); \
+        const int number = errno; \
+        if (ok_) \
+            note_; \
+        record_unlock(); \
+        errno = number; \
+        result; \
+    })
+
+static ssize_t write_recorded(int fd, const void *data, size_t size)
+{
+    return RECORDED(ssize_t, REAL(write)(fd, data, size), result > 0 && fd > 2,
+        record_data(fd, (uint64_t)(lseek64(fd, 0, SEEK_CUR) - result), data, (size_t)result));
+}
+
+static ssize_t pwrite_recorded(int fd, const void *data, size_t size, off64_t offset)
+{
+    return RECORDED(ssize_t, REAL(pwrite64)(fd, data, size, offset), result > 0,
+        record_data(fd, (uint64_t)offset, data, (size_t)result));
+}
+
+static void note_open(const char *path, int flags)
+{
+    if (flags & O_CREAT)
+        record_path("create", path, NULL, 0);
+    if (flags & O_TRUNC)
+        record_path("truncate", path, NULL, 0);
+}
+
 /* The build hides what is not said to be seen. */
 #pragma GCC visibility push(default)
 
@@ -154,21 +191,21 @@ static bool fails_fd(enum call call, int fd)
 ssize_t write(int fd, const void *data, size_t size)
 {
     if (fails_fd(CALL_WRITE, fd)) {
-        if (!shortens || size < 2)
-            return shortens ? REAL(write)(fd, data, size) : -1;
-        size /= 2;
+        if (!shortens)
+            return -1;
+        size -= size / 2;
     }
-    return REAL(write)(fd, data, size);
+    return write_recorded(fd, data, size);
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
 {
     if (fails_fd(CALL_WRITE, fd)) {
-        if (!shortens || size < 2)
-            return shortens ? REAL(pwrite64)(fd, data, size, offset) : -1;
-        size /= 2;
+        if (!shortens)
+            return -1;
+        size -= size / 2;
     }
-    return REAL(pwrite64)(fd, data, size, offset);
+    return pwrite_recorded(fd, data, size, offset);
 }
 
 ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
@@ -176,33 +213,42 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
     return pwrite64(fd, data, size, offset);
 }
 
+/* One part at a time: a short count, which every caller must cope with. */
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
-    if (fails_fd(CALL_WRITE, fd) && !shortens)
-        return -1;
-    return REAL(writev)(fd, parts, count);
+    for (int i = 0; i < count; i++)
+        if (parts[i].iov_len > 0)
+            return write(fd, parts[i].iov_base, parts[i].iov_len);
+    return 0;
 }
 
 int fsync(int fd)
 {
-    return fails_fd(CALL_FSYNC, fd) && !shortens ? -1 : REAL(fsync)(fd);
+    if (fails_fd(CALL_FSYNC, fd) && !shortens)
+        return -1;
+    return RECORDED(int, REAL(fsync)(fd), result == 0, record_fd("sync", fd, 0));
 }
 
 int fdatasync(int fd)
 {
-    return fails_fd(CALL_FSYNC, fd) && !shortens ? -1 : REAL(fdatasync)(fd);
+    if (fails_fd(CALL_FSYNC, fd) && !shortens)
+        return -1;
+    return RECORDED(int, REAL(fdatasync)(fd), result == 0, record_fd("sync", fd, 0));
 }
 
 /* Without flags it does nothing: RocksDB asks so whether the file system knows the call, and a disk can not
- * make that fail. */
+ * make that fail. What it has written out may be lost all the same: no line in the record. */
 int sync_file_range(int fd, off64_t offset, off64_t size, unsigned flags)
 {
-    return flags && fails_fd(CALL_FSYNC, fd) && !shortens ? -1 : REAL(sync_file_range)(fd, offset, size, flags);
+    return flags && fails_fd(CALL_FSYNC, fd) && !shortens ? -1
+                                                          : REAL(sync_file_range)(fd, offset, size, flags);
 }
 
 int ftruncate64(int fd, off64_t size)
 {
-    return fails_fd(CALL_TRUNCATE, fd) && !shortens ? -1 : REAL(ftruncate64)(fd, size);
+    if (fails_fd(CALL_TRUNCATE, fd) && !shortens)
+        return -1;
+    return RECORDED(int, REAL(ftruncate64)(fd, size), result == 0, record_fd("truncate", fd, (uint64_t)size));
 }
 
 int ftruncate(int fd, off_t size)
@@ -233,7 +279,9 @@ int open64(const char *path, int flags, ...)
     va_start(more, flags);
     const mode_t mode = (flags & (O_CREAT | __O_TMPFILE)) ? va_arg(more, mode_t) : 0;
     va_end(more);
-    return open_fails(path, flags) ? -1 : REAL(open64)(path, flags, mode);
+    if (open_fails(path, flags))
+        return -1;
+    return RECORDED(int, REAL(open64)(path, flags, mode), result >= 0, note_open(path, flags));
 }
 
 int open(const char *path, int flags, ...)
@@ -242,37 +290,66 @@ int open(const char *path, int flags, ...)
     va_start(more, flags);
     const mode_t mode = (flags & (O_CREAT | __O_TMPFILE)) ? va_arg(more, mode_t) : 0;
     va_end(more);
-    return open_fails(path, flags) ? -1 : REAL(open)(path, flags, mode);
+    if (open_fails(path, flags))
+        return -1;
+    return RECORDED(int, REAL(open)(path, flags, mode), result >= 0, note_open(path, flags));
+}
+
+static bool fopen_fails(const char *path, const char *mode)
+{
+    return mode[0] != 'r' && fails_path(CALL_OPEN, path) && !shortens;
 }
 
 FILE *fopen64(const char *path, const char *mode)
 {
-    return mode[0] != 'r' && fails_path(CALL_OPEN, path) && !shortens ? NULL : REAL(fopen64)(path, mode);
+    if (fopen_fails(path, mode))
+        return NULL;
+    return RECORDED(FILE *, REAL(fopen64)(path, mode), result && mode[0] != 'r',
+        note_open(path, mode[0] == 'w' ? O_CREAT | O_TRUNC : O_CREAT));
 }
 
 FILE *fopen(const char *path, const char *mode)
 {
-    return mode[0] != 'r' && fails_path(CALL_OPEN, path) && !shortens ? NULL : REAL(fopen)(path, mode);
+    return fopen64(path, mode);
 }
 
 int rename(const char *from, const char *to)
 {
-    return fails_path(CALL_RENAME, to) && !shortens ? -1 : REAL(rename)(from, to);
+    if (fails_path(CALL_RENAME, to) && !shortens)
+        return -1;
+    return RECORDED(int, REAL(rename)(from, to), result == 0, record_path("rename", from, to, 0));
 }
 
 int link(const char *from, const char *to)
 {
-    return fails_path(CALL_LINK, to) && !shortens ? -1 : REAL(link)(from, to);
+    if (fails_path(CALL_LINK, to) && !shortens)
+        return -1;
+    return RECORDED(int, REAL(link)(from, to), result == 0, record_path("link", from, to, 0));
 }
 
 int unlink(const char *path)
 {
-    return fails_path(CALL_UNLINK, path) && !shortens ? -1 : REAL(unlink)(path);
+    if (fails_path(CALL_UNLINK, path) && !shortens)
+        return -1;
+    return RECORDED(int, REAL(unlink)(path), result == 0, record_path("unlink", path, NULL, 0));
+}
+
+/* Of whole paths, which are all that the engine gives. */
+int unlinkat(int dir, const char *path, int flags)
+{
+    const bool is_dir = (flags & AT_REMOVEDIR) != 0;
+    if (fails_path(is_dir ? CALL_RMDIR : CALL_UNLINK, path) && !shortens)
+        return -1;
+    return RECORDED(int, REAL(unlinkat)(dir, path, flags), result == 0,
+        record_path(is_dir ? "rmdir" : "unlink", path, NULL, 0));
 }
 
 int truncate64(const char *path, off64_t size)
 {
-    return fails_path(CALL_TRUNCATE, path) && !shortens ? -1 : REAL(truncate64)(path, size);
+    if (fails_path(CALL_TRUNCATE, path) && !shortens)
+        return -1;
+    return RECORDED(
+        int, REAL(truncate64)(path, size), result == 0, record_path("truncate", path, NULL, (uint64_t)size));
 }
 
 int truncate(const char *path, off_t size)
@@ -282,12 +359,16 @@ int truncate(const char *path, off_t size)
 
 int mkdir(const char *path, mode_t mode)
 {
-    return fails_path(CALL_MKDIR, path) && !shortens ? -1 : REAL(mkdir)(path, mode);
+    if (fails_path(CALL_MKDIR, path) && !shortens)
+        return -1;
+    return RECORDED(int, REAL(mkdir)(path, mode), result == 0, record_path("mkdir", path, NULL, 0));
 }
 
 int rmdir(const char *path)
 {
-    return fails_path(CALL_RMDIR, path) && !shortens ? -1 : REAL(rmdir)(path);
+    if (fails_path(CALL_RMDIR, path) && !shortens)
+        return -1;
+    return RECORDED(int, REAL(rmdir)(path), result == 0, record_path("rmdir", path, NULL, 0));
 }
 
 #pragma GCC visibility pop
