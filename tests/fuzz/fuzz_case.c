@@ -9,7 +9,7 @@ static void check_line(const struct case_file *file, const struct case_line *lin
 {
     FUZZ_CHECK(line->input < file->inputs_count);
     FUZZ_CHECK((line->json != NULL) == (line->verb == CASE_RECORD || line->verb == CASE_LATE));
-    FUZZ_CHECK(line->verb >= CASE_RECORD && line->verb <= CASE_END_ALL);
+    FUZZ_CHECK(line->verb >= CASE_RECORD && line->verb <= CASE_RESTORE);
 }
 
 static void check_case(const struct case_file *file, const struct case_one *one, size_t size)
