@@ -22,7 +22,7 @@ struct slot_state {
     uint32_t slot;
     bool is_fenced;
     bool is_lost; /* to somebody else */
-    uint64_t marker; /* while it is fenced */
+    uint64_t marker; /* the newest that is known: that of the outside system while the slot is fenced */
     uint64_t restored_id; /* checkpoint that the job goes on from; 0: none, or the slot is new */
     uint64_t tried; /* epoch of the last transaction */
 };
@@ -119,6 +119,14 @@ static int fence(
     const int code = sink->sink->fence(sink->node, d->env, &slot, &marker, err);
     if (code < 0)
         return fail_slot(sink, s, code, err);
+    if (marker < s->marker) {
+        (void)leat__error(err, LEAT_EDATA,
+            "the outside system has forgotten that it has epoch %llu (it says %llu): what else it has lost "
+            "nobody knows. "
+            "Look there before anything is sent again; restore.fresh begins new",
+            (unsigned long long)s->marker, (unsigned long long)marker);
+        return fail_slot(sink, s, LEAT_EDATA, err);
+    }
     s->is_fenced = true;
     s->marker = marker;
     return 0;

@@ -3,6 +3,8 @@
 #define LEAT_FILE_H
 #include <leat/source.h>
 
+/* A job that goes on from a checkpoint reads on where it was: files that it has read of must be as they were, by
+ * name and content; new ones may have come. */
 struct leat_file_source_opts {
     const char *path; /* a file, a directory (its files without a leading . or _), or a shell pattern; "-":
                          standard input, which can not be read again: a job that has read of it does not go on

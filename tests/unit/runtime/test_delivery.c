@@ -367,6 +367,33 @@ static void test_delivery__given_fewer_subtasks__when_recovered__then_old_slots_
     memory_env_free(env);
 }
 
+/* Its markers were removed, or the whole of it was made anew (row 27). */
+static void test_delivery__given_an_outside_system_that_forgot__when_fenced_again__then_nothing_is_sent(
+    void **state)
+{
+    (void)state;
+    struct leat_env *env = memory_env_new(1);
+    struct outbox_world w;
+    struct outbox_manifest m;
+    struct ledger_faults faults = { .end_lost_at = 3 };
+    size_t size;
+    outbox_world_begin(&w, env, 1, &faults);
+    for (uint64_t epoch = 1; epoch <= 2; epoch++) {
+        make_epoch(&w, epoch, &m);
+        must(&w, outbox_world_send(&w, &m));
+    }
+    make_epoch(&w, 3, &m);
+    faults.fence_fails_at = faults.fences + 1;
+    assert_int_equal(outbox_world_send(&w, &m), LEAT_ETIMEOUT); /* it will have to ask for the marker */
+    memory_env_put(env, OUTBOX_WORLD_LEDGER, "", 0);
+    assert_int_equal(outbox_world_send(&w, &m), LEAT_EDATA);
+    assert_non_null(strstr(w.h.err.message, "has forgotten that it has epoch 2 (it says 0)"));
+    (void)memory_env_get(env, OUTBOX_WORLD_LEDGER, &size);
+    outbox_world_expect(&w, 0, 0);
+    outbox_world_end(&w, true);
+    memory_env_free(env);
+}
+
 /* ---- going back ---- */
 
 static void test_delivery__given_a_marker_above_the_checkpoint__when_recovered__then_refused_unless_forced(
@@ -450,6 +477,8 @@ int main(void)
         cmocka_unit_test(test_delivery__given_two_jobs_of_one_name__when_both_send__then_the_second_says_so),
         cmocka_unit_test(
             test_delivery__given_fewer_subtasks__when_recovered__then_old_slots_are_finished_and_fenced),
+        cmocka_unit_test(
+            test_delivery__given_an_outside_system_that_forgot__when_fenced_again__then_nothing_is_sent),
         cmocka_unit_test(
             test_delivery__given_a_marker_above_the_checkpoint__when_recovered__then_refused_unless_forced),
         cmocka_unit_test(
