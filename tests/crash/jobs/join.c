@@ -7,7 +7,7 @@
 #include "sample.h"
 #include "joined.h"
 #include "key_window.h"
-#include "options.h"
+#include "tests/crash/jobs/options.h"
 
 static bool is_any(struct leat_ctx *ctx, const struct sample *s)
 {

@@ -7,7 +7,7 @@
 #include "bucket.h"
 #include "sample.h"
 #include "given.h"
-#include "options.h"
+#include "tests/crash/jobs/options.h"
 #include "key_tally.h"
 #ifdef LEDGER
 #include "tests/support/ledger_sink.h"

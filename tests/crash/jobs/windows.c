@@ -6,7 +6,7 @@
  */
 #include "sample.h"
 #include "key_window.h"
-#include "options.h"
+#include "tests/crash/jobs/options.h"
 
 static bool is_positive(struct leat_ctx *ctx, const struct sample *s)
 {

@@ -7,7 +7,7 @@
  *
  * One lock is held over each call and its line: a process that is recorded writes one file at a time. */
 #define _GNU_SOURCE
-#include "record.h"
+#include "tests/support/shim/record.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

@@ -12,7 +12,7 @@
  * A failed call has done nothing, but for fsync: what a failed one leaves is open, so it is not passed on. Threads
  * share one counter. The shim takes no lock and allocates nothing after its start but for one dlsym a call. */
 #define _GNU_SOURCE
-#include "record.h"
+#include "tests/support/shim/record.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
