@@ -38,6 +38,18 @@ static int compare_counts(const void *a, const void *b)
     return (x->ns > y->ns) - (x->ns < y->ns);
 }
 
+/* Splitting says what a namespace has got from each old store. */
+static void unite_counts(struct leat__ns_count *counts, uint64_t *count)
+{
+    uint64_t kept = 0;
+    for (uint64_t i = 0; i < *count; i++)
+        if (kept > 0 && compare_counts(&counts[kept - 1], &counts[i]) == 0)
+            counts[kept - 1].keys += counts[i].keys;
+        else
+            counts[kept++] = counts[i];
+    *count = kept;
+}
+
 int leat__meta_read(struct leat_sv data, struct leat_arena *arena, uint32_t *segment,
     struct leat__ns_count **counts, uint64_t *counts_count)
 {
@@ -56,6 +68,7 @@ int leat__meta_read(struct leat_sv data, struct leat_arena *arena, uint32_t *seg
         memcpy(&(*counts)[i].keys, at + 12, 8);
     }
     qsort(*counts, n, sizeof **counts, compare_counts);
+    unite_counts(*counts, counts_count);
     return 0;
 }
 

@@ -26,6 +26,7 @@
 #define EPOCHS_MAX 4u
 /* Work of one step, in about 10 ns. */
 #define STEP_WORK 60000
+#define POLL_STEPS 4u
 #define ENTRY_WORK 12
 #define CHUNK_WORK 15
 
@@ -291,7 +292,10 @@ int leat__state_snapshot_poll(struct leat_state *state, struct leat_error *err)
         return 1;
     leat__queue_pump(state);
     LEAT_TRY(leat__state_check(state, err));
-    while (state->snapshot.phase == LEAT__SNAPSHOT_COLLECTING && !is_ahead(state))
+    /* When no task is under way, nobody would call again. */
+    for (uint32_t steps = 0; state->snapshot.phase == LEAT__SNAPSHOT_COLLECTING && !is_ahead(state) &&
+         !(state->queue.busy && steps >= POLL_STEPS);
+         steps++)
         LEAT_TRY(leat__state_snapshot_step(state, err));
     switch (state->snapshot.phase) {
     case LEAT__SNAPSHOT_MADE:
