@@ -1,6 +1,6 @@
 /* runtime/shell_control.c -- see the header.
  *
- * Paths of Unix sockets are short (sun_path, some hundred bytes), directories of checkpoints may be long: the
+ * Paths of Unix sockets are short (sun_path, about a hundred bytes), directories of checkpoints may be long: the
  * directory is opened, and the socket bound as /proc/self/fd/N/control. Between bind and listen its rights are
  * set, so that nobody else ever connects.
  *
