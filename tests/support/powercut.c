@@ -54,7 +54,8 @@ struct powercut {
     struct leat_env env;
     struct inode *inodes, *root;
     struct descriptor fds[FDS_MAX];
-    uint64_t changes, off_at;
+    uint64_t changes, off_at, fail_at;
+    int fail_code;
     bool is_off;
     uint64_t random_state;
     int64_t now_us;
@@ -257,6 +258,10 @@ static int ask(struct powercut *p, const char *path, bool changes, struct leat_e
     if (changes && !p->is_off) {
         p->is_off = p->off_at && p->changes + 1 >= p->off_at;
         p->changes += !p->is_off;
+        if (p->fail_at && p->changes == p->fail_at) {
+            p->fail_at = 0;
+            return leat__error(err, p->fail_code, "%s: made to fail", path);
+        }
     }
     return p->is_off ? no_power(path, err) : 0;
 }
@@ -852,6 +857,12 @@ void powercut_off_at(struct leat_env *env, uint64_t n)
 void powercut_off(struct leat_env *env)
 {
     of(env)->is_off = true;
+}
+
+void powercut_fail_at(struct leat_env *env, uint64_t n, int code)
+{
+    of(env)->fail_at = n;
+    of(env)->fail_code = code;
 }
 
 bool powercut_is_off(const struct leat_env *env)

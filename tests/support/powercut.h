@@ -24,6 +24,8 @@ uint64_t powercut_changes_count(const struct leat_env *env);
 /* The power goes before change number `n` (counted from the start); 0: it stays. */
 void powercut_off_at(struct leat_env *env, uint64_t n);
 void powercut_off(struct leat_env *env); /* now */
+/* Change number `n` fails with `code`, once; 0: none. */
+void powercut_fail_at(struct leat_env *env, uint64_t n, int code);
 bool powercut_is_off(const struct leat_env *env);
 /* What the disk has afterwards, as a new environment with power. The old one stays as it is. */
 struct leat_env *powercut_crash(struct leat_env *env, uint64_t seed);

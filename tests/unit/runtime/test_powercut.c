@@ -106,8 +106,8 @@ static leat_topology *declare(enum variant variant)
 }
 
 /* One process: runs until it has ended or the power is off. */
-static int run(
-    struct leat_env *disk, enum variant variant, uint64_t seed, uint32_t parallelism, struct leat_error *err)
+static int run_with(struct leat_env *disk, enum variant variant, uint64_t seed, uint32_t parallelism,
+    const struct leat_restart_opts *restart, struct leat_error *err)
 {
     leat_topology *t = declare(variant);
     leat_job *job;
@@ -118,7 +118,7 @@ static int run(
         .seed = seed,
         .checkpoint_dir = "checkpoints",
         .checkpoint_interval_us = LEAT_MILLIS(12),
-        .restart = { .never = true },
+        .restart = *restart,
     };
     FAIL_UNLESS(leat_job_new(t, &opts, &job, err) == 0, "%s", err->message);
     powercut_attach(job->sim_env, disk);
@@ -128,6 +128,12 @@ static int run(
     leat_topology_free(t);
     ledger_forget_producers();
     return code;
+}
+
+static int run(
+    struct leat_env *disk, enum variant variant, uint64_t seed, uint32_t parallelism, struct leat_error *err)
+{
+    return run_with(disk, variant, seed, parallelism, &(struct leat_restart_opts){ .never = true }, err);
 }
 
 /* ---- what comes out ---- */
@@ -171,8 +177,14 @@ static char *sort_text(struct leat_strbuf *text)
     return copy;
 }
 
+/* Scratch of the job's own, which the next job removes: there only if a call failed that should have done so. */
+static bool is_scratch(const char *path)
+{
+    return strstr(path, "/spool/") || strstr(path, ".tmp");
+}
+
 /* All that is visible, as sorted lines; fails when something is left over. The caller frees. */
-static char *collect(struct leat_env *disk, const char *what)
+static char *collect(struct leat_env *disk, const char *what, bool allows_scratch)
 {
     struct leat_strbuf out = { 0 };
     struct ledger_view view;
@@ -181,7 +193,7 @@ static char *collect(struct leat_env *disk, const char *what)
     for (char *path = strsep(&rest, "\n"); path && *path; path = strsep(&rest, "\n")) {
         size_t size;
         const char *text = powercut_get(disk, path, &size);
-        FAIL_UNLESS(!strstr(path, ".inprogress") && !strstr(path, "/spool/") && !strstr(path, ".tmp"),
+        FAIL_UNLESS(!strstr(path, ".inprogress") && (allows_scratch || !is_scratch(path)),
             "%s: %s is left over", what, path);
         if (strncmp(path, "out/", 4) == 0)
             add_lines(&out, "out", text, size);
@@ -228,10 +240,10 @@ static const char *expected(enum variant variant)
         return texts[variant];
     struct leat_env *disk = new_disk(variant);
     FAIL_UNLESS(run(disk, variant, 1, 2, &err) == 0, "%s", err.message);
-    texts[variant] = collect(disk, "undisturbed");
+    texts[variant] = collect(disk, "undisturbed", false);
     FAIL_UNLESS(
         run(disk, variant, 1, 2, &err) == 0, "%s", err.message); /* it has finished: nothing happens */
-    char *again = collect(disk, "once more");
+    char *again = collect(disk, "once more", false);
     assert_string_equal(texts[variant], again);
     free(again);
     assert_int_equal(powercut_open_count(disk), 0);
@@ -239,9 +251,9 @@ static const char *expected(enum variant variant)
     return texts[variant];
 }
 
-static void expect_all(struct leat_env *disk, enum variant variant, const char *what)
+static void expect_all(struct leat_env *disk, enum variant variant, const char *what, bool allows_scratch)
 {
-    char *got = collect(disk, what);
+    char *got = collect(disk, what, allows_scratch);
     FAIL_UNLESS(strcmp(got, expected(variant)) == 0, "%s: got\n%swant\n%s", what, got, expected(variant));
     free(got);
 }
@@ -357,7 +369,7 @@ static bool cut_and_go_on(enum variant variant, uint64_t n, uint64_t seed, uint3
     struct leat_env *image = powercut_crash(disk, seed);
     powercut_free(disk);
     FAIL_UNLESS(run(image, variant, 2 + seed % 3, after, &err) == 0, "%s: %s", what, err.message);
-    expect_all(image, variant, what);
+    expect_all(image, variant, what, false);
     powercut_free(image);
     return was_cut;
 }
@@ -418,7 +430,7 @@ static void cut_twice(enum variant variant, uint64_t n, uint64_t k)
     (void)run(second, variant, 2, 2, &err);
     struct leat_env *third = powercut_crash(second, n * k);
     FAIL_UNLESS(run(third, variant, 3, 2, &err) == 0, "%s: %s", what, err.message);
-    expect_all(third, variant, what);
+    expect_all(third, variant, what, false);
     powercut_free(disk);
     powercut_free(second);
     powercut_free(third);
@@ -433,6 +445,38 @@ static void test_powercut__given_cuts_during_recovery__when_gone_on__then_the_sa
                 cut_twice((enum variant)variant, n, k);
 }
 
+/* No cut, but a call that fails once: the job goes on by itself, or ends with an error and a new one goes on. */
+static bool fail_and_go_on(enum variant variant, uint64_t n, int code)
+{
+    char what[96];
+    struct leat_env *disk = new_disk(variant);
+    struct leat_error err = { 0 };
+    const struct leat_restart_opts restart = { .attempts_max = 3, .backoff_us = 1000 };
+    const uint64_t before = powercut_changes_count(disk);
+    (void)snprintf(what, sizeof what, "variant %d, failing %llu", (int)variant, (unsigned long long)n);
+    powercut_fail_at(disk, before + n, code);
+    const int result = run_with(disk, variant, 1, 2, &restart, &err);
+    const bool was_reached = powercut_changes_count(disk) >= before + n;
+    FAIL_UNLESS(was_reached || result == 0, "%s: %s", what, err.message);
+    assert_int_equal(powercut_open_count(disk), 0);
+    powercut_fail_at(disk, 0, 0);
+    if (result < 0)
+        FAIL_UNLESS(run(disk, variant, 2, 2, &err) == 0, "%s: %s", what, err.message);
+    expect_all(disk, variant, what, true);
+    powercut_free(disk);
+    return was_reached;
+}
+
+static void test_powercut__given_each_change_failing_once__when_gone_on__then_the_same_once(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < VARIANTS_COUNT; variant++) {
+        bool was_reached = true;
+        for (uint64_t n = 1; was_reached; n++)
+            was_reached = fail_and_go_on((enum variant)variant, n, n % 2 ? LEAT_EIO : LEAT_ENOSPC);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_powercut__given_keyed_windows__when_cut_and_gone_on__then_the_same_totals_once),
         cmocka_unit_test(test_powercut__given_a_cut__when_gone_on_with_other_workers__then_the_same_once),
         cmocka_unit_test(test_powercut__given_cuts_during_recovery__when_gone_on__then_the_same_once),
+        cmocka_unit_test(test_powercut__given_each_change_failing_once__when_gone_on__then_the_same_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
