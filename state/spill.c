@@ -17,6 +17,7 @@
 
 #define PIECE_SLOTS 81920u
 #define CROWDED_SLOTS_MIN 1024u
+#define OVER_SHARE 10u /* of the budget: that much over it, pieces go one by one */
 #define PIECE_SHARE 8u /* of a slice: at least that part of it at a time */
 
 /* ---- a piece of a slice ---- */
@@ -53,8 +54,9 @@ static int write_piece(struct leat_table *table, struct leat__slice *slice, uint
     return leat__queue_drain(state, err);
 }
 
-/* Frees the slots of the piece but for those that are used: these move as near to their home as they can. */
-static void clear_piece(struct leat_table *table, struct leat__slice *slice, uint64_t from, uint64_t count)
+/* Frees the slots of the piece, but for those that are used unless all go: these move as near to their home as they can. */
+static void clear_piece(
+    struct leat_table *table, struct leat__slice *slice, uint64_t from, uint64_t count, bool all)
 {
     const size_t slot_size = table->slot_size;
     const uint64_t mask = slice->capacity - 1;
@@ -63,7 +65,7 @@ static void clear_piece(struct leat_table *table, struct leat__slice *slice, uin
         const uint64_t word = leat__slot_word(slot);
         if (word == 0)
             continue;
-        if (!(word & LEAT__USED)) {
+        if (all || !(word & LEAT__USED)) {
             LEAT_ASSERT(!(word & LEAT__DIRTY));
             memset(slot, 0, slot_size);
             slice->count--;
@@ -86,7 +88,7 @@ static void clear_piece(struct leat_table *table, struct leat__slice *slice, uin
 }
 
 /* One piece where the hand stands. */
-static int spill_piece(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
+static int spill_piece(struct leat_table *table, struct leat__slice *slice, bool all, struct leat_error *err)
 {
     uint64_t count = slice->capacity / PIECE_SHARE;
     if (count > PIECE_SLOTS)
@@ -97,8 +99,8 @@ static int spill_piece(struct leat_table *table, struct leat__slice *slice, stru
     while (leat__slot_word(slice->slots + from * table->slot_size) != 0)
         from = (from + 1) & (slice->capacity - 1);
     count = piece_length(table, slice, from, count);
-    LEAT_TRY(write_piece(table, slice, from, count, false, err));
-    clear_piece(table, slice, from, count);
+    LEAT_TRY(write_piece(table, slice, from, count, all, err));
+    clear_piece(table, slice, from, count, all);
     slice->hand = (from + count) & (slice->capacity - 1);
     slice->incomplete = slice->incomplete || slice->stored;
     slice->too_large = true;
@@ -144,14 +146,26 @@ static uint64_t limit_of(const struct leat_state *state, uint64_t need)
     return need < state->budget_bytes ? state->budget_bytes - need : 0;
 }
 
-/* Until what is used is within the budget, or nothing may go. */
+/* A slice on its way out: a piece at a time where that can be, and its memory with the last one. */
+static int shed(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
+{
+    if (slice->chunks || slice->capacity <= PIECE_SLOTS)
+        return spill_whole(table, slice, err);
+    LEAT_TRY(spill_piece(table, slice, true, err));
+    return slice->count == 0 ? spill_whole(table, slice, err) : 0;
+}
+
+/* Until what is used is within the budget, or nothing may go. While it is over by little, the rest is left to
+ * the next call: the pause is that of a piece. */
 static int shrink(struct leat_state *state, uint64_t need, struct leat_error *err)
 {
     while (state->used_bytes > limit_of(state, need)) {
         struct leat__slice *slice = choose(state);
         if (!slice)
             return 0;
-        LEAT_TRY(spill_whole(slice->table, slice, err));
+        LEAT_TRY(shed(slice->table, slice, err));
+        if (state->used_bytes <= limit_of(state, need) + state->budget_bytes / OVER_SHARE)
+            return 0;
     }
     return 0;
 }
@@ -186,7 +200,7 @@ static int make_room(struct leat_state *state, struct leat_table *table, struct 
             return 0;
         if (slice->count == 0 || pieces++ > 3 * PIECE_SHARE + slice->capacity / PIECE_SLOTS * 3)
             return 0;
-        LEAT_TRY(slice->chunks ? spill_whole(table, slice, err) : spill_piece(table, slice, err));
+        LEAT_TRY(slice->chunks ? spill_whole(table, slice, err) : spill_piece(table, slice, false, err));
     }
 }
 
@@ -204,7 +218,7 @@ int leat__state_room(struct leat_state *state, struct leat_table *table, struct 
     LEAT_TRY(leat__state_check(state, err));
     LEAT_TRY(leat__snapshot_rush(state, err));
     if (crowded && may_go(table, slice))
-        LEAT_TRY(spill_piece(table, slice, err));
+        LEAT_TRY(spill_piece(table, slice, false, err));
     if (slice && grown)
         LEAT_TRY(make_room(state, table, slice, more, err));
     return shrink(state, bytes, err);

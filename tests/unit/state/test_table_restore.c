@@ -508,6 +508,39 @@ static void test_budget__given_many_more_keys_than_it_holds__then_all_counts_are
     }
 }
 
+static void test_budget__given_large_namespaces__then_the_oldest_leave_piece_by_piece(void **unused)
+{
+    (void)unused;
+    enum { SPACES = 5, MANY = 60000, SOME = 500 };
+    static uint64_t bytes[SOME], hashes[SOME];
+    static struct leat_sv keys[SOME];
+    struct leat_state *state =
+        new_state((uint64_t)9 << 20, NULL, NULL, 0); /* tables: less than two of them */
+    const struct leat_table_opts opts = long_opts("n", "sum");
+    struct leat_table *table = open_table(state, &opts);
+    for (uint32_t round = 0; round < 2; round++)
+        for (int64_t ns = 0; ns < SPACES; ns++)
+            for (uint64_t from = 0; from < MANY; from += SOME) {
+                void *values[SOME];
+                for (uint64_t i = 0; i < SOME; i++) {
+                    bytes[i] = __builtin_bswap64((from + i) ^ (UINT64_C(1) << 63));
+                    keys[i] = (struct leat_sv){ (const char *)&bytes[i], 8 };
+                    hashes[i] = leat__hash(&bytes[i], 8);
+                }
+                assert_int_equal(leat__table_upsert(table, ns, keys, hashes, NULL, SOME, values, NULL), 0);
+                for (uint64_t i = 0; i < SOME; i++)
+                    *(int64_t *)values[i] += (int64_t)(from + i) + ns;
+                assert_true(state->used_bytes <= ((uint64_t)9 << 20));
+            }
+    for (int64_t ns = 0; ns < SPACES; ns++) {
+        assert_int_equal(leat__table_keys_count(table, ns), MANY);
+        for (int64_t k = 0; k < MANY; k += 977)
+            assert_int_equal(*value_of(table, ns, k, false), 2 * (k + ns));
+    }
+    leat__table_close(table);
+    leat__state_free(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -520,6 +553,7 @@ int main(void)
             test_split__given_any_old_and_new_parallelism__then_every_key_is_with_its_owner_once),
         cmocka_unit_test(
             test_budget__given_many_more_keys_than_it_holds__then_all_counts_are_right_and_it_is_kept),
+        cmocka_unit_test(test_budget__given_large_namespaces__then_the_oldest_leave_piece_by_piece),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
