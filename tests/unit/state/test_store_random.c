@@ -14,7 +14,7 @@
 #define VALUE_MAX 20000u
 #define LONG_VALUE 15000u /* a run of them goes past the length at which RocksDB is given files */
 #define KEPT 6u /* checkpoints to go back to */
-#define OPS 500u
+#define OPS 400u
 
 struct model {
     bool has[KEYS];
