@@ -183,7 +183,7 @@ int leat__completion_fill(struct leat_completion *completion, struct leat_error 
         .taken_us = job->env->wall_us(job->env),
         .parallelism = job->plan->parallelism,
         .max_parallelism = job->plan->max_parallelism };
-    completion->stands = false;
+    completion->stands = completion->in_doubt = false;
     completion->result = 0;
     completion->error = (struct leat_error){ 0 };
     if (!completion->last) {
@@ -294,6 +294,20 @@ static int publish(struct leat_completion *completion, struct leat_error *err)
     return c->store->store_class->publish(c->store, m, err);
 }
 
+/* Whether a manifest that could not be published is there all the same. */
+static bool is_there(struct leat_checkpoint_store *store, uint64_t id)
+{
+    struct leat_error err = { 0 };
+    uint64_t *ids = NULL;
+    uint32_t count = 0;
+    const int result = store->store_class->list(store, &ids, &count, &err);
+    bool found = result < 0; /* who knows */
+    for (uint32_t i = 0; i < count; i++)
+        found = found || ids[i] == id;
+    leat__free(ids);
+    return found;
+}
+
 static void make_savepoints(struct leat_completion *completion)
 {
     struct leat_checkpoint_store *store = completion->coordinator->store;
@@ -316,6 +330,8 @@ void leat__completion_run(struct leat_completion *completion)
         completion->stands = true;
         completion->durable_ns = job->env->mono_ns(job->env);
         completion->result = leat__completion_commit(completion, &completion->error);
+    } else {
+        completion->in_doubt = is_there(completion->coordinator->store, completion->manifest.id);
     }
     if (completion->result == 0)
         make_savepoints(completion);

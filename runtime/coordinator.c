@@ -152,6 +152,8 @@ static void begin(struct leat_coordinator *c)
     c->id = ++c->last_id;
     c->begun_ns = now_ns(c);
     c->stops = stop_is_wanted(c);
+    if (c->stops) /* also when this one fails: some sources may have stopped by then */
+        __atomic_store_n(&job->last_wanted, 1, __ATOMIC_RELEASE);
     c->completion.requests = c->waiting;
     c->completion.last = false;
     c->waiting = NULL;
@@ -270,6 +272,7 @@ static void succeed(struct leat_coordinator *c)
         leat__handle_list_release(&job->workers[w].share.handles, job->env);
         leat__outbox_list_release(&job->workers[w].share.outboxes, job->env);
     }
+    c->completion.stands = false; /* it is done with */
     leat__manifest_release(&c->newest);
     c->newest = (struct leat_manifest){
         .arena = m->arena, .id = m->id, .files = m->files, .files_count = m->files_count
@@ -463,10 +466,10 @@ static int finish_job(struct leat_coordinator *c, struct leat_error *err)
     return 0;
 }
 
-/* Handles of what will never be: unless a manifest stands that they are in. */
+/* Handles of what will never be; not those of a manifest that stands, or that could not be taken back. */
 static void discard_shares(struct leat_coordinator *c)
 {
-    const bool decided = c->completion.stands && c->completion.manifest.id == c->id;
+    const bool decided = c->completion.stands || c->completion.in_doubt;
     for (uint32_t w = 0; w < c->job->workers_count; w++) {
         struct leat_share *share = &c->job->workers[w].share;
         if (!decided)
@@ -525,5 +528,5 @@ void leat__coordinator_end_attempt(struct leat_coordinator *c, bool commits, boo
     discard_shares(c);
     answer_all(&c->completion.requests, c->id, &err);
     leat__completion_release(&c->completion);
-    c->completion.stands = false;
+    c->completion.stands = c->completion.in_doubt = false;
 }

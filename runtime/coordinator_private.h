@@ -50,6 +50,7 @@ struct leat_completion {
     struct leat_request *requests; /* to answer with it; their savepoints are made by the task */
     bool last; /* nothing follows: older checkpoints go */
     bool stands; /* the manifest is durable */
+    bool in_doubt; /* publishing has failed, and yet it is there: recovery may find it */
     uint64_t bytes, new_bytes;
     int64_t durable_ns;
     int result;

@@ -371,6 +371,7 @@ void leat_job_free(leat_job *job)
     leat__shell_free(job->shell);
     leat__plan_free(job->plan);
     leat__env_sim_free(job->sim_env);
+    leat__arena_release(&job->arena);
     leat__free(job);
 }
 

@@ -126,12 +126,25 @@ static int read_checkpoint_switch(struct leat_job *job, struct leat_error *err)
     return 0;
 }
 
+/* A copy of a text that is the caller's. */
+static int keep_text(struct leat_job *job, const char **text)
+{
+    const char *copy = leat__arena_str(&job->arena, *text);
+    if (*text && !copy)
+        return LEAT_ENOMEM;
+    *text = copy;
+    return 0;
+}
+
 /* State on disk, checkpoints, restarts. */
 static int fill_durable(struct leat_job *job, struct leat_error *err)
 {
     struct leat_job_opts *opts = &job->opts;
     const char *tmp = getenv("TMPDIR");
-    job->tmp_dir = tmp && *tmp ? tmp : "/tmp";
+    job->tmp_dir = leat__arena_str(&job->arena, tmp && *tmp ? tmp : "/tmp");
+    if (!job->tmp_dir || keep_text(job, &opts->state_dir) < 0 || keep_text(job, &opts->checkpoint_dir) < 0 ||
+        keep_text(job, &opts->restore.from) < 0 || keep_text(job, &opts->restore.renamed) < 0)
+        return leat__error(err, LEAT_ENOMEM, "out of memory for a job");
     LEAT_TRY(read_budget_switch(job, err));
     LEAT_TRY(read_checkpoint_switch(job, err));
     job->has_checkpoints = opts->checkpoint_dir || job->has_switched_checkpoints;

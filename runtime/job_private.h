@@ -30,6 +30,7 @@ struct leat_sim_tasks {
 
 struct leat_job {
     struct leat_topology *t;
+    struct leat_arena arena; /* of texts in opts */
     struct leat_job_opts opts; /* defaults filled in */
     struct leat_env *env;
     struct leat_env *sim_env; /* owned, or NULL */

@@ -102,6 +102,13 @@ leat_topology *durable_topology(struct durable *d)
     return t;
 }
 
+leat_topology *durable_watch(struct durable *d)
+{
+    watched = d;
+    d->records_seen = 0;
+    return durable_topology(d);
+}
+
 struct leat_job_opts durable_opts(const struct durable *d, uint32_t parallelism)
 {
     return (struct leat_job_opts){ .parallelism = parallelism,
@@ -117,10 +124,8 @@ enum leat_job_state durable_run(struct durable *d, const struct leat_job_opts *o
     struct leat_error local = { 0 };
     leat_job *job = NULL;
     enum leat_job_state state = LEAT_JOB_FAILED;
-    leat_topology *t = durable_topology(d);
+    leat_topology *t = durable_watch(d);
     err = err ? err : &local;
-    watched = d;
-    d->records_seen = 0;
     if (leat_job_new(t, opts, &job, err) == 0) {
         __atomic_store_n(&d->running, job, __ATOMIC_RELEASE);
         assert_true(leat_job_run(job) <= 0);

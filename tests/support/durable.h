@@ -33,6 +33,8 @@ void durable_release(struct durable *d);
 
 /* Declares the job. `d` lives as long as the topology. */
 leat_topology *durable_topology(struct durable *d);
+/* The same for a run of the test's own: its records are counted from 0, and watched. */
+leat_topology *durable_watch(struct durable *d);
 /* Options for it: threads, checkpoints every millisecond, no restarts. */
 struct leat_job_opts durable_opts(const struct durable *d, uint32_t parallelism);
 /* Runs it once; the state it ended in. */

@@ -10,6 +10,7 @@
 #include <leat/leat.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CYCLES 300
@@ -87,6 +88,8 @@ static int run_failing_at(uint64_t n)
 static void test_job__given_no_memory_at_any_moment__then_it_fails_cleanly_and_later_succeeds(void **state)
 {
     (void)state;
+    if (getenv("LEAT_CHECKPOINT_EVERY_US"))
+        SKIP_BECAUSE("what a checkpoint has covered is committed, also by a job that fails later");
     uint64_t failed = 0;
     const uint64_t before = leat__alloc_calls();
     assert_int_equal(run_failing_at(0), 0);
