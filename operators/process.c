@@ -415,7 +415,6 @@ static int process_restore(
             return leat__fail(ctx, LEAT_EDATA, "part %u of its snapshot is damaged: %zu bytes, version %d", i,
                 parts[i].len, parts[i].len ? parts[i].data[0] : 0);
     p->forwarded_us = ctx->watermark_us;
-    LEAT_TRY(leat__states_migrate(p));
     __atomic_store_n(&ctx->counters->state_keys, leat__states_keys_count(p), __ATOMIC_RELAXED);
     return set_wake(p);
 }

@@ -12,8 +12,8 @@
  * without one gets it when it is written next.
  *
  * Another schema. Saved records say which schema they are in. Those of the restored one are decoded into the
- * present one; after a restore all are read and written once (leat__states_migrate), so that a checkpoint
- * never holds more than one. */
+ * present one: by the table, which writes all of them anew when it is opened, so that a checkpoint never holds
+ * more than one. */
 #include "operators/process_private.h"
 #include "record/schema.h"
 

@@ -145,8 +145,6 @@ struct leat__keyed_state {
 
 LEAT_NODISCARD int leat__states_open(struct leat__process *p, struct leat__ctx *ctx);
 void leat__states_close(struct leat__process *p);
-/* After a restore: saved records of another schema become records of this one. */
-LEAT_NODISCARD int leat__states_migrate(struct leat__process *p);
 /* Writes what the callback has changed. */
 LEAT_NODISCARD int leat__states_commit(struct leat__process *p);
 void leat__states_forget(struct leat__process *p);

@@ -151,29 +151,6 @@ void leat__states_close(struct leat__process *p)
     }
 }
 
-/* Reading a value decodes it; a cursor whose items count as written has all of them saved anew. */
-static int migrate(struct leat__process *p, struct leat__keyed_state *state)
-{
-    struct leat_cursor_item items[64];
-    struct leat_cursor *cursor;
-    int64_t count;
-    if (leat__cursor_open(state->table, 0, 0, &cursor, p->ctx->error) < 0)
-        return leat__fail_here(p->ctx);
-    do {
-        count = leat__cursor_next(cursor, items, sizeof items / sizeof items[0], p->ctx->error);
-    } while (count > 0);
-    leat__cursor_close(cursor);
-    return count < 0 ? leat__fail_here(p->ctx) : 0;
-}
-
-int leat__states_migrate(struct leat__process *p)
-{
-    for (uint32_t i = 0; i < p->spec->states_count; i++)
-        if (p->states[i].serde.saved_decoder)
-            LEAT_TRY(migrate(p, &p->states[i]));
-    return 0;
-}
-
 uint64_t leat__states_keys_count(const struct leat__process *p)
 {
     uint64_t count = 0;

@@ -321,9 +321,12 @@ static int rewrite_rows(struct leat_table *table, const char *schema_text, struc
 static int check_format(struct leat_table *table, const struct leat_table_opts *opts,
     const struct leat_table_info *saved, struct leat_error *err)
 {
-    if (table->kind == LEAT_TABLE_LIST)
+    if (table->kind == LEAT_TABLE_LIST) {
+        if (!same(saved->format, table->format)) /* where rows are: the buckets of a join */
+            return mismatch(table, "format of rows", saved->format, table->format, err);
         return saved->schema && !same(saved->schema, table->schema) ? rewrite_rows(table, saved->schema, err)
                                                                     : 0;
+    }
     if (same(saved->format, table->format) && same(saved->schema, table->schema))
         return 0;
     if (opts->accept_format) {

@@ -153,14 +153,18 @@ struct leat_table_opts {
     uint32_t value_size; /* FIXED */
     struct leat_value_codec codec; /* FIXED */
     const struct leat_type
-        *row_type; /* LIST: rows are saved in Avro and resolved when the schema has changed */
+        *row_type; /* LIST: rows are saved in Avro (with a store it must have its schema text) and
+                       resolved when that has changed */
     /* What the key is ("customer_id string, region string"): saved, and compared when the table is restored.
      */
     const char *key_text;
-    /* How FIXED values are to be read: saved, and compared. NULL only in tests without a store. */
+    /* How FIXED values are to be read, or where rows are: saved, and compared. NULL only in tests without a
+     * store. */
     const char *format;
-    /* Called instead of failing when the saved format differs: 0 if decode will cope with values of the saved
-     * one (it is told once, here), LEAT_ESCHEMA with the reason otherwise. NULL: must be equal. */
+    /* Called instead of failing when the saved format or schema of values differs: 0 if decode will cope with
+     * values of the saved one, LEAT_ESCHEMA with the reason otherwise. All saved values are then decoded and
+     * encoded anew before the table is open: later calls of decode see today's format only. NULL: must be
+     * equal. */
     int (*accept_format)(
         void *arg, const char *saved_format, const char *saved_schema, struct leat_error *err);
     const char
@@ -211,7 +215,8 @@ struct leat_list_row {
 LEAT_NODISCARD int leat__table_lists(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_list_row **lists,
     struct leat_error *err);
-/* LIST: flags of rows of this key are about to change: before the first change of each visit. */
+/* LIST: flags of rows of this key are about to change: before the first change of each visit. Like
+ * leat__table_bytes it leaves pointers valid. */
 LEAT_NODISCARD int leat__table_flagged(
     struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash, struct leat_error *err);
 

@@ -15,7 +15,8 @@ enum leat_aggregate_kind {
 enum leat_on_overflow { LEAT_OVERFLOW_FAIL = 1 /* default */, LEAT_OVERFLOW_SATURATE, LEAT_OVERFLOW_WRAP };
 
 /* A user's aggregate over a fixed-size accumulator; made by LEAT_DEFINE_AGGREGATE. Zeroed is the empty
- * accumulator. It must not hold pointers: the engine copies and stores its bytes. */
+ * accumulator. It must not hold pointers: the engine copies its bytes, writes them to disk as they are, and gives
+ * them to a later version of the program that has an aggregate of this name and size. */
 struct leat_aggregate_fn {
     size_t size;
     const char *name;
@@ -23,7 +24,9 @@ struct leat_aggregate_fn {
     uint32_t accumulator_size;
     void (*accumulate)(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows,
         uint32_t count, void *const *accumulators); /* rows[i] into accumulators[i] */
-    void (*merge)(struct leat_ctx *ctx, void *into, const void *from); /* NULL: not mergeable */
+    /* NULL: not mergeable. What `from` has seen came after `into`. Called on any thread, at any time, also beside
+     * other callbacks: it looks at nothing but the two, and of ctx it uses leat_fail alone. */
+    void (*merge)(struct leat_ctx *ctx, void *into, const void *from);
     void (*result)(
         struct leat_ctx *ctx, const void *accumulator, void *out); /* sets its fields of the output record */
 };
