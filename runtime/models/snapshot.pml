@@ -97,7 +97,7 @@ inline write_run(k)
 inline drop_early(k)
 {
     if
-    :: early[k] -> store[k] = 0; dropped[k] = false; early[k] = false
+    :: early[k] -> store[k] = 0; early[k] = false
     :: else
     fi
 }
@@ -115,7 +115,7 @@ inline settle(k)
 #ifdef OLD_SEEN
 #define STORED(k) store[k]
 #else
-#define STORED(k) (dropped[k] -> 0 : store[k])
+#define STORED(k) (dropped[k] || early[k] -> 0 : store[k])
 #endif
 inline load(k)
 {
@@ -156,7 +156,7 @@ collected: /* copy on write: a frozen entry is collected before its first change
             BEFORE_WRITE(key);
             if
             :: !present[key] -> present[key] = true; memory[key] = 0;
-                partial[key] = !dropped[key] && (store[key] != 0 || in_run[key])
+                partial[key] = !dropped[key] && (in_run[key] || (!early[key] && store[key] != 0))
             :: else
             fi;
             memory[key] = memory[key] + 1; dirty[key] = true; truth[key] = truth[key] + 1; key = 0 }
@@ -193,7 +193,14 @@ spilled: /* never while a snapshot is under way: the store is about to become th
 #else
                 if
                 :: under_way -> /* drop_delayed: before the barrier it is part of the snapshot */
-                    dropped[key] = true; early[key] = !passed[key]
+#ifdef DROP_LATE
+                    dropped[key] = true
+#else
+                    if
+                    :: passed[key] -> dropped[key] = true
+                    :: else -> early[key] = true
+                    fi
+#endif
                 :: else -> store[key] = 0
                 fi
 #endif
@@ -214,9 +221,7 @@ snapshot_step: /* between other work */
             fi }
     :: atomic { passed[0] && passed[1] && !frozen[0] && !frozen[1] && !writing ->
 drops_before_run: /* drops from before the barrier are in the snapshot, and before what came after them */
-#ifndef DROP_LATE
             drop_early(0); drop_early(1);
-#endif
             writing = true }
     :: atomic { under_way && !writing ->
 snapshot_given_up: /* what was collected still goes to the store */
@@ -239,7 +244,7 @@ ended:
 #endif
             snapshots++; under_way = false;
             passed[0] = false; passed[1] = false; frozen[0] = false; frozen[1] = false;
-            at_barrier[0] = 0; at_barrier[1] = 0; early[0] = false; early[1] = false;
+            at_barrier[0] = 0; at_barrier[1] = 0;
             if
             :: dropped[0] -> store[0] = 0; dropped[0] = false
             :: else
