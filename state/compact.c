@@ -32,10 +32,16 @@ static bool move_key(struct leat_table *table, struct leat__slice *slice, unsign
     return true;
 }
 
-/* `fresh`: memory of a value. */
-static bool move_value(struct leat_table *table, struct leat__slice *slice, void *value, void *fresh)
+/* Memory of one value, in both forms. */
+struct spare {
+    void *value;
+    struct leat_strbuf bytes;
+};
+
+static bool move_value(struct leat_table *table, struct leat__slice *slice, void *value, struct spare *spare)
 {
-    struct leat_strbuf *scratch = &table->state->scratch;
+    struct leat_strbuf *scratch = &spare->bytes;
+    void *fresh = spare->value;
     leat__strbuf_clear(scratch);
     if (table->codec.encode(table->codec.arg, value, scratch) < 0 || scratch->failed)
         return false;
@@ -67,7 +73,8 @@ static bool move_rows(struct leat_table *table, struct leat__slice *slice, struc
     return true;
 }
 
-static bool move_slot(struct leat_table *table, struct leat__slice *slice, unsigned char *slot, void *fresh)
+static bool move_slot(
+    struct leat_table *table, struct leat__slice *slice, unsigned char *slot, struct spare *spare)
 {
     if (!move_key(table, slice, slot))
         return false;
@@ -75,7 +82,7 @@ static bool move_slot(struct leat_table *table, struct leat__slice *slice, unsig
         return move_rows(table, slice, leat__slot_value(table, slot));
     if (!table->codec.decode || !leat__slot_is_key(table, slot))
         return true;
-    return move_value(table, slice, leat__slot_value(table, slot), fresh);
+    return move_value(table, slice, leat__slot_value(table, slot), spare);
 }
 
 static void give_chunks(struct leat_table *table, struct leat__slice *slice, struct leat__block *chunks)
@@ -90,18 +97,19 @@ static void give_chunks(struct leat_table *table, struct leat__slice *slice, str
 void leat__slice_compact(struct leat_table *table, struct leat__slice *slice)
 {
     struct leat__block *old = slice->chunks;
-    void *fresh = leat__malloc(table->value_size);
+    struct spare spare = { .value = leat__malloc(table->value_size) };
     slice->garbage = 0;
-    if (!fresh)
+    if (!spare.value)
         return;
     slice->chunks = NULL;
     slice->arena_at = slice->arena_end = NULL;
     bool all = true;
     for (uint64_t i = 0; all && i < slice->capacity; i++) {
         unsigned char *slot = slice->slots + i * table->slot_size;
-        all = leat__slot_word(slot) == 0 || move_slot(table, slice, slot, fresh);
+        all = leat__slot_word(slot) == 0 || move_slot(table, slice, slot, &spare);
     }
-    leat__free(fresh);
+    leat__free(spare.value);
+    leat__strbuf_release(&spare.bytes);
     slice->version++;
     if (all) {
         give_chunks(table, slice, old);
