@@ -453,6 +453,8 @@ static int finish_job(struct leat_coordinator *c, struct leat_error *err)
     c->newest_is_shared = false;
     LEAT_TRY(prepare_last(c, err));
     LEAT_TRY(leat__completion_fill(completion, err));
+    completion->requests = c->waiting; /* savepoints that nothing else came of are of the end */
+    c->waiting = NULL;
     leat__completion_run(completion);
     if (completion->result < 0) {
         *err = completion->error;
