@@ -301,7 +301,8 @@ static int take_sync(struct leat_worker *worker, struct leat_instance **failed)
     b->sync_done = true;
     if (b->sync_error.code == 0)
         return 1;
-    for (uint32_t i = 0; i < worker->instances_count; i++)
+    *failed = &worker->instances[0];
+    for (uint32_t i = 0; i < worker->instances_count; i++) /* whose files they are: of a sink here */
         if (worker->instances[i].sink)
             *failed = &worker->instances[i];
     (*failed)->error = b->sync_error;
