@@ -290,11 +290,68 @@ static void test_process__given_next_to_no_memory_and_cancels__then_the_same(voi
     lines_clear(&want);
 }
 
+/* ---- the wall clock, in the test kit ---- */
+
+static void on_ring(struct leat_ctx *ctx, const struct event *event)
+{
+    leat_timer_set(ctx, LEAT_PROCESSING_TIME, leat_ctx_now_us(ctx) + event->value);
+}
+
+static void rung(struct leat_ctx *ctx, int64_t time_us, enum leat_time_kind kind)
+{
+    struct told *row = leat_out(ctx);
+    (void)kind;
+    row->n = time_us - 1000000;
+    row->k = leat_printf(ctx, "%lld", (long long)leat_key_i64(ctx, 0));
+}
+LEAT_DEFINE_PROCESS(rings, event, on_ring, rung);
+
+static void test_process__given_timers_of_the_wall_clock__when_the_kit_moves_it__then_they_go_off_in_order(
+    void **state)
+{
+    (void)state;
+    for (uint32_t parallelism = 1; parallelism <= 3; parallelism++) {
+        leat_topology *t = leat_topology_new("rings");
+        leat_stream *events = leat_generator_source(t, "events",
+            &(struct leat_generator_source_opts){ .fn = &make_event_generator, .event_time = "at" });
+        leat_file_sink(leat_process(leat_group_by(events, "by-key", "key"), "rings",
+                           &(struct leat_process_opts){ .fn = &rings_process, .out = &told_type }),
+            "out", &(struct leat_file_sink_opts){ .path = "/nowhere", .format = LEAT_FORMAT_JSON });
+        leat_test *test =
+            leat_test_new(t, &(struct leat_test_opts){ .parallelism = parallelism, .wall_us = 1000000 });
+        leat_test_pipe(
+            test, "events", &(struct event){ .key = 1, .name = LEAT_SV(""), .value = 100, .at = 1 });
+        leat_test_pipe(
+            test, "events", &(struct event){ .key = 2, .name = LEAT_SV(""), .value = 50, .at = 2 });
+        leat_test_advance(test, 49);
+        assert_int_equal(leat_test_waiting(test, "out"), 0);
+        leat_test_advance(test, 1);
+        assert_int_equal(leat_test_waiting(test, "out"), 1);
+        const struct told *row = leat_test_read(test, "out");
+        assert_int_equal(row->n, 50);
+        assert_true(leat_sv_eq(row->k, LEAT_SV("2")));
+        leat_test_advance(test, 1000);
+        row = leat_test_read(test, "out");
+        assert_non_null(row);
+        assert_int_equal(row->n, 100);
+        leat_test_pipe(
+            test, "events", &(struct event){ .key = 3, .name = LEAT_SV(""), .value = 10, .at = 3 });
+        leat_test_end(test, "events");
+        leat_test_advance(test, 1000);
+        assert_int_equal(leat_test_waiting(test, "out"), 0); /* the input has ended before it */
+        FAIL_UNLESS(leat_test_error(test)->code == 0, "%s", leat_test_error(test)->message);
+        leat_test_free(test);
+        leat_topology_free(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_process__given_any_number_of_workers_and_size_of_batches__then_the_same),
         cmocka_unit_test(test_process__given_cancels_and_other_numbers_of_workers__then_the_same),
+        cmocka_unit_test(
+            test_process__given_timers_of_the_wall_clock__when_the_kit_moves_it__then_they_go_off_in_order),
         cmocka_unit_test(test_process__given_next_to_no_memory_and_cancels__then_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

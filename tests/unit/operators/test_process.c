@@ -598,6 +598,60 @@ static void test_steady_state__given_keys_that_come_and_go__then_nothing_is_allo
     leat_topology_free(t);
 }
 
+/* ---- wrong declarations ---- */
+
+static void expect_mistake(const struct leat_process_opts *opts, const char *time_field, const char *want)
+{
+    leat_topology *t = leat_topology_new("wrong");
+    (void)leat_process(
+        leat_group_by(harness_source(t, "in", &step_type, time_field), "by-k", "k"), "node", opts);
+    FAIL_UNLESS(
+        leat_topology_errors_count(t) == 1, "%zu errors, not: %s", leat_topology_errors_count(t), want);
+    const char *message = leat_topology_error(t, 0)->message;
+    FAIL_UNLESS(strstr(message, want) && strstr(message, "process \"node\""), "%s, not: %s", message, want);
+    leat_topology_free(t);
+}
+
+static void test_declaration__given_a_mistake__then_it_is_told(void **unused)
+{
+    static const struct leat_type no_schema = {
+        .kind = LEAT_KIND_RECORD, .name = "bare", .size = 8, .align = 8
+    };
+    const struct leat_process_opts good = {
+        .fn = &visits_process, .state = { LEAT_VALUE("tally", &tally_type) }, .out = &told_type
+    };
+    struct leat_process_opts o;
+    (void)unused;
+    o = good, o.fn = NULL;
+    expect_mistake(&o, "ts", "fn: missing: the function that LEAT_DEFINE_PROCESS makes");
+    o = good, o.out = NULL;
+    expect_mistake(&o, "ts", "out: missing: the type of the output record");
+    o = good, o.state[0].name = "Tally";
+    expect_mistake(&o, "ts", "state[0]: \"Tally\" is no name of a state");
+    o = good, o.state[1] = o.state[0];
+    expect_mistake(&o, "ts", "state[1]: the name \"tally\" is taken by state[0]");
+    o = good, o.state[0].list = &tally_type;
+    expect_mistake(&o, "ts", "state \"tally\" has several kinds: give exactly one of");
+    o = good, o.state[0].value = NULL;
+    expect_mistake(&o, "ts", "state \"tally\" has no kind: give exactly one of");
+    o = good, o.state[0].value = &no_schema;
+    expect_mistake(&o, "ts", "state \"tally\" is of bare, which has no schema");
+    o = good, o.state[0] = (struct leat_keyed_state)LEAT_MAP("map", LEAT_KIND_ARRAY, &tally_type);
+    expect_mistake(&o, "ts", "map_key of \"map\" is");
+    o = good, o.state[0].map_key = LEAT_KIND_LONG;
+    expect_mistake(&o, "ts", "map_key is given, and \"tally\" is no map");
+    o = good, o.state[2] = o.state[0];
+    expect_mistake(&o, "ts", "states go up to the first without a name, and there is more behind");
+    o = good, o.state[0].ttl.us = -1;
+    expect_mistake(&o, "ts", "the time to live of \"tally\" is negative");
+    o = good, o.state[0].ttl.on_read = true;
+    expect_mistake(&o, "ts", "ttl of \"tally\" has options but no duration");
+    o = good, o.state[0].ttl.us = 5;
+    expect_mistake(&o, NULL, "the time to live of \"tally\" is by event time, and the input has none");
+    o = good, o.sides[0].name = "side";
+    expect_mistake(&o, "ts", "side output \"side\" has no type");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -611,6 +665,7 @@ int main(void)
         cmocka_unit_test(
             test_misuse__given_a_state_timer_or_output_that_is_not_there__then_the_job_fails_and_says_so),
         cmocka_unit_test(test_misuse__given_another_operator__then_its_record_is_refused),
+        cmocka_unit_test(test_declaration__given_a_mistake__then_it_is_told),
         cmocka_unit_test(test_memory__given_any_allocation_fails__then_an_error_and_no_leak),
         cmocka_unit_test(test_memory__given_state_that_comes_and_goes_for_long__then_it_is_used_again),
         cmocka_unit_test(test_steady_state__given_keys_that_come_and_go__then_nothing_is_allocated),
