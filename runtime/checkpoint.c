@@ -182,7 +182,8 @@ int leat__completion_fill(struct leat_completion *completion, struct leat_error 
         .finished = completion->last,
         .taken_us = job->env->wall_us(job->env),
         .parallelism = job->plan->parallelism,
-        .max_parallelism = job->plan->max_parallelism };
+        .max_parallelism = job->plan->max_parallelism,
+        .store = leat__job_store_class(job)->name };
     completion->stands = completion->in_doubt = false;
     completion->result = 0;
     completion->error = (struct leat_error){ 0 };

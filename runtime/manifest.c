@@ -162,6 +162,7 @@ static void write_tables(struct writer *w, json_t *root, const struct leat_manif
 
 static void write_files(struct writer *w, json_t *root, const struct leat_manifest *m)
 {
+    put_text(w, root, "store", m->store);
     json_t *stores = put_list(w, root, "stores");
     for (uint32_t i = 0; i < m->parallelism && m->has_store; i++)
         if (json_array_append_new(stores, json_boolean(m->has_store[i])) < 0)
@@ -481,6 +482,7 @@ static uint64_t get_hash(struct reader *r, const json_t *object, const char *mem
 static void read_files(struct reader *r, const json_t *root, struct leat_manifest *m)
 {
     size_t count;
+    m->store = get_text(r, root, "store", false);
     const json_t *list = get_list(r, root, "stores", LEAT_WORKERS_MAX, &count);
     bool *has_store = allocate(r, m->parallelism, sizeof *has_store);
     if (r->code == 0 && count != m->parallelism && count != 0)

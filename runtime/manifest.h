@@ -52,6 +52,7 @@ struct leat_manifest {
     uint32_t parts_count;
     const struct leat_table_info *tables;
     uint32_t tables_count;
+    const char *store; /* name of the class that made the stores; NULL: not said */
     const bool *has_store; /* by worker: "worker-I/" is a store checkpoint; `parallelism` of them */
     const struct leat_manifest_file *files;
     uint32_t files_count;

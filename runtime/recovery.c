@@ -163,6 +163,18 @@ static int fit_parallelism(struct recovery *r)
     return 0;
 }
 
+static int fit_store(struct recovery *r)
+{
+    const char *now = leat__job_store_class(r->job)->name;
+    if (!r->m->store || strcmp(r->m->store, now) == 0 || r->m->finished)
+        return 0;
+    return leat__error(r->err, LEAT_EUNSUPPORTED,
+        "the checkpoint's state is in a store of the kind \"%s\", and this run uses \"%s\": simulated runs "
+        "and "
+        "others do not go on from each other's checkpoints",
+        r->m->store, now);
+}
+
 static int fit_nodes(struct recovery *r)
 {
     struct leat_job *job = r->job;
@@ -445,6 +457,7 @@ static int go_on(struct leat_coordinator *c, struct leat_error *err)
     leat__point(LEAT_POINT_RESTORE_CHOSEN);
     LEAT_TRY(fit_parallelism(&r));
     LEAT_TRY(fit_nodes(&r));
+    LEAT_TRY(fit_store(&r));
     memcpy(c->life, c->from.life, sizeof c->life);
     if (c->from.id > c->last_id)
         c->last_id = c->from.id;

@@ -383,8 +383,8 @@ static uint64_t allocations_of_a_run(const struct event *events, uint32_t count,
 static void test_job__given_ten_times_the_records__then_allocations_hardly_grow(void **state)
 {
     (void)state;
-    if (getenv("LEAT_CHECKPOINT_EVERY_US"))
-        SKIP_BECAUSE("checkpoints allocate");
+    if (getenv("LEAT_CHECKPOINT_EVERY_US") || getenv("LEAT_STATE_BUDGET"))
+        SKIP_BECAUSE("checkpoints and spilling allocate");
     struct event *events =
         job_data_events(&(struct job_data_opts){ .count = 400000, .keys = 50, .seed = 8, .step_us = 1 });
     for (uint32_t parallelism = 1; parallelism <= 2; parallelism++) {

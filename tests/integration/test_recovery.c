@@ -292,6 +292,20 @@ static void test_recovery__given_leftovers_of_a_crash__then_they_are_swept_away(
     durable_release(&d);
 }
 
+static void test_recovery__given_a_checkpoint_of_threads__then_a_simulated_run_refuses_it(void **state)
+{
+    (void)state;
+    struct durable d;
+    struct leat_error err = { 0 };
+    begin_stopped(&d);
+    struct leat_job_opts opts = quiet_opts(&d);
+    opts.simulate = true;
+    assert_state(durable_run(&d, &opts, &err, NULL), LEAT_JOB_FAILED, &err);
+    assert_int_equal(err.code, LEAT_EUNSUPPORTED);
+    assert_non_null(strstr(err.message, "rocksdb"));
+    durable_release(&d);
+}
+
 /* ---- two processes ---- */
 
 static void test_recovery__given_another_process_with_the_job__then_it_is_refused_with_the_path(void **state)
@@ -331,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_recovery__given_damage_and_force__then_it_goes_on_from_the_one_before),
         cmocka_unit_test(test_recovery__given_all_checkpoints_damaged__then_the_error_says_how_to_begin_new),
         cmocka_unit_test(test_recovery__given_leftovers_of_a_crash__then_they_are_swept_away),
+        cmocka_unit_test(test_recovery__given_a_checkpoint_of_threads__then_a_simulated_run_refuses_it),
         cmocka_unit_test(test_recovery__given_another_process_with_the_job__then_it_is_refused_with_the_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,7 @@ static const struct leat_manifest example = { .format = LEAT_MANIFEST_FORMAT,
     .parts_count = COUNT_OF(parts),
     .tables = tables,
     .tables_count = COUNT_OF(tables),
+    .store = "rocksdb",
     .has_store = has_store,
     .files = files,
     .files_count = COUNT_OF(files),
@@ -135,6 +136,7 @@ static void assert_lists(const struct leat_manifest *m)
         assert_int_equal(m->tables[i].prefix, tables[i].prefix);
         assert_int_equal(m->tables[i].entries, tables[i].entries);
     }
+    assert_string_equal(m->store, "rocksdb");
     assert_true(m->has_store[0]);
     assert_false(m->has_store[1]);
     assert_int_equal(m->files_count, COUNT_OF(files));
