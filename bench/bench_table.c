@@ -583,7 +583,7 @@ static void bench_pause(struct events *events, uint64_t mib, uint32_t every)
         (void)take_snapshot(state);
         touch_keys(table, events, 0, keys, every);
     }
-    const double begin = now_s(), frozen = thread_s();
+    const double begin = now_s(), cpu = cpu_s(), frozen = thread_s();
     leat__state_freeze(state, "bench");
     pieces[count++] = thread_s() - frozen;
     check(leat__state_snapshot(state, new_dir(dir), &err), &err);
@@ -605,18 +605,18 @@ static void bench_pause(struct events *events, uint64_t mib, uint32_t every)
         if (code == 0)
             (void)nanosleep(&nap, NULL);
     }
-    const double total = now_s() - begin;
+    const double total = now_s() - begin, cpu_all = cpu_s() - cpu;
     struct leat_snapshot_stats stats;
     leat__state_snapshot_stats(state, &stats);
     leat__state_snapshot_end(state);
     qsort(pieces, count, sizeof *pieces, by_value);
     printf("table/pause %llu MiB, %.0f%% dirty: %u pieces, p50 %.2f ms, p99 %.2f ms, longest %.2f ms; on the "
            "worker "
-           "%.0f ns, in all %.0f ns per dirty entry (%llu entries, %.2f s)\n",
+           "%.0f ns, in all %.0f ns (processor %.0f) per dirty entry (%llu entries, %.2f s)\n",
         (unsigned long long)mib, 100.0 / every, count, pieces[count / 2] * 1e3,
         pieces[count - 1 - count / 100] * 1e3, pieces[count - 1] * 1e3,
         collected * 1e9 / (double)stats.dirty_entries, total * 1e9 / (double)stats.dirty_entries,
-        (unsigned long long)stats.dirty_entries, total);
+        cpu_all * 1e9 / (double)stats.dirty_entries, (unsigned long long)stats.dirty_entries, total);
     free(pieces);
     leat__table_close(table);
     leat__state_free(state);

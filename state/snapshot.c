@@ -65,6 +65,17 @@ static void begin_snapshot(struct leat_state *state)
     state->segment++;
 }
 
+/* What the owners of open walks have changed so far is from before the barrier. */
+static void keep_walks(struct leat_table *table)
+{
+    for (struct leat_cursor *cursor = table->walks; cursor && !table->frozen; cursor = cursor->walk->next) {
+        struct leat_error err = { 0 };
+        const int code = leat__walk_keep(cursor, &err);
+        if (code < 0)
+            (void)leat__state_break(table->state, code, &err);
+    }
+}
+
 /* (model: snapshot.pml, frozen_at_barrier) */
 void leat__state_freeze(struct leat_state *state, const char *node)
 {
@@ -72,8 +83,10 @@ void leat__state_freeze(struct leat_state *state, const char *node)
         return;
     begin_snapshot(state);
     for (struct leat_table *table = state->tables; table; table = table->next)
-        if (strcmp(table->node, node) == 0)
+        if (strcmp(table->node, node) == 0) {
+            keep_walks(table);
             freeze_table(table);
+        }
 }
 
 int leat__state_snapshot(struct leat_state *state, const char *dir, struct leat_error *err)
