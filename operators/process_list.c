@@ -6,14 +6,33 @@
  * are gone left out, and the added ones follow. */
 #include "operators/process_private.h"
 
-void leat__list_forget(struct leat__keyed_state *state)
+static void release_list(struct leat_batch *batch)
 {
-    for (struct leat_batch *batch = state->list.first, *next; batch; batch = next) {
-        next = batch->next;
+    while (batch) {
+        struct leat_batch *next = batch->next;
         batch->next = NULL;
         leat__batch_release(batch);
+        batch = next;
+    }
+}
+
+void leat__list_clear(struct leat__keyed_state *state)
+{
+    if (state->list.last) {
+        state->list.last->next = state->list.cleared;
+        state->list.cleared = state->list.first;
     }
     state->list.first = state->list.last = NULL;
+    state->list.count = 0;
+    state->list.loaded = false;
+    state->cleared = true;
+}
+
+void leat__list_forget(struct leat__keyed_state *state)
+{
+    release_list(state->list.first);
+    release_list(state->list.cleared);
+    state->list.first = state->list.last = state->list.cleared = NULL;
     state->list.count = 0;
     state->list.loaded = false;
 }

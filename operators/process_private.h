@@ -122,6 +122,7 @@ struct leat__keyed_state {
     struct { /* list */
         struct leat_copier *copier;
         struct leat_batch *first, *last; /* rows that the callback has added */
+        struct leat_batch *cleared; /* and has cleared again: it may still look at them */
         const void **rows; /* all rows as the callback sees them, once it has asked */
         size_t count, capacity;
         size_t given; /* index of the row that was asked for last */
@@ -176,6 +177,7 @@ uint32_t leat__cell_shown_bytes(const struct leat__serde *serde, const void *val
 
 LEAT_NODISCARD int leat__list_commit(struct leat__process *p, struct leat__keyed_state *state);
 void leat__list_forget(struct leat__keyed_state *state);
+void leat__list_clear(struct leat__keyed_state *state);
 /* Removes rows that are gone at `now_us`; *next_us: when the next ones will be. */
 LEAT_NODISCARD int leat__list_expire(struct leat__process *p, struct leat__keyed_state *state,
     struct leat_sv key, int64_t now_us, int64_t *next_us);

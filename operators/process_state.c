@@ -249,8 +249,7 @@ void leat_state_clear(struct leat_ctx *ctx, uint32_t index)
         return;
     }
     if (kind == LEAT__STATE_LIST) {
-        leat__list_forget(state);
-        state->cleared = true;
+        leat__list_clear(state);
         return;
     }
     struct leat__cell *cell = cell_of(p, state);
