@@ -96,13 +96,13 @@ static void test_checkpoints__given_metrics__then_they_say_what_the_last_one_was
     durable_release(&d);
 }
 
-/* Holds a worker for longer than a checkpoint may take, once. */
+/* Holds a worker for much longer than a checkpoint may take, a few times: disks may be slow, too. */
 static void hold(void *arg, struct leat_ctx *ctx, uint64_t n)
 {
     (void)arg;
     (void)ctx;
-    if (n == 1500)
-        (void)usleep(300000);
+    if (n == 1500 || n == 6000 || n == 12000)
+        (void)usleep(700000);
 }
 
 static void test_checkpoints__given_a_worker_that_is_stuck__then_one_is_given_up_and_the_next_covers_it(

@@ -186,7 +186,10 @@ static void test_coordinator__given_a_failing_call_of_the_store__then_the_next_c
             FAIL_UNLESS(
                 got.state == LEAT_JOB_FINISHED, "%s %s: %s", rows[i].call, rows[i].path, got.error.message);
             assert_int_equal(f.failed, 1);
-            assert_true(got.restarts == (tolerated ? 0 : 1) || got.checkpoints.completed < 3);
+            if (tolerated)
+                assert_true(got.restarts <= 1); /* the last checkpoint of all is always needed */
+            else
+                assert_int_equal(got.restarts, 1);
             durable_expect(rows[i].path, &d, &expected);
             durable_release(&d);
         }
