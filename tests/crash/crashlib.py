@@ -416,6 +416,8 @@ class Run:
             child.kill()
             text, _ = child.communicate()
             raise Wrong('a run hangs (%d s): %s\n%s' % (RUN_SECONDS_MAX, self.commands[-1], text)) from None
+        if 'Sanitizer' in text or 'runtime error: ' in text:  # whatever the exit code
+            raise Wrong('a sanitizer: %s\n%s' % (self.commands[-1], text))
         return child.returncode, text
 
     def finish(self, *options, variables=None):
@@ -440,6 +442,14 @@ class Run:
     def story(self):
         """What was run, for a failure."""
         return '\n'.join('    ' + command for command in self.commands)
+
+
+def preload(build):
+    """LD_PRELOAD for the shim, with the library of the address sanitizer before it where the build has it."""
+    programs = subprocess.run(['ldd', os.path.join(build, 'tests', 'crash', 'windows')], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True, check=False).stdout
+    sanitizer = re.findall(r'=> (\S*/libasan\S*)', programs)
+    return ' '.join(sanitizer + [os.path.abspath(os.path.join(build, 'tests', 'crash', 'shim.so'))])
 
 
 def points():
