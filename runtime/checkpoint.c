@@ -309,6 +309,16 @@ static bool is_there(struct leat_checkpoint_store *store, uint64_t id)
     return found;
 }
 
+/* It could as well have been lost in a crash. */
+static void acknowledge(struct leat_completion *completion)
+{
+    struct leat_checkpoint_store *store = completion->coordinator->store;
+    struct leat_error err = { 0 };
+    if (store->store_class->acknowledge(store, completion->manifest.id, &err) < 0)
+        leat__job_log(completion->coordinator->job, LEAT_LOG_DEBUG, NULL,
+            "its commits would be done again after a crash: %s", err.message);
+}
+
 static void make_savepoints(struct leat_completion *completion)
 {
     struct leat_checkpoint_store *store = completion->coordinator->store;
@@ -334,9 +344,10 @@ void leat__completion_run(struct leat_completion *completion)
     } else {
         completion->in_doubt = is_there(completion->coordinator->store, completion->manifest.id);
     }
-    if (completion->result == 0)
+    if (completion->result == 0) {
+        acknowledge(completion);
         make_savepoints(completion);
-    else if (completion->error.code == 0)
+    } else if (completion->error.code == 0)
         (void)leat__error(&completion->error, completion->result, "%s", leat_error_text(completion->result));
 }
 

@@ -2,6 +2,8 @@
  *
  *   DIR/JOB/LOCK             held by the one process that runs the job
  *   DIR/JOB/MANIFEST-00000007   of checkpoint 7: there = complete
+ *   DIR/JOB/COMMITTED-00000007  its sinks have committed: whoever goes on from it need not do so again, and what
+ *                            they have made visible may have been taken away since
  *   DIR/JOB/chk-00000007/    its files: worker-0/ (a store checkpoint), outbox-NODE-SLOT, ...
  *   DIR/JOB/chk-00000008.tmp/   being made; swept away when a job starts
  *   DIR/JOB/live/            see leat_job_opts.state_dir
@@ -43,6 +45,11 @@ struct leat_checkpoint_store_class {
         struct leat_error *err);
     int (*publish)(struct leat_checkpoint_store *store, const struct leat_manifest *manifest,
         struct leat_error *err); /* the decision */
+    /* Notes that everything that the manifest has decided was done, for good. May be lost in a crash: then it is
+     * done again. */
+    int (*acknowledge)(struct leat_checkpoint_store *store, uint64_t id, struct leat_error *err);
+    /* 1 when that was noted, 0 when it was not, or an error. A savepoint always has it: it is made afterwards. */
+    int (*is_acknowledged)(struct leat_checkpoint_store *store, uint64_t id, struct leat_error *err);
     int (*abandon)(struct leat_checkpoint_store *store, uint64_t id, struct leat_error *err);
     int (*remove)(struct leat_checkpoint_store *store, uint64_t id, struct leat_error *err);
     /* Removes what is no checkpoint: .tmp, files without manifest. Only with the lock. */

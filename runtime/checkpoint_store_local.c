@@ -47,6 +47,12 @@ static const char *manifest_name(uint64_t id, char name[NAME_BYTES])
     return name;
 }
 
+static const char *committed_name(uint64_t id, char name[NAME_BYTES])
+{
+    (void)snprintf(name, NAME_BYTES, "COMMITTED-%08" PRIu64, id);
+    return name;
+}
+
 static const char *dir_name(uint64_t id, char name[NAME_BYTES])
 {
     (void)snprintf(name, NAME_BYTES, "chk-%08" PRIu64, id);
@@ -201,6 +207,7 @@ static int note_id(void *arg, const char *name, bool is_dir)
         id = parse_id(name, "MANIFEST-", ".tmp");
         id = id ? id : parse_id(name, "chk-", "");
         id = id ? id : parse_id(name, "chk-", ".tmp");
+        id = id ? id : parse_id(name, "COMMITTED-", "");
     }
     if (id == 0)
         return 0;
@@ -359,12 +366,21 @@ static int tmp_path(const struct local *s, uint64_t id, char path[PATH_MAX_BYTES
     return path_of(s, name, path, err);
 }
 
+/* A note of an id outlives neither its manifest nor a begin: or commits to come would be taken for done. */
+static int remove_note(struct local *s, uint64_t id, struct leat_error *err)
+{
+    char path[PATH_MAX_BYTES], name[NAME_BYTES];
+    LEAT_TRY(path_of(s, committed_name(id, name), path, err));
+    return leat__tree_remove(s->env, path, NULL, err);
+}
+
 static int local_begin(
     struct leat_checkpoint_store *store, uint64_t id, char *dir, size_t dir_size, struct leat_error *err)
 {
     struct local *s = self(store);
     char path[PATH_MAX_BYTES];
     LEAT_ASSERT(s->lock != NO_FD);
+    LEAT_TRY(remove_note(s, id, err));
     LEAT_TRY(tmp_path(s, id, path, err));
     LEAT_TRY(leat__tree_remove(s->env, path, NULL, err));
     LEAT_TRY(s->env->fs_mkdir(s->env, path, err));
@@ -505,8 +521,36 @@ static int local_abandon(struct leat_checkpoint_store *store, uint64_t id, struc
     LEAT_TRY(leat__tree_remove(s->env, tmp, NULL, err));
     if (is_there(s->env, path))
         return 0; /* it is complete after all */
+    LEAT_TRY(remove_note(s, id, err));
     LEAT_TRY(path_of(s, dir_name(id, name), path, err));
     return leat__tree_remove(s->env, path, NULL, err);
+}
+
+static int local_acknowledge(struct leat_checkpoint_store *store, uint64_t id, struct leat_error *err)
+{
+    struct local *s = self(store);
+    char path[PATH_MAX_BYTES], name[NAME_BYTES];
+    leat_fd fd;
+    if (s->kind != LOCAL_JOB)
+        return 0; /* not ours to write to */
+    LEAT_TRY(path_of(s, committed_name(id, name), path, err));
+    LEAT_TRY(s->env->fs_open(s->env, path, LEAT_OPEN_TRUNCATE, &fd, err));
+    s->env->fs_close(s->env, fd);
+    return 0;
+}
+
+static int local_is_acknowledged(struct leat_checkpoint_store *store, uint64_t id, struct leat_error *err)
+{
+    struct local *s = self(store);
+    struct leat_file_info info;
+    char path[PATH_MAX_BYTES], name[NAME_BYTES];
+    if (s->kind == LOCAL_SAVEPOINT)
+        return 1;
+    LEAT_TRY(path_of(s, committed_name(id, name), path, err));
+    const int result = s->env->fs_stat(s->env, path, &info, err);
+    if (result == LEAT_ENOTFOUND && err)
+        *err = (struct leat_error){ 0 };
+    return result == 0 ? 1 : result == LEAT_ENOTFOUND ? 0 : result;
 }
 
 /* (model: commit.pml, prune) */
@@ -520,6 +564,7 @@ static int local_remove(struct leat_checkpoint_store *store, uint64_t id, struct
         LEAT_TRY(s->env->fs_sync_dir(s->env, s->dir, err));
     }
     leat__point(LEAT_POINT_PRUNE_MANIFEST);
+    LEAT_TRY(remove_note(s, id, err));
     LEAT_TRY(path_of(s, dir_name(id, name), path, err));
     return leat__tree_remove(s->env, path, pass_prune_files, err);
 }
@@ -615,6 +660,8 @@ const struct leat_checkpoint_store_class leat__checkpoint_store_local = {
     .close = local_close,
     .lock = local_lock,
     .list = local_list,
+    .acknowledge = local_acknowledge,
+    .is_acknowledged = local_is_acknowledged,
     .last_id = local_last_id,
     .read_manifest = local_read_manifest,
     .begin = local_begin,

@@ -442,10 +442,16 @@ static int begin_new(struct leat_coordinator *c, struct leat_error *err)
 /* Completes what the manifest has decided. */
 static int roll_forward(struct recovery *r)
 {
+    struct leat_checkpoint_store *store = r->c->from_store;
     LEAT_TRY(make_delivery(r->c, r->err));
     LEAT_TRY(fence_slots(r));
-    LEAT_TRY(commit_handles(r));
-    LEAT_TRY(send_outboxes(r));
+    const int done = store->store_class->is_acknowledged(store, r->m->id, r->err);
+    LEAT_TRY(done);
+    if (1 || !done) {
+        LEAT_TRY(commit_handles(r));
+        LEAT_TRY(send_outboxes(r));
+        LEAT_TRY(store->store_class->acknowledge(store, r->m->id, r->err));
+    }
     leat__point(LEAT_POINT_RESTORE_COMMITTED);
     return 0;
 }

@@ -123,6 +123,46 @@ static void test_stop__given_checkpoints__then_the_next_run_goes_on_with_windows
     end(&d, &expected);
 }
 
+/* Moves the part files of both outputs to a directory beside them, or back. */
+static void move_parts(const struct durable *d, bool away)
+{
+    char command[2048], taken[DURABLE_PATH_MAX + 16];
+    const char *const dirs[] = { d->totals, d->pairs };
+    for (uint32_t i = 0; i < 2; i++) {
+        (void)snprintf(taken, sizeof taken, "%s.taken", dirs[i]);
+        (void)snprintf(command, sizeof command, "mkdir -p '%s' && mv '%s'/part-* '%s'/", taken,
+            away ? dirs[i] : taken, away ? taken : dirs[i]);
+        assert_int_equal(system(command), 0);
+    }
+}
+
+/* Whoever consumes parts may take them away as soon as they are seen. */
+static void test_stop__given_committed_parts_that_were_taken_away__then_the_next_run_goes_on(void **state)
+{
+    (void)state;
+    for (uint32_t from_savepoint = 0; from_savepoint < 2; from_savepoint++) {
+        struct durable d;
+        struct lines expected = { 0 };
+        char path[DURABLE_PATH_MAX + 16];
+        begin(&d, &expected);
+        (void)snprintf(path, sizeof path, "%s/saved", d.root);
+        struct leat_job_opts opts = quiet_opts(&d, 2);
+        struct asker asker = { .d = &d, .ask = ASK_STOP_SAVE, .at = COUNT / 2, .path = path };
+        struct leat_error err = { 0 };
+        assert_state(run_asking(&d, &asker, &opts, &err), LEAT_JOB_STOPPED, &err);
+        move_parts(&d, true);
+        if (from_savepoint) {
+            (void)snprintf(d.checkpoints, sizeof d.checkpoints, "%s/others", d.root);
+            opts.checkpoint_dir = d.checkpoints;
+            opts.restore.from = path;
+        }
+        finish(&d, &opts);
+        move_parts(&d, false);
+        durable_expect(from_savepoint ? "from a savepoint" : "stopped", &d, &expected);
+        end(&d, &expected);
+    }
+}
+
 static void test_stop__given_a_savepoint_path__then_another_place_goes_on_from_it(void **state)
 {
     (void)state;
@@ -382,6 +422,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stop__given_checkpoints__then_the_next_run_goes_on_with_windows_open),
+        cmocka_unit_test(test_stop__given_committed_parts_that_were_taken_away__then_the_next_run_goes_on),
         cmocka_unit_test(test_stop__given_a_savepoint_path__then_another_place_goes_on_from_it),
         cmocka_unit_test(test_drain__given_open_windows__then_all_fire_and_the_job_has_finished),
         cmocka_unit_test(test_drain__given_no_checkpoints__then_the_job_finishes_early),
