@@ -447,7 +447,7 @@ static int roll_forward(struct recovery *r)
     LEAT_TRY(fence_slots(r));
     const int done = store->store_class->is_acknowledged(store, r->m->id, r->err);
     LEAT_TRY(done);
-    if (1 || !done) {
+    if (!done) {
         LEAT_TRY(commit_handles(r));
         LEAT_TRY(send_outboxes(r));
         LEAT_TRY(store->store_class->acknowledge(store, r->m->id, r->err));
