@@ -290,7 +290,7 @@ static void test_requests__given_a_job_that_is_over__then_they_are_refused(void 
     struct leat_error err = { 0 };
     leat_job *job;
     durable_init(&d, 5, 100);
-    leat_topology *t = durable_topology(&d);
+    leat_topology *t = durable_watch(&d);
     const struct leat_job_opts opts = quiet_opts(&d, 1);
     assert_int_equal(leat_job_new(t, &opts, &job, &err), 0);
     assert_int_equal(leat_job_run(job), 0);
