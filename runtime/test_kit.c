@@ -62,6 +62,17 @@ static void settle(leat_test *test)
     }
 }
 
+/* Where state goes beyond the budget that the switch for whole suites sets. */
+static int place_state(struct leat_job *job, struct leat_error *err)
+{
+    job->has_checkpoints = false; /* pipes have no positions */
+    if (!job->has_switched_budget)
+        return 0;
+    job->attempt = 1;
+    LEAT_TRY(leat__places_open(job, err));
+    return leat__places_begin_attempt(job, err);
+}
+
 leat_test *leat_test_new(leat_topology *t, const struct leat_test_opts *opts)
 {
     static const struct leat_test_opts defaults;
@@ -91,6 +102,8 @@ leat_test *leat_test_new(leat_topology *t, const struct leat_test_opts *opts)
     job->endpoints = test->endpoints;
     job->source_class = &leat__pipe_source_class;
     job->sink_class = &leat__tray_sink_class;
+    if (place_state(job, &test->error) < 0)
+        return test;
     if (leat__job_prepare(job) < 0) {
         fail(test, leat_job_error(job));
         return test;
