@@ -258,11 +258,8 @@ static void step_state(struct leat_worker *worker)
     struct leat_share *share = &worker->share;
     struct leat_barrier *b = &worker->barrier;
     const int64_t from_ns = worker->env->mono_ns(worker->env);
-    int result = 0;
-    if (b->stepping) {
-        result = leat__state_snapshot_step(worker->state, &share->error);
-        b->stepping = result > 0;
-    }
+    int result = leat__state_snapshot_step(worker->state, &share->error);
+    b->stepping = result > 0;
     if (result == 0) {
         result = leat__state_snapshot_poll(worker->state, &share->error);
         b->state_done = result > 0;

@@ -26,7 +26,6 @@
 #define EPOCHS_MAX 4u
 /* Work of one step, in about 10 ns. */
 #define STEP_WORK 60000
-#define POLL_STEPS 4u
 #define ENTRY_WORK 12
 #define CHUNK_WORK 15
 
@@ -268,7 +267,7 @@ int leat__state_snapshot_step(struct leat_state *state, struct leat_error *err)
     leat__queue_pump(state);
     LEAT_TRY(leat__state_check(state, err));
     if (is_ahead(state))
-        return 0; /* goes on in poll, which is called when a task has ended */
+        return 0; /* goes on when a task has ended */
     const int code = collect(state, STEP_WORK, err);
     if (code < 0)
         return code;
@@ -305,11 +304,7 @@ int leat__state_snapshot_poll(struct leat_state *state, struct leat_error *err)
         return 1;
     leat__queue_pump(state);
     LEAT_TRY(leat__state_check(state, err));
-    /* When no task is under way, nobody would call again. */
-    for (uint32_t steps = 0; state->snapshot.phase == LEAT__SNAPSHOT_COLLECTING && !is_ahead(state) &&
-         !(state->queue.busy && steps >= POLL_STEPS);
-         steps++)
-        LEAT_TRY(leat__state_snapshot_step(state, err));
+    LEAT_TRY(leat__state_snapshot_step(state, err)); /* one piece: for who only polls */
     switch (state->snapshot.phase) {
     case LEAT__SNAPSHOT_MADE:
         return 1;

@@ -84,7 +84,7 @@ uint64_t leat__state_bytes(const struct leat_state *state); /* in memory: tables
  *                              written to afterwards, or when a step comes to them)
  *   leat__state_snapshot       when all instances of the worker have passed the barrier: from now on the store
  *                              can become the checkpoint
- *   leat__state_snapshot_step  between other work, until it no longer says LEAT_MORE: copies some dirty entries
+ *   leat__state_snapshot_step  between other work, until poll says that it is done: copies some dirty entries
  *                              out, hands full runs to the background
  *   leat__state_snapshot_poll  1: the checkpoint is in `dir`, or there is no keyed state at all (then no dir);
  *                              0: not yet; error: this snapshot failed
@@ -95,7 +95,7 @@ uint64_t leat__state_bytes(const struct leat_state *state); /* in memory: tables
  * instances have passed, by waiting for the tasks; before, the budget is exceeded for the moment). */
 void leat__state_freeze(struct leat_state *state, const char *node);
 LEAT_NODISCARD int leat__state_snapshot(struct leat_state *state, const char *dir, struct leat_error *err);
-/* 1: call again; 0: the rest is the background's. */
+/* 1: call again; 0: nothing to do before a task has ended (then call again), or ever: poll tells. */
 LEAT_NODISCARD int leat__state_snapshot_step(struct leat_state *state, struct leat_error *err);
 LEAT_NODISCARD int leat__state_snapshot_poll(struct leat_state *state, struct leat_error *err);
 void leat__state_snapshot_end(struct leat_state *state);
