@@ -89,7 +89,7 @@ struct run {
     uint32_t shots_wanted; /* 0: stop by time */
     struct shot shots[SHOTS_MAX];
     uint32_t shots_count;
-    uint64_t last_id, state_bytes;
+    uint64_t last_id;
     uint64_t rows;
     double rows_s, first_s; /* when rows were counted, and of the first output */
     bool stops_at_output, stopped;
@@ -118,9 +118,6 @@ static void on_progress(void *arg, const struct leat_progress *p)
         return;
     run->rows = p->source_records;
     run->rows_s = now_s;
-    for (size_t n = 0; n < p->nodes_count; n++)
-        run->state_bytes =
-            p->nodes[n].state_bytes > run->state_bytes ? p->nodes[n].state_bytes : run->state_bytes;
     const bool enough = run->shots_wanted ? run->shots_count > run->shots_wanted : now_s >= run->seconds;
     if (enough || (run->stops_at_output && run->first_s > 0)) {
         run->stopped = true;
