@@ -243,8 +243,7 @@ static void bench_pauses(const char *dir, double gib, uint32_t dirty_percent)
     dirty_keys = keys_count / 100 * dirty_percent;
     run = (struct run){ .fill_rows = keys_count, .shots_wanted = gib > 2 ? 4 : 12 };
     run_job(&run, &make_filling_generator, 4, dir, 500000);
-    printf(
-        "  %5.2f GiB of tables, %3u %% of the keys: ", (double)run.state_bytes / (1u << 30), dirty_percent);
+    printf("  %4.0f M keys, %3u %% of them dirty: ", (double)keys_count / 1e6, dirty_percent);
     print_shots(&run);
     if (run.shots_count)
         printf("%46s %.2f GiB\n", "on disk:", (double)run.shots[run.shots_count - 1].bytes / (1u << 30));
