@@ -69,6 +69,13 @@ static void test_recovery__given_cancels_on_the_way__then_output_is_that_of_one_
 
 /* ---- SIGKILL ---- */
 
+/* A child of fork that starts threads is beyond the thread sanitizer's guarantees. */
+#ifdef __SANITIZE_THREAD__
+#define NEEDS_FORK SKIP_BECAUSE("the thread sanitizer does not follow a child of fork that starts threads")
+#else
+#define NEEDS_FORK (void)0
+#endif
+
 /* Runs the job in a child that is killed after `us`; whether it had ended by itself before. */
 static bool run_and_kill(struct durable *d, const struct leat_job_opts *opts, uint32_t us)
 {
@@ -93,6 +100,7 @@ static bool run_and_kill(struct durable *d, const struct leat_job_opts *opts, ui
 static void test_recovery__given_kills_at_any_moment__then_output_is_that_of_one_run(void **state)
 {
     (void)state;
+    NEEDS_FORK;
     struct lines expected = { 0 };
     struct durable d;
     for (uint32_t round = 0; round < 6; round++) {
@@ -311,6 +319,7 @@ static void test_recovery__given_a_checkpoint_of_threads__then_a_simulated_run_r
 static void test_recovery__given_another_process_with_the_job__then_it_is_refused_with_the_path(void **state)
 {
     (void)state;
+    NEEDS_FORK;
     struct durable d;
     struct leat_error err = { 0 };
     int status;
