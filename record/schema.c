@@ -533,6 +533,10 @@ static int parse_json(struct parser *p, const char *text, size_t len)
     if (len > LEAT_SCHEMA_BYTES_MAX)
         return leat__error(
             p->err, LEAT_ELIMIT, "a schema of %zu bytes; at most %u", len, LEAT_SCHEMA_BYTES_MAX);
+    const char *nul = len ? memchr(text, '\0', len) : NULL;
+    if (nul) /* the JSON reader takes it for blank behind a number, and the text would end there for others */
+        return leat__error(
+            p->err, LEAT_ESCHEMA, "a NUL byte at offset %zu: no JSON text has one", (size_t)(nul - text));
     p->schema->text = leat__arena_strn(&p->schema->arena, text, len);
     if (!p->schema->text)
         return no_memory(p);

@@ -133,6 +133,17 @@ static void test_schema__given_avro_vectors__when_parsed__then_canonical_and_fin
     free(text);
 }
 
+static void test_schema__given_a_nul_byte_behind_a_number__when_parsed__then_it_is_refused(void **state)
+{
+    static const char text[] = "{\"type\":\"fixed\",\"name\":\"F\",\"size\":4\0}";
+    struct leat_schema *schema = NULL;
+    struct leat_error err = { 0 };
+    (void)state;
+    assert_int_equal(leat__schema_parse(text, sizeof text - 1, &schema, &err), LEAT_ESCHEMA);
+    assert_non_null(strstr(err.message, "NUL byte at offset 35"));
+    assert_null(schema);
+}
+
 /* ---- refused schemas ---- */
 
 #define RECORD_OF(fields_) "{\"type\":\"record\",\"name\":\"R\",\"fields\":[" fields_ "]}"
@@ -395,6 +406,7 @@ static void test_schema__given_failing_memory__when_parsed__then_it_says_so_and_
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_schema__given_a_nul_byte_behind_a_number__when_parsed__then_it_is_refused),
         cmocka_unit_test(test_schema__given_valid_text__when_parsed__then_canonical_form_is_as_specified),
         cmocka_unit_test(test_schema__given_avro_vectors__when_parsed__then_canonical_and_fingerprint_agree),
         cmocka_unit_test(test_schema__given_faulty_text__when_parsed__then_the_place_and_cause_are_told),
