@@ -45,7 +45,8 @@ fuzz: ## searches for inputs that break a decoder (SECONDS_EACH=60)
 
 crash: ## every kill point, every failing call, N=1000 random kills; compares each time
 	@scripts/setup
-	@$(call build,release,--target tests_crash)
+	@$(call configure,release,-DLEAT_TESTS=ON)
+	@cmake --build $(BUILD)/release -j$(JOBS) --target tests_crash
 	@tests/crash/test-kill-points --full $(BUILD)/release
 	@tests/crash/test-faults --full $(BUILD)/release
 	@tests/crash/test-rescale --full $(BUILD)/release
