@@ -63,10 +63,9 @@ bool leat__agg_choose(struct leat__agg *agg, enum leat_aggregate_kind kind, enum
                            : (is_max ? LEAT__MAX_INT : LEAT__MIN_INT);
         agg->size = sizeof(uint64_t);
         return is_int || is_float || value_class == LEAT_VALUE_TIMESTAMP;
-    case LEAT_AGGREGATE_USER:
-        break;
+    default:
+        return false;
     }
-    return false;
 }
 
 /* ---- adding ---- */

@@ -10,6 +10,32 @@ enum leat_aggregate_kind {
     LEAT_AGGREGATE_MAX,
     LEAT_AGGREGATE_AVG,
     LEAT_AGGREGATE_USER,
+    /* Numbers, to a double; population: over n, sample: over n - 1 (null below two values). */
+    LEAT_AGGREGATE_VAR_POP,
+    LEAT_AGGREGATE_VAR_SAMP,
+    LEAT_AGGREGATE_STDDEV_POP,
+    LEAT_AGGREGATE_STDDEV_SAMP,
+    /* The value with the least, with the greatest event time; ties: the first, the last to arrive. */
+    LEAT_AGGREGATE_FIRST,
+    LEAT_AGGREGATE_LAST,
+    /* `of` where `by` is least, greatest; ties: earlier event time, then arrival. Rows where `by` is null do
+     * not count; `of` may be null. */
+    LEAT_AGGREGATE_MIN_BY,
+    LEAT_AGGREGATE_MAX_BY,
+    LEAT_AGGREGATE_COUNT_DISTINCT, /* exact: keeps each value */
+    LEAT_AGGREGATE_APPROX_COUNT_DISTINCT, /* HyperLogLog; `error`: standard error, 0: 0.01 */
+    LEAT_AGGREGATE_APPROX_QUANTILE, /* DDSketch; `q` in 0 .. 1; `error`: of the value, relative, 0: 0.01 */
+    LEAT_AGGREGATE_TOP_N, /* array of the `n` greatest values of `of`, greatest first */
+    LEAT_AGGREGATE_BOTTOM_N, /* of the least, least first */
+    LEAT_AGGREGATE_COLLECT_LIST, /* array: in order of event time, ties: of arrival; `n`: at most, 0: no limit */
+    LEAT_AGGREGATE_COLLECT_SET, /* array: each once, in rising order */
+    LEAT_AGGREGATE_STRING_JOIN, /* strings in the order of COLLECT_LIST, `separator` between them */
+    LEAT_AGGREGATE_BIT_AND, /* integers */
+    LEAT_AGGREGATE_BIT_OR,
+    LEAT_AGGREGATE_BIT_XOR,
+    LEAT_AGGREGATE_BOOL_AND, /* booleans: every */
+    LEAT_AGGREGATE_BOOL_OR, /* any */
+    LEAT_AGGREGATE_HISTOGRAM, /* array of long: values below bounds[0], in [bounds[i-1], bounds[i]), from the last on */
 };
 
 enum leat_on_overflow { LEAT_OVERFLOW_FAIL = 1 /* default */, LEAT_OVERFLOW_SATURATE, LEAT_OVERFLOW_WRAP };
@@ -29,27 +55,53 @@ struct leat_aggregate_fn {
     void (*merge)(struct leat_ctx *ctx, void *into, const void *from);
     void (*result)(
         struct leat_ctx *ctx, const void *accumulator, void *out); /* sets its fields of the output record */
+    /* NULL: input that takes records back (leat/change.h) is refused. Takes rows[i] out of accumulators[i];
+     * every one was accumulated before. */
+    void (*retract)(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows,
+        uint32_t count, void *const *accumulators);
 };
 
 struct leat_aggregate {
     enum leat_aggregate_kind kind;
     const char *of; /* field path or expression; NULL for count(*) */
     const char *as; /* field of the output record */
-    const struct leat_aggregate_fn *fn; /* LEAT_AGGREGATE_USER */
+    const struct leat_aggregate_fn *fn; /* USER */
+    const char *where; /* a condition: only records for which it holds count; NULL: all */
+    const char *by; /* MIN_BY, MAX_BY */
+    uint64_t n; /* TOP_N, BOTTOM_N, COLLECT_LIST */
+    double q; /* APPROX_QUANTILE */
+    double error; /* APPROX_* */
+    const char *separator; /* STRING_JOIN; NULL: "," */
+    const double *bounds; /* HISTOGRAM: rising; copied when declared */
+    uint32_t bounds_count;
 };
+/* For what needs more, write the fields:
+ *   { .kind = LEAT_AGGREGATE_APPROX_QUANTILE, .of = "price", .q = 0.99, .as = "p99", .where = "price > 0" } */
 /* clang-format off */
+#define LEAT__AGG(kind_, of_, as_, where_) \
+    { (kind_), (of_), (as_), NULL, (where_), NULL, 0, 0, 0, NULL, NULL, 0 }
 /* count(*): long. */
-#define LEAT_COUNT(as_) { LEAT_AGGREGATE_COUNT, NULL, (as_), NULL }
+#define LEAT_COUNT(as_) LEAT__AGG(LEAT_AGGREGATE_COUNT, NULL, as_, NULL)
 /* Values that are not null: long. */
-#define LEAT_COUNT_OF(of_, as_) { LEAT_AGGREGATE_COUNT, (of_), (as_), NULL }
+#define LEAT_COUNT_OF(of_, as_) LEAT__AGG(LEAT_AGGREGATE_COUNT, of_, as_, NULL)
 /* Integers: exact, to a long; floats: compensated, to a double. Null over no values. */
-#define LEAT_SUM(of_, as_) { LEAT_AGGREGATE_SUM, (of_), (as_), NULL }
+#define LEAT_SUM(of_, as_) LEAT__AGG(LEAT_AGGREGATE_SUM, of_, as_, NULL)
 /* Numbers, timestamps (NaN last) and strings (bytewise). */
-#define LEAT_MIN(of_, as_) { LEAT_AGGREGATE_MIN, (of_), (as_), NULL }
-#define LEAT_MAX(of_, as_) { LEAT_AGGREGATE_MAX, (of_), (as_), NULL }
+#define LEAT_MIN(of_, as_) LEAT__AGG(LEAT_AGGREGATE_MIN, of_, as_, NULL)
+#define LEAT_MAX(of_, as_) LEAT__AGG(LEAT_AGGREGATE_MAX, of_, as_, NULL)
 /* To a double, from exact sum and count. */
-#define LEAT_AVG(of_, as_) { LEAT_AGGREGATE_AVG, (of_), (as_), NULL }
-#define LEAT_USER(fn_) { LEAT_AGGREGATE_USER, NULL, NULL, (fn_) }
+#define LEAT_AVG(of_, as_) LEAT__AGG(LEAT_AGGREGATE_AVG, of_, as_, NULL)
+/* Only of records that satisfy a condition. */
+#define LEAT_COUNT_WHERE(where_, as_) LEAT__AGG(LEAT_AGGREGATE_COUNT, NULL, as_, where_)
+#define LEAT_SUM_WHERE(of_, where_, as_) LEAT__AGG(LEAT_AGGREGATE_SUM, of_, as_, where_)
+#define LEAT_MIN_WHERE(of_, where_, as_) LEAT__AGG(LEAT_AGGREGATE_MIN, of_, as_, where_)
+#define LEAT_MAX_WHERE(of_, where_, as_) LEAT__AGG(LEAT_AGGREGATE_MAX, of_, as_, where_)
+#define LEAT_AVG_WHERE(of_, where_, as_) LEAT__AGG(LEAT_AGGREGATE_AVG, of_, as_, where_)
+#define LEAT_FIRST(of_, as_) LEAT__AGG(LEAT_AGGREGATE_FIRST, of_, as_, NULL)
+#define LEAT_LAST(of_, as_) LEAT__AGG(LEAT_AGGREGATE_LAST, of_, as_, NULL)
+#define LEAT_COUNT_DISTINCT(of_, as_) LEAT__AGG(LEAT_AGGREGATE_COUNT_DISTINCT, of_, as_, NULL)
+#define LEAT_USER(fn_) \
+    { LEAT_AGGREGATE_USER, NULL, NULL, (fn_), NULL, NULL, 0, 0, 0, NULL, NULL, 0 }
 /* clang-format on */
 
 struct leat_aggregate_opts {
@@ -57,7 +109,8 @@ struct leat_aggregate_opts {
     /* The output record. Its fields are filled from: aggs; the key's fields of the same name; and, where they
      * exist and no aggregate has the name: window_start, window_end (long, timestamps in their unit), pane
      * (int: enum leat_pane, or an enum with the symbols EARLY, ON_TIME, LATE), pane_index (int or long, from
-     * 0). Others must be nullable. */
+     * 0). Others must be nullable. The output is a stream of changes (leat/change.h) if the windows are
+     * LEAT_RETRACTING. */
     const struct leat_type *out;
     enum leat_on_overflow on_overflow; /* of integer sums */
     bool ordered; /* rows of a firing in key order, at a price; else free */
@@ -98,5 +151,5 @@ LEAT_END_DECLS
     } \
     static const struct leat_aggregate_fn fn_##_aggregate = { sizeof(struct leat_aggregate_fn), #fn_, \
         &in_##_type, &out_##_type, sizeof(struct accumulator_), fn_##__accumulate, fn_##__merge_any, \
-        fn_##__result_any }
+        fn_##__result_any, NULL }
 #endif

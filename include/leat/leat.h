@@ -21,6 +21,7 @@
 #include <leat/source.h>
 #include <leat/stream.h>
 #include <leat/test.h>
+#include <leat/timer.h>
 #include <leat/type.h>
 #include <leat/union.h>
 #include <leat/window.h>

@@ -50,8 +50,7 @@
 #define LEAT_PROCESS_H
 #include <leat/aggregate.h>
 #include <leat/map.h>
-
-enum leat_time_kind { LEAT_EVENT_TIME = 1, LEAT_PROCESSING_TIME };
+#include <leat/timer.h>
 
 /* The callbacks of a process function; made by LEAT_DEFINE_PROCESS. */
 struct leat_process_fn {
@@ -149,12 +148,6 @@ LEAT_API bool leat_map_next(struct leat_ctx *ctx, uint32_t state, struct leat_ma
  * was added. */
 LEAT_API void leat_aggregate_add(struct leat_ctx *ctx, uint32_t state, const void *record);
 LEAT_API bool leat_aggregate_result(struct leat_ctx *ctx, uint32_t state, void *out);
-
-/* ---- timers of this key ---- */
-
-/* Setting one twice is setting it once; deleting one that is not set does nothing. */
-LEAT_API void leat_timer_set(struct leat_ctx *ctx, enum leat_time_kind kind, int64_t time_us);
-LEAT_API void leat_timer_delete(struct leat_ctx *ctx, enum leat_time_kind kind, int64_t time_us);
 
 /* ---- output ---- */
 
