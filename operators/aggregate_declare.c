@@ -285,7 +285,7 @@ leat_stream *leat_aggregate_sized(
     if (!spec || !opts)
         return leat__stream(node, 0);
     leat__need_event_time(node, 0);
-    node->op = &leat__window_aggregate_class;
+    node->op = &leat__window_aggregate_class; /* until the spec is known */
     node->spec = spec;
     node->detail = describe(node, &o);
     spec->in = leat__input_type(node, 0);
@@ -303,6 +303,7 @@ leat_stream *leat_aggregate_sized(
     if (!leat__node_is_inert(node)) {
         bind_late(node, in);
         spec->key_types = leat__key_describe(node, spec->key, spec->in, LEAT_KEY_NULLS_GROUP);
+        node->op = leat__aggregate_class_of(spec);
     }
     return leat__stream(node, 0);
 }

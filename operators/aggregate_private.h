@@ -1,16 +1,23 @@
 /* operators/aggregate_private.h -- the parts of an aggregate, from its declaration to a row of its output.
  *
  *   aggregate_declare.c     options -> struct leat__aggregate_spec: columns, accumulators, output fields; all
- * mistakes aggregate_column.c      a batch -> the values of each distinct `of` aggregate_accumulate.c columns
- * -> accumulators in state -> results aggregate_key.c         key bytes -> fields of the output, and text for
- * errors aggregate_output.c      what fills which field of the output record, and doing it window_aggregate.c
- * windows, lateness, firing: the operator
+ *                           mistakes
+ *   aggregate_column.c      a batch -> the values of each distinct `of`, `where` and `by`
+ *   aggregate_accumulate.c  whole values: rows added and taken back, two of them combined, copied, forgotten;
+ *                           what each family does with its part is its class (aggregate_class_private.h)
+ *   aggregate_codec.c       values where they leave memory, and what their bytes mean
+ *   aggregate_key.c         key bytes -> fields of the output, and text for errors
+ *   aggregate_output.c      what fills which field of the output record, and doing it
+ *   window_aggregate.c      windows, lateness, firing: the operator
  *
  * The value of a window and key in state:
  *
- *   [head: records since the last pane, panes so far]  where panes are more than one (or records may be
- * refused) [present: bit i set once aggregate i has seen a value]  where a value can be null [accumulator
- * 0][accumulator 1] ...                     each a multiple of 8 bytes; all zero = nothing seen yet */
+ *   [head: records since the last pane, panes so far]  where panes are more than one (or records may be refused)
+ *   [present: bit i set once aggregate i has seen a value]  where a value can be null
+ *   [accumulator 0][accumulator 1] ...                     each a multiple of 8 bytes; all zero = nothing seen yet
+ *
+ * Accumulators may own memory beside the value (struct leat__agg_memory says where it is from): whoever moves a
+ * value copies, encodes or combines it by the functions below, and whoever removes one forgets it first. */
 #ifndef LEAT_OPERATORS_AGGREGATE_PRIVATE_H
 #define LEAT_OPERATORS_AGGREGATE_PRIVATE_H
 #include "operators/rows_private.h"
@@ -56,18 +63,7 @@ LEAT_NODISCARD int leat__column_eval(const struct leat__column *column, struct l
 /* ---- accumulators ---- */
 
 enum leat__agg_op {
-    LEAT__COUNT_ALL = 1,
-    LEAT__COUNT_VALUES,
-    LEAT__SUM_INT,
-    LEAT__SUM_FLOAT,
-    LEAT__AVG_INT,
-    LEAT__AVG_FLOAT,
-    LEAT__MIN_INT,
-    LEAT__MAX_INT,
-    LEAT__MIN_FLOAT,
-    LEAT__MAX_FLOAT,
-    LEAT__MIN_TEXT,
-    LEAT__MAX_TEXT,
+    LEAT__BUILT_IN = 0,
     LEAT__USER,
 };
 
@@ -80,22 +76,40 @@ struct leat__out_field {
     int64_t (*from_us)(int64_t us); /* and to the field's */
 };
 
+/* What a result is, before the column says of which type. */
+enum leat__agg_gives {
+    LEAT__GIVES_LONG = 1,
+    LEAT__GIVES_DOUBLE,
+    LEAT__GIVES_VALUE, /* one of the column's */
+};
+
+struct leat__agg_class;
+
+#define LEAT__NO_COLUMN UINT32_MAX
+
 struct leat__agg {
     enum leat__agg_op op;
+    const struct leat__agg_class *family; /* but for USER */
+    enum leat_aggregate_kind kind;
     uint32_t index; /* in the options: aggs[index] */
     const char *as, *of;
-    uint32_t column; /* but for COUNT_ALL and USER */
+    uint32_t column; /* LEAT__NO_COLUMN: count(*) and USER */
+    uint32_t where; /* the column of the condition, or LEAT__NO_COLUMN */
     uint32_t offset, size; /* from the present word */
-    uint64_t present_bit; /* 0: a value is always there when a record is */
+    uint64_t present_bit; /* 0: a value is always there when a record is, or the accumulator tells */
+    bool keeps_bit; /* present_bit tells whether a nullable result is null; else its accumulator does */
+    bool nullable; /* the result can be null */
+    enum leat__agg_gives gives;
     const struct leat_aggregate_fn *fn; /* USER */
     struct leat__out_field out; /* but for USER */
 };
 
-/* The accumulator of min and max of strings. */
-struct leat__agg_text {
-    char *data;
-    uint32_t capacity;
-    uint32_t len_plus_1; /* 0: none seen */
+/* Where accumulators get memory of their own: the table's namespace; or, table NULL, an arena: for copies that
+ * live as long as it, and for combining on any thread. */
+struct leat__agg_memory {
+    struct leat_table *table;
+    int64_t ns;
+    struct leat_arena *arena;
 };
 
 struct leat__aggregate_head {
@@ -134,7 +148,12 @@ struct leat__aggregate_spec {
     uint32_t columns_count;
     struct leat__agg *aggs;
     uint32_t aggs_count, users_count;
-    bool has_text; /* min or max of strings: accumulators that own memory of the namespace */
+    /* Set before the aggregates are declared: rows are taken back too (a stream of changes); values are
+     * subtracted from each other. Accumulators then keep what that needs. */
+    bool takes_changes, subtracts;
+    union {
+        bool has_memory, has_text;
+    }; /* some accumulator owns memory: values need the codec, copies and forgetting */
     uint32_t values_size; /* present word and accumulators */
     const char *key_types; /* leat__key_describe */
     struct leat__key_parts key_parts;
@@ -146,30 +165,61 @@ struct leat__aggregate_spec {
 struct leat__agg_pass {
     const struct leat__aggregate_spec *spec;
     struct leat__ctx *ctx;
-    struct leat_table *table; /* memory of strings */
-    int64_t ns;
+    union {
+        struct leat__agg_memory mem;
+        struct {
+            struct leat_table *table;
+            int64_t ns;
+        };
+    };
     const struct leat_batch *batch;
     const struct leat__column_view *views;
+    const struct leat_sv *keys; /* of the batch's rows, for errors; may be NULL */
     const uint32_t *rows;
     unsigned char **values; /* the present words, by row of the pass */
     uint32_t count;
     void **pointers; /* spare, as many: accumulators of user aggregates */
+    uint32_t *bad; /* leat__agg_add's own */
 };
-/* All aggregates that are no callbacks. Fails the job when strings find no memory. */
+/* All aggregates that are no callbacks. Fails the job when there is no memory for what they keep, or it would
+ * be too much. */
 LEAT_NODISCARD int leat__agg_add(const struct leat__agg_pass *pass);
 /* The callbacks. Refusals stay in ctx. */
 void leat__agg_add_users(const struct leat__agg_pass *pass);
-/* Makes the accumulator show a copy of the string; false when there is no memory. */
-bool leat__agg_keep_text(
-    struct leat_table *table, int64_t ns, struct leat__agg_text *text, struct leat_sv string);
-/* Forgets what was added, but keeps the memory of strings. */
+/* The same for rows that are taken back: values become what they would be without them, whether the rows came
+ * before or come later. Only if leat__agg_can_retract. */
+LEAT_NODISCARD int leat__agg_retract(const struct leat__agg_pass *pass);
+void leat__agg_retract_users(const struct leat__agg_pass *pass); /* of rows that came before */
+/* Whether rows can be taken back from all aggregates; else *reason names one and what to do (text of the node's
+ * memory). */
+bool leat__agg_can_retract(
+    struct leat_node *node, const struct leat__aggregate_spec *spec, const char **reason);
+
+/* What `from` has seen comes after what `into` has: for slices, sessions, pre-aggregation, and on any thread
+ * where mem is an arena. 0; LEAT_ENOMEM, LEAT_ESTATE (no memory of the table), LEAT_ELIMIT (it would be too
+ * large), LEAT_EUSER (the callback's merge has refused), with the text in err (may be NULL). Only if
+ * leat__agg_is_mergeable. */
+LEAT_NODISCARD int leat__agg_combine_values(const struct leat__aggregate_spec *spec,
+    const struct leat_node *node, const struct leat__agg_memory *mem, unsigned char *into,
+    const unsigned char *from, struct leat_error *err);
+bool leat__agg_is_mergeable(const struct leat__aggregate_spec *spec);
+/* Takes what was combined out again, exactly: not float sums. The spec must have been declared with `subtracts`
+ * (or `takes_changes`); only if leat__agg_is_invertible. */
+void leat__agg_subtract_values(
+    const struct leat__aggregate_spec *spec, unsigned char *into, const unsigned char *from);
+bool leat__agg_is_invertible(const struct leat__aggregate_spec *spec);
+/* A deep copy into zeroed `to`. 0, LEAT_ENOMEM or LEAT_ESTATE. */
+LEAT_NODISCARD int leat__agg_copy_values(const struct leat__aggregate_spec *spec,
+    const struct leat__agg_memory *mem, unsigned char *to, const unsigned char *from);
+/* Forgets what was added, but keeps the memory. */
 void leat__agg_reset(const struct leat__aggregate_spec *spec, unsigned char *values);
+/* Before the value is removed, or overwritten: its memory is shown no more. Needless before its whole namespace
+ * is dropped. */
+void leat__agg_forget(
+    const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem, const unsigned char *values);
 /* Sets the field of aggregate `agg` (no callback). 0, LEAT_EOVERFLOW, or LEAT_ENOMEM. */
 LEAT_NODISCARD int leat__agg_result(const struct leat__aggregate_spec *spec, const struct leat__agg *agg,
     const unsigned char *values, struct leat_batch *out, void *row);
-/* Chooses op and size of an accumulator for a kind and a class; false when they do not fit. */
-bool leat__agg_choose(
-    struct leat__agg *agg, enum leat_aggregate_kind kind, enum leat_value_class value_class);
 
 /* Where the accumulators are in a value: `arg` of the functions of the table's codec. */
 struct leat__value_layout {
@@ -182,14 +232,25 @@ int leat__agg_decode(
     void *arg, struct leat_table *table, int64_t ns, const char *data, size_t len, void *value);
 /* What two encoded values are together, of which the second began at zero. On any thread. */
 int leat__agg_merge(void *arg, struct leat_sv older, struct leat_sv newer, struct leat_strbuf *out);
-/* Whether that can be had of all aggregates. */
-bool leat__agg_is_mergeable(const struct leat__aggregate_spec *spec);
-/* Adds what `from` has seen to `into`, both accumulators of `agg` in memory, aligned to 8; no strings, no
- * callbacks. */
-void leat__agg_combine(const struct leat__agg *agg, void *into, const void *from);
+/* The same of values without a head, into and out of any memory: for values that operators keep elsewhere. Gives
+ * in *used how many bytes were read. */
+int leat__agg_encode_values(
+    const struct leat__aggregate_spec *spec, const unsigned char *values, struct leat_strbuf *out);
+int leat__agg_decode_values(const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem,
+    const char *data, size_t len, unsigned char *values, size_t *used);
 /* What the bytes of a value mean, for the table's format: equal texts, equal meaning. The names of output
  * fields are no part of it. */
 void leat__agg_print_format(const struct leat__aggregate_spec *spec, bool has_head, struct leat_strbuf *out);
+/* Only of the aggregates: "; sum int of v; count". */
+void leat__agg_print_aggs(const struct leat__aggregate_spec *spec, struct leat_strbuf *out);
+
+/* Declares `aggs` into a spec of which in, out, key, takes_changes and subtracts are set: columns, accumulators,
+ * result fields. Then leat__out_declare. */
+void leat__aggs_declare(struct leat_node *node, struct leat__aggregate_spec *spec,
+    const struct leat_aggregate *aggs, uint32_t aggs_max);
+/* "count, sum(amount), spread": what a node's detail says. */
+const char *leat__aggs_describe(
+    struct leat_node *node, const struct leat_aggregate *aggs, uint32_t aggs_max);
 
 /* ---- filling ---- */
 
@@ -235,5 +296,9 @@ void leat__key_parts_print(const struct leat__key_parts *parts, struct leat_sv k
  * type. */
 bool leat__out_time_unit(const struct leat_type *type, int64_t (**from_us)(int64_t us));
 
+/* ---- operators ---- */
+
+/* After the whole spec is known. */
+const struct leat_op_class *leat__aggregate_class_of(const struct leat__aggregate_spec *spec);
 extern const struct leat_op_class leat__window_aggregate_class;
 #endif

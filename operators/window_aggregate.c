@@ -19,13 +19,10 @@
  *
  * State: table "windows": namespace = start of the window, key -> head and accumulators
  * (aggregate_private.h). */
-#include "operators/aggregate_private.h"
+#include "operators/aggregate_run_private.h"
 
-/* Rows that are looked up and added at a time: few enough to keep their slots in the first-level cache. */
-#define CHUNK 256u
-/* Keys that are looked at before a call ends, whether they give rows or not. */
-#define KEYS_PER_CALL 8192u
-#define ITEMS 64u
+#define CHUNK LEAT__RUN_CHUNK
+#define ITEMS LEAT__RUN_ITEMS
 /* Fewer windows than this are found by looking at all. */
 #define WINDOWS_SCANNED 4u
 
@@ -38,20 +35,13 @@ struct batch_window {
 struct window_aggregate {
     struct leat_op op;
     const struct leat__aggregate_spec *spec;
+    struct leat__run run;
     struct leat_table *table;
-    struct leat_key_scratch *key_scratch;
-    struct leat__column_scratch *column_scratches;
-    struct leat__column_view *views;
     bool has_head;
-    bool careful; /* callbacks may refuse single rows: they go in one by one */
     uint32_t base; /* of the accumulators in a value */
     struct leat__value_layout layout; /* for the codec */
-    unsigned char *saved; /* careful: the accumulators before the row */
 
-    /* The batch that is being worked on, NULL between batches. */
-    struct leat_batch *batch;
-    const struct leat_sv *keys;
-    uint32_t *plain, *plain_window, *sorted, *firing, *late; /* rows of it */
+    uint32_t *plain, *plain_window, *sorted, *firing, *late; /* rows of run.batch */
     uint32_t plain_count, firing_count, firing_at, late_count;
     uint32_t rows_capacity;
     struct batch_window *windows;
@@ -60,7 +50,6 @@ struct window_aggregate {
     uint32_t slots_bits;
     uint32_t chunk_rows[CHUNK];
     unsigned char *values[CHUNK]; /* of rows of one window, behind their heads */
-    void *pointers[CHUNK];
 
     /* The watermark that is being worked on. */
     int64_t watermark_us;
@@ -69,11 +58,6 @@ struct window_aggregate {
     bool no_more; /* there is no start after the last one that fired */
     struct leat_cursor *cursor; /* of `window` */
     struct leat__window window;
-
-    struct leat_batch *out;
-    uint32_t items_max; /* keys taken from the cursor at a time */
-    uint32_t batches_given; /* in this call */
-    uint32_t keys_seen;
 };
 
 static struct leat__window window_of(const struct window_aggregate *a, int64_t us)
@@ -97,18 +81,6 @@ static bool is_over(const struct window_aggregate *a, const struct leat__window 
 }
 
 /* ---- life ---- */
-
-static int init_columns(struct window_aggregate *a, struct leat__ctx *ctx)
-{
-    const uint32_t count = a->spec->columns_count;
-    a->column_scratches = leat__calloc(count, sizeof *a->column_scratches);
-    a->views = leat__calloc(count, sizeof *a->views);
-    if (!a->column_scratches || !a->views)
-        return leat__rows_nomem(ctx, "columns");
-    for (uint32_t i = 0; i < count; i++)
-        LEAT_TRY(leat__column_init(&a->spec->columns[i], ctx, &a->column_scratches[i]));
-    return 0;
-}
 
 static int open_table(struct window_aggregate *a, struct leat__ctx *ctx)
 {
@@ -143,37 +115,22 @@ static int window_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
     struct window_aggregate *a = (struct window_aggregate *)op;
     const struct leat__aggregate_spec *spec = a->spec = op->node->spec;
     a->fired_us = LEAT_TIME_MIN;
-    a->careful = spec->users_count > 0 && op->node->policy != LEAT_FAIL;
-    a->has_head = spec->fire_count || spec->window.allowed_lateness_us || a->careful;
+    LEAT_TRY(leat__run_init(&a->run, ctx, spec));
+    a->has_head = spec->fire_count || spec->window.allowed_lateness_us || a->run.careful;
     a->base = a->has_head ? sizeof(struct leat__aggregate_head) : 0;
-    a->items_max = leat__pool_batch_rows(ctx->pool, spec->out);
-    if (a->items_max > ITEMS)
-        a->items_max = ITEMS;
     a->layout = (struct leat__value_layout){ spec, a->base, op->node };
-    LEAT_TRY(open_table(a, ctx));
-    if (leat__key_scratch_new(&a->key_scratch) < 0)
-        return leat__rows_nomem(ctx, "keys");
-    if (a->careful && !(a->saved = leat__malloc(spec->values_size)))
-        return leat__rows_nomem(ctx, "an accumulator");
-    return init_columns(a, ctx);
+    return open_table(a, ctx);
 }
 
 static void window_aggregate_release(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct window_aggregate *a = (struct window_aggregate *)op;
     (void)ctx;
-    leat__batch_release(a->batch);
-    leat__batch_release(a->out);
+    leat__run_release(&a->run);
     leat__cursor_close(a->cursor);
-    for (uint32_t i = 0; a->column_scratches && i < a->spec->columns_count; i++)
-        leat__column_release(&a->column_scratches[i]);
-    leat__free(a->column_scratches);
-    leat__free(a->views);
-    leat__free(a->saved);
     leat__free(a->plain); /* the first of the arrays that are one block */
     leat__free(a->windows);
     leat__free(a->window_slots);
-    leat__key_scratch_free(a->key_scratch);
     leat__table_close(a->table);
 }
 
@@ -200,94 +157,7 @@ static int reserve(struct window_aggregate *a, struct leat__ctx *ctx, uint32_t c
     return 0;
 }
 
-static void count_keys(struct window_aggregate *a, struct leat__ctx *ctx)
-{
-    __atomic_store_n(&ctx->counters->state_keys, leat__table_keys_count_all(a->table), __ATOMIC_RELAXED);
-}
-
-/* ---- output ---- */
-
-static int flush(struct window_aggregate *a, struct leat__ctx *ctx)
-{
-    struct leat_batch *out = a->out;
-    a->out = NULL;
-    if (!out)
-        return 0;
-    a->batches_given++;
-    return leat__emit(ctx, 0, out);
-}
-
-/* A batch of output with room, for late panes or for others. */
-static int open_out(struct window_aggregate *a, struct leat__ctx *ctx, bool late)
-{
-    if (a->out && (a->out->late != late || leat__batch_is_full(a->out)))
-        LEAT_TRY(flush(a, ctx));
-    if (a->out)
-        return 0;
-    LEAT_TRY(leat__rows_get(ctx, a->spec->out, &a->out));
-    if (late) {
-        a->out->late = 1;
-        a->out->late_wm_us = ctx->watermark_us;
-    }
-    return 0;
-}
-
-/* Whether this call has done enough. */
-static bool is_spent(const struct window_aggregate *a)
-{
-    return a->batches_given >= LEAT_OP_BATCHES_PER_CALL || a->keys_seen >= KEYS_PER_CALL;
-}
-
-static int fail_overflow(struct window_aggregate *a, struct leat__ctx *ctx, const struct leat__agg *agg,
-    const struct leat__pane *pane)
-{
-    struct leat_strbuf key = { 0 };
-    leat__key_parts_print(&a->spec->key_parts, pane->key, &key);
-    const int code = leat__fail(ctx, LEAT_EOVERFLOW,
-        "aggs[%u] \"%s\": the sum of %s is beyond 64 bits for %s in the window from %lld us; set "
-        ".on_overflow to"
-        " LEAT_OVERFLOW_SATURATE or LEAT_OVERFLOW_WRAP, or sum cast(... as double)",
-        agg->index, agg->as, agg->of, key.data ? key.data : "a key", (long long)pane->window.start);
-    leat__strbuf_release(&key);
-    return code;
-}
-
-/* The callbacks' fields of a row of output; 1 when one has refused it. */
-static int fill_users(
-    struct window_aggregate *a, struct leat__ctx *ctx, const unsigned char *values, uint32_t out_row)
-{
-    ctx->batch_in = NULL;
-    ctx->batch_out = a->out;
-    ctx->user.row = out_row;
-    for (uint32_t i = 0; i < a->spec->aggs_count; i++) {
-        const struct leat__agg *agg = &a->spec->aggs[i];
-        if (agg->op == LEAT__USER)
-            agg->fn->result(&ctx->user, values + agg->offset, leat_batch_at(a->out, out_row));
-    }
-    const bool refused = ctx->user.failures_count > 0;
-    const int code = leat__ctx_end(ctx, NULL, NULL);
-    ctx->batch_in = a->batch;
-    ctx->batch_out = NULL;
-    return code < 0 ? code : refused;
-}
-
-static int fill_row(struct window_aggregate *a, struct leat__ctx *ctx, const struct leat__pane *pane,
-    const unsigned char *values, uint32_t out_row)
-{
-    void *row = leat_batch_at(a->out, out_row);
-    if (!leat__out_fill(a->spec, pane, a->out, row))
-        return leat__rows_nomem(ctx, "a row of output");
-    for (uint32_t i = 0; i < a->spec->aggs_count; i++) {
-        const struct leat__agg *agg = &a->spec->aggs[i];
-        if (agg->op == LEAT__USER)
-            continue;
-        const int code = leat__agg_result(a->spec, agg, values, a->out, row);
-        if (code < 0)
-            return code == LEAT_EOVERFLOW ? fail_overflow(a, ctx, agg, pane)
-                                          : leat__rows_nomem(ctx, "a string");
-    }
-    return a->spec->users_count ? fill_users(a, ctx, values, out_row) : 0;
-}
+/* ---- panes ---- */
 
 static struct leat__aggregate_head *head_of(unsigned char *values)
 {
@@ -303,76 +173,18 @@ static int give_pane(struct window_aggregate *a, struct leat__ctx *ctx, const st
     const bool discarding = a->spec->window.accumulation == LEAT_DISCARDING;
     if (head->since == 0 && (discarding || head->panes == 0))
         return 0; /* rule 24; and a key all whose rows were refused */
-    LEAT_TRY(open_out(a, ctx, kind == LEAT_PANE_LATE));
     const struct leat__pane pane = { *window, key, kind, head->panes };
-    const uint32_t out_row = a->out->count;
-    (void)leat__batch_push(a->out);
-    a->out->event_us[out_row] = window->end - 1;
-    a->out->key_hash[out_row] = hash;
-    const int code = fill_row(a, ctx, &pane, values, out_row);
-    if (code < 0)
-        return code;
-    if (code > 0)
-        a->out->count--; /* refused */
+    const int given = leat__run_give(&a->run, ctx, &pane, hash, values);
+    if (given < 0)
+        return given;
     head->panes++;
     head->since = 0;
     if (discarding && a->has_head)
         leat__agg_reset(a->spec, values);
-    return leat__batch_is_full(a->out) ? flush(a, ctx) : 0;
+    return 0;
 }
 
 /* ---- adding rows ---- */
-
-/* Adds rows one by one to the callbacks' accumulators, undoing those that are refused; rows and values close
- * up. */
-static void add_users_carefully(
-    struct window_aggregate *a, struct leat__ctx *ctx, struct leat__agg_pass *pass, uint32_t *rows)
-{
-    const uint32_t count = pass->count;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct leat__agg_pass one = *pass;
-        const uint32_t refused_before = ctx->user.failures_count;
-        one.rows = &rows[i];
-        one.values = &pass->values[i];
-        one.count = 1;
-        memcpy(a->saved, pass->values[i], a->spec->values_size);
-        leat__agg_add_users(&one);
-        if (ctx->user.failures_count != refused_before) {
-            memcpy(pass->values[i], a->saved, a->spec->values_size);
-            continue;
-        }
-        rows[kept] = rows[i];
-        pass->values[kept++] = pass->values[i];
-    }
-    pass->count = kept;
-}
-
-/* Adds rows to their values, heads apart. Gives how many were not refused; these come first then. */
-static int64_t add_rows(struct window_aggregate *a, struct leat__ctx *ctx, const struct leat__window *window,
-    uint32_t *rows, unsigned char **values, uint32_t count)
-{
-    struct leat__agg_pass pass = {
-        .spec = a->spec,
-        .ctx = ctx,
-        .table = a->table,
-        .ns = window->start,
-        .batch = a->batch,
-        .views = a->views,
-        .rows = rows,
-        .values = values,
-        .count = count,
-        .pointers = a->pointers,
-    };
-    if (a->careful)
-        add_users_carefully(a, ctx, &pass, rows);
-    else if (a->spec->users_count)
-        leat__agg_add_users(&pass);
-    if (a->spec->users_count)
-        LEAT_TRY(leat__ctx_end(ctx, a->batch, NULL));
-    LEAT_TRY(leat__agg_add(&pass));
-    return pass.count;
-}
 
 /* The values of up to CHUNK rows, made where they are missing, to a->values. `blind`: they are added to and
  * not looked at, so that what has left memory need not come back. */
@@ -381,10 +193,10 @@ static int find_values(struct window_aggregate *a, struct leat__ctx *ctx, const 
 {
     void *found[CHUNK];
     LEAT_ASSERT(count <= CHUNK);
-    const int code = blind ? leat__table_upsert_blind(a->table, window->start, a->keys, a->batch->key_hash,
-                                 rows, count, found, ctx->error)
-                           : leat__table_upsert(a->table, window->start, a->keys, a->batch->key_hash, rows,
-                                 count, found, ctx->error);
+    const int code = blind ? leat__table_upsert_blind(a->table, window->start, a->run.keys,
+                                 a->run.batch->key_hash, rows, count, found, ctx->error)
+                           : leat__table_upsert(a->table, window->start, a->run.keys, a->run.batch->key_hash,
+                                 rows, count, found, ctx->error);
     if (code < 0)
         return leat__fail_here(ctx);
     for (uint32_t i = 0; i < count; i++)
@@ -399,55 +211,12 @@ static int add_plain(struct window_aggregate *a, struct leat__ctx *ctx, const st
     for (uint32_t from = 0; from < count; from += CHUNK) {
         const uint32_t some = count - from < CHUNK ? count - from : CHUNK;
         LEAT_TRY(find_values(a, ctx, window, rows + from, some, true));
-        const int64_t added = add_rows(a, ctx, window, rows + from, a->values, some);
+        const int64_t added =
+            leat__run_add(&a->run, ctx, a->table, window->start, rows + from, a->values, some);
         if (added < 0)
             return (int)added;
         for (int64_t i = 0; a->has_head && i < added; i++)
             head_of(a->values[i])->since++;
-    }
-    return 0;
-}
-
-/* ---- preparing a batch ---- */
-
-/* Keys and columns of all rows. Rows may have been refused then. */
-static int eval_batch(struct window_aggregate *a, struct leat__ctx *ctx)
-{
-    leat__ctx_begin(ctx, a->batch, NULL);
-    const int code = leat__key_eval(a->spec->key, a->key_scratch, &ctx->user, a->batch, &a->keys);
-    if (code < 0)
-        return leat__fail(ctx, code, "keys: %s", leat_error_text(code));
-    for (uint32_t i = 0; i < a->spec->columns_count; i++)
-        LEAT_TRY(
-            leat__column_eval(&a->spec->columns[i], &a->column_scratches[i], ctx, a->batch, &a->views[i]));
-    return 0;
-}
-
-/* Puts the rows that were not refused in the batch's place; none: a->batch is NULL. */
-static int leave_refused(struct window_aggregate *a, struct leat__ctx *ctx)
-{
-    struct leat_batch *batch = a->batch;
-    uint32_t count = 0;
-    for (uint32_t r = 0; r < batch->count; r++)
-        if (r >= ctx->failed_rows_capacity || !ctx->failed_rows[r])
-            a->plain[count++] = r;
-    LEAT_TRY(leat__ctx_end(ctx, batch, NULL));
-    struct leat_batch *rest = NULL;
-    if (count)
-        LEAT_TRY(leat__rows_gather(ctx, batch, a->plain, count, &rest));
-    leat__batch_release(batch);
-    a->batch = rest;
-    return 0;
-}
-
-static int prepare(struct window_aggregate *a, struct leat__ctx *ctx)
-{
-    LEAT_TRY(reserve(a, ctx, a->batch->count));
-    while (a->batch) {
-        LEAT_TRY(eval_batch(a, ctx));
-        if (ctx->user.failures_count == 0)
-            return leat__ctx_end(ctx, a->batch, NULL);
-        LEAT_TRY(leave_refused(a, ctx));
     }
     return 0;
 }
@@ -508,7 +277,7 @@ static enum fate fate_of(const struct window_aggregate *a, const struct leat__ct
 /* Gives each row its fate, and plain ones their window. */
 static void sort_rows(struct window_aggregate *a, const struct leat__ctx *ctx)
 {
-    const struct leat_batch *batch = a->batch;
+    const struct leat_batch *batch = a->run.batch;
     const int64_t late_wm = leat__ctx_late_wm(ctx, batch);
     struct leat__window window = { LEAT_TIME_MAX, LEAT_TIME_MIN }; /* holds nothing */
     enum fate fate = PLAIN;
@@ -553,30 +322,16 @@ static int add_plain_rows(struct window_aggregate *a, struct leat__ctx *ctx)
     return 0;
 }
 
-/* Rule 19: counted once, and given to whoever takes them. */
-static int give_late(struct window_aggregate *a, struct leat__ctx *ctx)
-{
-    const int32_t port = ctx->node->late_ports[0];
-    struct leat_batch *late;
-    if (a->late_count == 0)
-        return 0;
-    leat__count(&ctx->counters->late_records, a->late_count);
-    if (port < 0 || !leat__ctx_consumed(ctx, (uint32_t)port))
-        return 0;
-    LEAT_TRY(leat__rows_gather(ctx, a->batch, a->late, a->late_count, &late));
-    return leat__emit(ctx, (uint32_t)port, late);
-}
-
 /* ---- rows that may fire ---- */
 
 /* How many of the next firing rows are of one window, CHUNK at most; copies them. */
 static uint32_t next_run(struct window_aggregate *a, struct leat__window *window)
 {
     uint32_t count = 0;
-    *window = window_of(a, a->batch->event_us[a->firing[a->firing_at]]);
+    *window = window_of(a, a->run.batch->event_us[a->firing[a->firing_at]]);
     while (count < CHUNK && a->firing_at + count < a->firing_count) {
         const uint32_t row = a->firing[a->firing_at + count];
-        if (count && !holds(window, a->batch->event_us[row]))
+        if (count && !holds(window, a->run.batch->event_us[row]))
             break;
         a->chunk_rows[count++] = row;
     }
@@ -593,8 +348,9 @@ static int fire_run(
     const uint64_t due = passed ? 1 : a->spec->fire_count;
     uint32_t begin = 0; /* the first row that waits */
     for (uint32_t i = 0; i < count; i++) {
-        if (a->careful) { /* whether it counts is known only afterwards */
-            const int64_t added = add_rows(a, ctx, window, &a->chunk_rows[i], &a->values[i], 1);
+        if (a->run.careful) { /* whether it counts is known only afterwards */
+            const int64_t added =
+                leat__run_add(&a->run, ctx, a->table, window->start, &a->chunk_rows[i], &a->values[i], 1);
             if (added < 0)
                 return (int)added;
             begin = i + 1;
@@ -605,15 +361,15 @@ static int fire_run(
         if (++head_of(a->values[i])->since < due)
             continue;
         if (begin <= i) {
-            const int64_t added =
-                add_rows(a, ctx, window, &a->chunk_rows[begin], &a->values[begin], i + 1 - begin);
+            const int64_t added = leat__run_add(&a->run, ctx, a->table, window->start, &a->chunk_rows[begin],
+                &a->values[begin], i + 1 - begin);
             if (added < 0)
                 return (int)added;
         }
         begin = i + 1;
-        LEAT_TRY(give_pane(a, ctx, window, passed ? LEAT_PANE_LATE : LEAT_PANE_EARLY, a->keys[row],
-            a->batch->key_hash[row], a->values[i]));
-        if (is_spent(a)) {
+        LEAT_TRY(give_pane(a, ctx, window, passed ? LEAT_PANE_LATE : LEAT_PANE_EARLY, a->run.keys[row],
+            a->run.batch->key_hash[row], a->values[i]));
+        if (leat__run_is_spent(&a->run)) {
             a->firing_at += begin;
             return LEAT_MORE;
         }
@@ -621,7 +377,8 @@ static int fire_run(
     a->firing_at += count;
     if (begin == count)
         return 0;
-    const int64_t added = add_rows(a, ctx, window, &a->chunk_rows[begin], &a->values[begin], count - begin);
+    const int64_t added = leat__run_add(
+        &a->run, ctx, a->table, window->start, &a->chunk_rows[begin], &a->values[begin], count - begin);
     return added < 0 ? (int)added : 0;
 }
 
@@ -641,12 +398,8 @@ static int fire_rows(struct window_aggregate *a, struct leat__ctx *ctx)
 /* Ends a call about the batch. On an error the batch stays until release. */
 static int end_batch(struct window_aggregate *a, struct leat__ctx *ctx, int code)
 {
-    count_keys(a, ctx);
-    if (code != 0)
-        return code;
-    leat__batch_release(a->batch);
-    a->batch = NULL;
-    return flush(a, ctx);
+    leat__run_count_keys(ctx, a->table);
+    return code != 0 ? code : leat__run_end_batch(&a->run, ctx);
 }
 
 static int window_aggregate_on_batch(
@@ -654,14 +407,14 @@ static int window_aggregate_on_batch(
 {
     struct window_aggregate *a = (struct window_aggregate *)op;
     LEAT_ASSERT(input == 0 && batch->count > 0);
-    LEAT_ASSERT(!a->batch && !a->cursor); /* nothing is delivered before step has ended */
-    a->batches_given = a->keys_seen = 0;
-    a->batch = batch;
-    LEAT_TRY(prepare(a, ctx));
-    if (!a->batch)
+    LEAT_ASSERT(!a->run.batch && !a->cursor); /* nothing is delivered before step has ended */
+    leat__run_begin(&a->run);
+    LEAT_TRY(leat__run_prepare(&a->run, ctx, batch));
+    if (!a->run.batch)
         return 0;
+    LEAT_TRY(reserve(a, ctx, a->run.batch->count));
     sort_rows(a, ctx);
-    LEAT_TRY(give_late(a, ctx));
+    LEAT_TRY(leat__run_late(&a->run, ctx, a->late, a->late_count));
     LEAT_TRY(add_plain_rows(a, ctx));
     return end_batch(a, ctx, fire_rows(a, ctx));
 }
@@ -672,12 +425,12 @@ static int fire_keys(struct window_aggregate *a, struct leat__ctx *ctx)
 {
     struct leat_cursor_item items[ITEMS];
     int64_t count;
-    while ((count = leat__cursor_next(a->cursor, items, a->items_max, ctx->error)) > 0) {
+    while ((count = leat__cursor_next(a->cursor, items, a->run.items_max, ctx->error)) > 0) {
         for (int64_t i = 0; i < count; i++)
             LEAT_TRY(give_pane(a, ctx, &a->window, LEAT_PANE_ON_TIME, items[i].key, items[i].hash,
                 (unsigned char *)items[i].value + a->base));
-        a->keys_seen += (uint32_t)count;
-        if (is_spent(a))
+        a->run.keys_seen += (uint32_t)count;
+        if (leat__run_is_spent(&a->run))
             return LEAT_MORE;
     }
     return count < 0 ? leat__fail_here(ctx) : 0;
@@ -742,19 +495,19 @@ static int fire_windows(struct window_aggregate *a, struct leat__ctx *ctx)
         if (is_over(a, &a->window, a->watermark_us) &&
             leat__table_drop(a->table, a->window.start, ctx->error) < 0)
             return leat__fail_here(ctx);
-        a->keys_seen++; /* windows cost too */
+        a->run.keys_seen++; /* windows cost too */
     }
     a->fired_us = a->watermark_us;
     LEAT_TRY(drop_windows(a, ctx));
-    count_keys(a, ctx);
-    return flush(a, ctx);
+    leat__run_count_keys(ctx, a->table);
+    return leat__run_flush(&a->run, ctx);
 }
 
 static int window_aggregate_on_watermark(struct leat_op *op, struct leat__ctx *ctx, int64_t w)
 {
     struct window_aggregate *a = (struct window_aggregate *)op;
-    LEAT_ASSERT(!a->batch && !a->cursor);
-    a->batches_given = a->keys_seen = 0;
+    LEAT_ASSERT(!a->run.batch && !a->cursor);
+    leat__run_begin(&a->run);
     a->watermark_us = w;
     a->no_more = false;
     /* Windows behind fired_us begin here or later: end - 1 = start + size - 1 > fired_us. Added first, so
@@ -768,8 +521,8 @@ static int window_aggregate_on_watermark(struct leat_op *op, struct leat__ctx *c
 static int window_aggregate_step(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct window_aggregate *a = (struct window_aggregate *)op;
-    a->batches_given = a->keys_seen = 0;
-    if (a->batch)
+    leat__run_begin(&a->run);
+    if (a->run.batch)
         return end_batch(a, ctx, fire_rows(a, ctx));
     return fire_windows(a, ctx);
 }
@@ -783,7 +536,7 @@ static int window_aggregate_step(struct leat_op *op, struct leat__ctx *ctx)
 static int window_aggregate_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out)
 {
     const struct window_aggregate *a = (const struct window_aggregate *)op;
-    LEAT_ASSERT(!a->batch && !a->cursor && !a->out);
+    LEAT_ASSERT(!a->run.batch && !a->cursor && !a->run.out);
     leat__strbuf_char(out, 1);
     leat__strbuf_add(out, &a->fired_us, sizeof a->fired_us);
     return out->failed ? leat__rows_nomem(ctx, "a snapshot") : 0;
@@ -804,7 +557,7 @@ static int window_aggregate_restore(
         if (i == 0 || fired_us < a->fired_us)
             a->fired_us = fired_us;
     }
-    count_keys(a, ctx);
+    leat__run_count_keys(ctx, a->table);
     return 0;
 }
 

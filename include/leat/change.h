@@ -23,7 +23,8 @@ struct leat_changelog_opts {
      * "update_after", "delete"), or an enum with the symbols INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE. NULL:
      * none. */
     const char *field;
-    const struct leat_type *out; /* a record with that field and fields of the input's names; NULL: the input's */
+    const struct leat_type
+        *out; /* a record with that field and fields of the input's names; NULL: the input's */
     bool only_after; /* only INSERT and UPDATE_AFTER: the state of a key as of its last record, but deletes */
 };
 

@@ -5,6 +5,7 @@
 #include <leat/api.h>
 #include <leat/batch.h>
 #include <leat/branch.h>
+#include <leat/change.h>
 #include <leat/ctx.h>
 #include <leat/error.h>
 #include <leat/file.h>

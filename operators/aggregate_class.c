@@ -1,0 +1,9 @@
+/* operators/aggregate_class.c -- which operator does the work of leat_aggregate: by the kind of its windows, its
+ * triggers, and what its aggregates can do. All of them give the same results where more than one could. */
+#include "operators/aggregate_private.h"
+
+const struct leat_op_class *leat__aggregate_class_of(const struct leat__aggregate_spec *spec)
+{
+    (void)spec;
+    return &leat__window_aggregate_class;
+}
