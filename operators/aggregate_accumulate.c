@@ -1,436 +1,360 @@
-/* operators/aggregate_accumulate.c -- adding rows to accumulators, column by column, and reading results out
- * of them.
+/* operators/aggregate_accumulate.c -- whole values: rows added to all accumulators and taken back, two values
+ * combined, copied, forgotten. What an accumulator does by itself is its family's (aggregate_class_private.h).
  *
- * Zero bytes are an accumulator that has seen nothing, so that state can make them:
- *   count       u64
- *   sum, avg    of integers in 128 bits: the order of addition never matters, and what overflows 64 bits is
- * known exactly sum, avg    of doubles: Neumaier's sum and correction min, max    of numbers: mapped to u64
- * in their order (inverted for min), so that zero loses against all and one maximum serves four; NaN comes
- * last, -0.0 before 0.0 min, max    of strings: a view into memory of the namespace, written over where the
- * next string fits Nulls are skipped; a bit in the present word tells nothing seen from zero where an input
- * can be null. */
-#include "operators/aggregate_private.h"
-#include <math.h>
+ * An aggregate with a condition gets a pass of its own with only the rows for which it holds: families know
+ * nothing of conditions. */
+#include "operators/aggregate_class_private.h"
+#include "topology/declare.h"
 
-#define SIGN (UINT64_C(1) << 63)
-#define NAN_CODE UINT64_MAX
-#define TEXT_BYTES_MIN 16u
+/* Rows of a pass that a condition is applied to at a time, on the stack. */
+#define SOME_ROWS 256u
+#define BLOB_BYTES_MIN 16u
 
-__extension__ typedef __int128 wide;
-__extension__ typedef unsigned __int128 uwide;
+/* ---- blobs ---- */
 
-struct wide_sum {
-    uint64_t low, high; /* of a wide: the table aligns to 8 only */
-};
-struct wide_avg {
-    struct wide_sum sum;
-    uint64_t count;
-};
-struct float_sum {
-    double sum, correction;
-};
-struct float_avg {
-    struct float_sum sum;
-    uint64_t count;
-};
-
-bool leat__agg_choose(struct leat__agg *agg, enum leat_aggregate_kind kind, enum leat_value_class value_class)
+static void *get_memory(const struct leat__agg_memory *mem, size_t size)
 {
-    const bool is_int = value_class == LEAT_VALUE_INT;
-    const bool is_float = value_class == LEAT_VALUE_FLOAT;
-    const bool is_max = kind == LEAT_AGGREGATE_MAX;
-    switch (kind) {
-    case LEAT_AGGREGATE_COUNT:
-        agg->op = LEAT__COUNT_VALUES;
-        agg->size = sizeof(uint64_t);
-        return true;
-    case LEAT_AGGREGATE_SUM:
-        agg->op = is_int ? LEAT__SUM_INT : LEAT__SUM_FLOAT;
-        agg->size = is_int ? sizeof(struct wide_sum) : sizeof(struct float_sum);
-        return is_int || is_float;
-    case LEAT_AGGREGATE_AVG:
-        agg->op = is_int ? LEAT__AVG_INT : LEAT__AVG_FLOAT;
-        agg->size = is_int ? sizeof(struct wide_avg) : sizeof(struct float_avg);
-        return is_int || is_float;
-    case LEAT_AGGREGATE_MIN:
-    case LEAT_AGGREGATE_MAX:
-        if (value_class == LEAT_VALUE_STRING) {
-            agg->op = is_max ? LEAT__MAX_TEXT : LEAT__MIN_TEXT;
-            agg->size = sizeof(struct leat__agg_text);
-            return true;
-        }
-        agg->op = is_float ? (is_max ? LEAT__MAX_FLOAT : LEAT__MIN_FLOAT)
-                           : (is_max ? LEAT__MAX_INT : LEAT__MIN_INT);
-        agg->size = sizeof(uint64_t);
-        return is_int || is_float || value_class == LEAT_VALUE_TIMESTAMP;
-    default:
-        return false;
+    return mem->table ? leat__table_bytes(mem->table, mem->ns, size) : leat__arena_alloc(mem->arena, size);
+}
+
+void leat__blob_forget(const struct leat__agg_memory *mem, struct leat__agg_blob *blob)
+{
+    if (mem->table)
+        leat__table_bytes_free(mem->table, mem->ns, blob->capacity);
+    *blob = (struct leat__agg_blob){ NULL, 0, 0 };
+}
+
+/* Memory of at least `len` bytes, with nothing in it that counts. */
+static int new_memory(const struct leat__agg_memory *mem, struct leat__agg_blob *fresh, size_t len)
+{
+    size_t capacity = BLOB_BYTES_MIN;
+    if (len > LEAT__AGG_BYTES_MAX)
+        return LEAT_ELIMIT;
+    while (capacity < len)
+        capacity *= 2;
+    fresh->data = get_memory(mem, capacity);
+    fresh->capacity = (uint32_t)capacity;
+    fresh->len_plus_1 = 0;
+    return fresh->data ? 0 : mem->table ? LEAT_ESTATE : LEAT_ENOMEM;
+}
+
+int leat__blob_reserve(const struct leat__agg_memory *mem, struct leat__agg_blob *blob, size_t len)
+{
+    struct leat__agg_blob fresh;
+    if (blob->data && len <= blob->capacity)
+        return 0;
+    LEAT_TRY(new_memory(mem, &fresh, len));
+    if (leat__blob_len(blob))
+        memcpy(fresh.data, blob->data, leat__blob_len(blob));
+    fresh.len_plus_1 = blob->len_plus_1;
+    leat__blob_forget(mem, blob);
+    *blob = fresh;
+    return 0;
+}
+
+int leat__blob_set(const struct leat__agg_memory *mem, struct leat__agg_blob *blob, struct leat_sv bytes)
+{
+    if (!blob->data || bytes.len > blob->capacity) {
+        struct leat__agg_blob fresh;
+        LEAT_TRY(new_memory(mem, &fresh, bytes.len));
+        leat__blob_forget(mem, blob);
+        *blob = fresh;
     }
+    if (bytes.len)
+        memcpy(blob->data, bytes.data, bytes.len);
+    blob->len_plus_1 = (uint32_t)bytes.len + 1;
+    return 0;
 }
 
-/* ---- adding ---- */
+/* ---- rows ---- */
 
-/* For each row of the pass that has a value: `acc_` is its accumulator, `in_` its value. */
-#define EACH_VALUE(pass_, agg_, value_type_, acc_type_, in_, acc_, ...) \
-    do { \
-        const struct leat__column_view view_ = (pass_)->views[(agg_)->column]; \
-        const uint32_t offset_ = (agg_)->offset; \
-        const uint64_t bit_ = (agg_)->present_bit; \
-        for (uint32_t i_ = 0; i_ < (pass_)->count; i_++) { \
-            const uint32_t row_ = (pass_)->rows[i_]; \
-            if (view_.nulls && view_.nulls[row_]) \
-                continue; \
-            value_type_ in_; \
-            memcpy(&in_, view_.base + row_ * view_.stride, sizeof in_); \
-            unsigned char *value_ = (pass_)->values[i_]; \
-            if (bit_) \
-                *(uint64_t *)(void *)value_ |= bit_; \
-            acc_type_ *acc_ = (acc_type_ *)(void *)(value_ + offset_); \
-            __VA_ARGS__ \
-        } \
-    } while (0)
-
-static inline void wide_add(struct wide_sum *sum, int64_t value)
+static void explain(const struct leat__agg *agg, int code, const char *where, struct leat_error *err)
 {
-    const uwide total = (((uwide)sum->high << 64) | sum->low) + (uwide)(wide)value;
-    sum->low = (uint64_t)total;
-    sum->high = (uint64_t)(total >> 64);
-}
-
-/* The correction gathers what the additions lose. It is void once the sum is not finite, and then not used.
- */
-static inline void float_add(struct float_sum *sum, double value)
-{
-    const double total = sum->sum + value;
-    if (fabs(sum->sum) >= fabs(value))
-        sum->correction += (sum->sum - total) + value;
+    const char *as = agg->as ? agg->as : agg->fn ? agg->fn->name : "?";
+    if (code == LEAT_ELIMIT)
+        (void)leat__error(err, code,
+            "aggs[%u] \"%s\": %s of %s would keep more than %u MiB%s: give it an `n` or a `where`, use "
+            "shorter "
+            "windows or finer keys, or an approximate aggregate",
+            agg->index, as, leat__agg_kind_name(agg->kind), agg->of ? agg->of : "records",
+            LEAT__AGG_BYTES_MAX >> 20, where);
+    else if (code == LEAT_ESTATE)
+        (void)leat__error(err, code,
+            "aggs[%u] \"%s\": no memory for what it keeps%s within the budget of the state: raise "
+            "state_budget_bytes of the job, or use more workers or shorter windows",
+            agg->index, as, where);
     else
-        sum->correction += (value - total) + sum->sum;
-    sum->sum = total;
+        (void)leat__error(err, code, "aggs[%u] \"%s\": %s%s", agg->index, as, leat_error_text(code), where);
 }
 
-static inline uint64_t int_code(int64_t value)
+/* Fails the job for what has happened at row `bad`. */
+static int fail_row(const struct leat__agg_pass *pass, const struct leat__agg *agg, int code, uint32_t bad)
 {
-    return (uint64_t)value ^ SIGN;
-}
-
-static inline uint64_t float_code(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if (value != value)
-        return NAN_CODE;
-    return bits & SIGN ? ~bits : bits ^ SIGN;
-}
-
-static double float_of_code(uint64_t code)
-{
-    const uint64_t bits = code & SIGN ? code ^ SIGN : ~code;
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return code == NAN_CODE ? (double)NAN : value;
-}
-
-static inline void keep_larger(uint64_t *largest, uint64_t code)
-{
-    if (code > *largest)
-        *largest = code;
-}
-
-static void add_count_all(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    for (uint32_t i = 0; i < pass->count; i++)
-        ++*(uint64_t *)(void *)(pass->values[i] + agg->offset);
-}
-
-static void add_count_values(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    const uint8_t *nulls = pass->views[agg->column].nulls;
-    for (uint32_t i = 0; i < pass->count; i++)
-        *(uint64_t *)(void *)(pass->values[i] + agg->offset) += !(nulls && nulls[pass->rows[i]]);
-}
-
-static void add_sum_int(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    EACH_VALUE(pass, agg, int64_t, struct wide_sum, in, acc, wide_add(acc, in););
-}
-
-static void add_sum_float(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    EACH_VALUE(pass, agg, double, struct float_sum, in, acc, float_add(acc, in););
-}
-
-static void add_avg_int(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    EACH_VALUE(pass, agg, int64_t, struct wide_avg, in, acc, wide_add(&acc->sum, in); acc->count++;);
-}
-
-static void add_avg_float(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    EACH_VALUE(pass, agg, double, struct float_avg, in, acc, float_add(&acc->sum, in); acc->count++;);
-}
-
-static void add_min_int(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    EACH_VALUE(pass, agg, int64_t, uint64_t, in, acc, keep_larger(acc, ~int_code(in)););
-}
-
-static void add_max_int(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    EACH_VALUE(pass, agg, int64_t, uint64_t, in, acc, keep_larger(acc, int_code(in)););
-}
-
-static void add_min_float(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    EACH_VALUE(pass, agg, double, uint64_t, in, acc, keep_larger(acc, ~float_code(in)););
-}
-
-static void add_max_float(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    EACH_VALUE(pass, agg, double, uint64_t, in, acc, keep_larger(acc, float_code(in)););
-}
-
-bool leat__agg_keep_text(
-    struct leat_table *table, int64_t ns, struct leat__agg_text *text, struct leat_sv string)
-{
-    if (string.len >= UINT32_MAX / 2)
-        return false; /* beyond LEAT_RECORD_BYTES_MAX by far */
-    if (string.len > text->capacity || !text->data) {
-        uint32_t capacity = TEXT_BYTES_MIN;
-        while (capacity < string.len)
-            capacity *= 2;
-        char *data = leat__table_bytes(table, ns, capacity);
-        if (!data)
-            return false;
-        text->data = data;
-        text->capacity = capacity;
+    struct leat_strbuf where = { 0 };
+    if (pass->keys && pass->spec->key_parts.count) {
+        leat__strbuf_str(&where, " for ");
+        leat__key_parts_print(&pass->spec->key_parts, pass->keys[bad], &where);
     }
-    if (string.len)
-        memcpy(text->data, string.data, string.len);
-    text->len_plus_1 = (uint32_t)string.len + 1;
-    return true;
+    explain(agg, code, where.data ? where.data : "", pass->ctx->error);
+    leat__strbuf_release(&where);
+    return leat__fail_here(pass->ctx);
 }
 
-static bool replaces(enum leat__agg_op op, const struct leat__agg_text *text, struct leat_sv string)
-{
-    if (!text->len_plus_1)
-        return true;
-    const int order = leat_sv_cmp(string, (struct leat_sv){ text->data, text->len_plus_1 - 1 });
-    return op == LEAT__MAX_TEXT ? order > 0 : order < 0;
-}
+typedef int rows_fn(const struct leat__agg_pass *pass, const struct leat__agg *agg);
 
-static int add_text(const struct leat__agg_pass *pass, const struct leat__agg *agg)
+/* Rows of a pass for which a condition holds. */
+struct some_rows {
+    uint32_t rows[SOME_ROWS];
+    unsigned char *values[SOME_ROWS];
+};
+
+static uint32_t pick(const struct leat__agg_pass *pass, uint32_t from, uint32_t where, struct some_rows *some)
 {
-    const struct leat__column_view view = pass->views[agg->column];
-    for (uint32_t i = 0; i < pass->count; i++) {
+    const struct leat__column_view *view = &pass->views[where];
+    const uint32_t end = pass->count - from < SOME_ROWS ? pass->count : from + SOME_ROWS;
+    uint32_t count = 0;
+    for (uint32_t i = from; i < end; i++) {
         const uint32_t row = pass->rows[i];
-        if (view.nulls && view.nulls[row])
+        int64_t holds;
+        memcpy(&holds, view->base + row * view->stride, sizeof holds);
+        some->rows[count] = row;
+        some->values[count] = pass->values[i];
+        count += holds != 0 && !(view->nulls && view->nulls[row]);
+    }
+    return count;
+}
+
+static int run_one(const struct leat__agg_pass *pass, const struct leat__agg *agg, rows_fn *run)
+{
+    struct some_rows some;
+    if (agg->where == LEAT__NO_COLUMN)
+        return run(pass, agg);
+    for (uint32_t from = 0; from < pass->count; from += SOME_ROWS) {
+        struct leat__agg_pass part = *pass;
+        part.count = pick(pass, from, agg->where, &some);
+        part.rows = some.rows;
+        part.values = some.values;
+        if (part.count)
+            LEAT_TRY(run(&part, agg));
+    }
+    return 0;
+}
+
+static int run_all(const struct leat__agg_pass *pass, bool retracts)
+{
+    struct leat__agg_pass own = *pass;
+    uint32_t bad = 0;
+    own.bad = &bad;
+    for (uint32_t a = 0; a < pass->spec->aggs_count; a++) {
+        const struct leat__agg *agg = &pass->spec->aggs[a];
+        if (agg->op == LEAT__USER)
             continue;
-        struct leat_sv string;
-        memcpy(&string, view.base + row * view.stride, sizeof string);
-        *(uint64_t *)(void *)pass->values[i] |= agg->present_bit;
-        struct leat__agg_text *text = (struct leat__agg_text *)(void *)(pass->values[i] + agg->offset);
-        if (replaces(agg->op, text, string) && !leat__agg_keep_text(pass->table, pass->ns, text, string))
-            return leat__fail(pass->ctx, LEAT_ESTATE,
-                "no memory for the strings of aggs[%u] \"%s\" within the budget of the state: raise "
-                "state_budget_bytes"
-                " of the job, or use more workers or shorter windows",
-                agg->index, agg->as);
+        const int code = run_one(&own, agg, retracts ? agg->family->retract : agg->family->add);
+        if (code < 0)
+            return fail_row(pass, agg, code, bad);
     }
     return 0;
 }
 
 int leat__agg_add(const struct leat__agg_pass *pass)
 {
-    static void (*const adders[])(const struct leat__agg_pass *, const struct leat__agg *) = {
-        [LEAT__COUNT_ALL] = add_count_all,
-        [LEAT__COUNT_VALUES] = add_count_values,
-        [LEAT__SUM_INT] = add_sum_int,
-        [LEAT__SUM_FLOAT] = add_sum_float,
-        [LEAT__AVG_INT] = add_avg_int,
-        [LEAT__AVG_FLOAT] = add_avg_float,
-        [LEAT__MIN_INT] = add_min_int,
-        [LEAT__MAX_INT] = add_max_int,
-        [LEAT__MIN_FLOAT] = add_min_float,
-        [LEAT__MAX_FLOAT] = add_max_float,
-    };
-    for (uint32_t a = 0; a < pass->spec->aggs_count; a++) {
-        const struct leat__agg *agg = &pass->spec->aggs[a];
-        if (agg->op == LEAT__MIN_TEXT || agg->op == LEAT__MAX_TEXT)
-            LEAT_TRY(add_text(pass, agg));
-        else if (agg->op != LEAT__USER)
-            adders[agg->op](pass, agg);
-    }
+    return run_all(pass, false);
+}
+
+int leat__agg_retract(const struct leat__agg_pass *pass)
+{
+    return run_all(pass, true);
+}
+
+/* ---- callbacks ---- */
+
+static int add_user(const struct leat__agg_pass *pass, const struct leat__agg *agg)
+{
+    for (uint32_t i = 0; i < pass->count; i++)
+        pass->pointers[i] = pass->values[i] + agg->offset;
+    agg->fn->accumulate(&pass->ctx->user, pass->batch, pass->rows, pass->count, pass->pointers);
     return 0;
+}
+
+static int retract_user(const struct leat__agg_pass *pass, const struct leat__agg *agg)
+{
+    for (uint32_t i = 0; i < pass->count; i++)
+        pass->pointers[i] = pass->values[i] + agg->offset;
+    agg->fn->retract(&pass->ctx->user, pass->batch, pass->rows, pass->count, pass->pointers);
+    return 0;
+}
+
+static void run_users(const struct leat__agg_pass *pass, rows_fn *run)
+{
+    for (uint32_t a = 0; a < pass->spec->aggs_count; a++)
+        if (pass->spec->aggs[a].op == LEAT__USER)
+            (void)run_one(pass, &pass->spec->aggs[a], run);
 }
 
 void leat__agg_add_users(const struct leat__agg_pass *pass)
 {
-    for (uint32_t a = 0; a < pass->spec->aggs_count; a++) {
-        const struct leat__agg *agg = &pass->spec->aggs[a];
-        if (agg->op != LEAT__USER)
+    run_users(pass, add_user);
+}
+
+void leat__agg_retract_users(const struct leat__agg_pass *pass)
+{
+    run_users(pass, retract_user);
+}
+
+/* A callback's merge, whose context has nothing but what it may use. */
+static int merge_user(const struct leat_node *node, const struct leat__agg *agg, void *into, const void *from,
+    struct leat_error *err)
+{
+    struct leat_error unused = { 0 };
+    struct leat__ctx ctx = { .node = node, .error = &unused, .watermark_us = LEAT_TIME_MIN };
+    ctx.user.engine = &ctx;
+    agg->fn->merge(&ctx.user, into, from);
+    int code = 0;
+    if (ctx.alloc_failed)
+        code = leat__error(
+            err, LEAT_ENOMEM, "aggs[%u] %s: out of memory in its merge", agg->index, agg->fn->name);
+    else if (ctx.user.failures_count > 0)
+        code = leat__error(err, LEAT_EUSER, "aggs[%u] %s: merging two accumulators: %s", agg->index,
+            agg->fn->name, ctx.failures[0].message);
+    leat__ctx_release(&ctx);
+    return code;
+}
+
+/* ---- whole values ---- */
+
+static uint64_t *present_word(const struct leat__aggregate_spec *spec, unsigned char *values)
+{
+    return spec->has_present ? (uint64_t *)(void *)values : NULL;
+}
+
+int leat__agg_combine_values(const struct leat__aggregate_spec *spec, const struct leat_node *node,
+    const struct leat__agg_memory *mem, unsigned char *into, const unsigned char *from,
+    struct leat_error *err)
+{
+    if (spec->has_present)
+        *present_word(spec, into) |= *(const uint64_t *)(const void *)from;
+    for (uint32_t a = 0; a < spec->aggs_count; a++) {
+        const struct leat__agg *agg = &spec->aggs[a];
+        if (agg->op == LEAT__USER) {
+            LEAT_TRY(merge_user(node, agg, into + agg->offset, from + agg->offset, err));
             continue;
-        for (uint32_t i = 0; i < pass->count; i++)
-            pass->pointers[i] = pass->values[i] + agg->offset;
-        agg->fn->accumulate(&pass->ctx->user, pass->batch, pass->rows, pass->count, pass->pointers);
+        }
+        const int code = agg->family->combine(agg, mem, into + agg->offset, from + agg->offset);
+        if (code < 0) {
+            explain(agg, code, "", err);
+            return code;
+        }
     }
+    return 0;
+}
+
+bool leat__agg_is_mergeable(const struct leat__aggregate_spec *spec)
+{
+    for (uint32_t a = 0; a < spec->aggs_count; a++)
+        if (spec->aggs[a].op == LEAT__USER && !spec->aggs[a].fn->merge)
+            return false;
+    return true;
+}
+
+bool leat__agg_is_invertible(const struct leat__aggregate_spec *spec)
+{
+    for (uint32_t a = 0; a < spec->aggs_count; a++) {
+        const struct leat__agg *agg = &spec->aggs[a];
+        if (agg->op == LEAT__USER || !agg->family->subtract || agg->present_bit)
+            return false;
+    }
+    return true;
+}
+
+void leat__agg_subtract_values(
+    const struct leat__aggregate_spec *spec, unsigned char *into, const unsigned char *from)
+{
+    for (uint32_t a = 0; a < spec->aggs_count; a++)
+        spec->aggs[a].family->subtract(
+            &spec->aggs[a], into + spec->aggs[a].offset, from + spec->aggs[a].offset);
+}
+
+bool leat__agg_can_retract(
+    struct leat_node *node, const struct leat__aggregate_spec *spec, const char **reason)
+{
+    for (uint32_t a = 0; a < spec->aggs_count; a++) {
+        const struct leat__agg *agg = &spec->aggs[a];
+        if (agg->op == LEAT__USER ? agg->fn && !agg->fn->retract : agg->family && !agg->family->retract) {
+            *reason = agg->op == LEAT__USER
+                ? leat__spec_printf(node,
+                      "aggs[%u] %s can not take records back, as its input does: give it a retract function "
+                      "(LEAT_DEFINE_RETRACTABLE_AGGREGATE)",
+                      agg->index, agg->fn->name)
+                : leat__spec_printf(node,
+                      "aggs[%u] \"%s\": %s can not take records back, as its input does: use an exact "
+                      "aggregate",
+                      agg->index, agg->as ? agg->as : "?", leat__agg_kind_name(agg->kind));
+            return false;
+        }
+    }
+    return true;
+}
+
+int leat__agg_copy_values(const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem,
+    unsigned char *to, const unsigned char *from)
+{
+    memcpy(to, from, spec->values_size);
+    for (uint32_t a = 0; spec->has_memory && a < spec->aggs_count; a++) {
+        const struct leat__agg *agg = &spec->aggs[a];
+        for (uint32_t b = 0; agg->family && b < agg->family->blobs_count; b++) {
+            struct leat__agg_blob *blob = leat__blob_at(agg, to + agg->offset, b);
+            const struct leat__agg_blob theirs = *blob;
+            *blob = (struct leat__agg_blob){ NULL, 0, 0 };
+            if (theirs.len_plus_1)
+                LEAT_TRY(leat__blob_set(mem, blob, leat__blob_sv(&theirs)));
+        }
+    }
+    return 0;
+}
+
+/* Blobs of an accumulator, out of the way while the rest of it is zeroed. */
+static void reset_one(const struct leat__agg *agg, unsigned char *accumulator)
+{
+    struct leat__agg_blob kept[LEAT__AGG_BLOBS_MAX];
+    const uint32_t count = agg->family ? agg->family->blobs_count : 0;
+    for (uint32_t b = 0; b < count; b++) {
+        kept[b] = *leat__blob_at(agg, accumulator, b);
+        kept[b].len_plus_1 = 0;
+    }
+    memset(accumulator, 0, agg->size);
+    for (uint32_t b = 0; b < count; b++)
+        *leat__blob_at(agg, accumulator, b) = kept[b];
 }
 
 void leat__agg_reset(const struct leat__aggregate_spec *spec, unsigned char *values)
 {
-    if (!spec->has_text) {
+    if (!spec->has_memory) {
         memset(values, 0, spec->values_size);
         return;
     }
-    if (spec->aggs_count && spec->aggs[0].offset)
-        memset(values, 0, spec->aggs[0].offset); /* the present word */
-    for (uint32_t a = 0; a < spec->aggs_count; a++) {
+    if (spec->has_present)
+        *present_word(spec, values) = 0;
+    for (uint32_t a = 0; a < spec->aggs_count; a++)
+        reset_one(&spec->aggs[a], values + spec->aggs[a].offset);
+}
+
+void leat__agg_forget(
+    const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem, unsigned char *values)
+{
+    for (uint32_t a = 0; spec->has_memory && a < spec->aggs_count; a++) {
         const struct leat__agg *agg = &spec->aggs[a];
-        if (agg->op == LEAT__MIN_TEXT || agg->op == LEAT__MAX_TEXT)
-            ((struct leat__agg_text *)(void *)(values + agg->offset))->len_plus_1 = 0;
-        else
-            memset(values + agg->offset, 0, agg->size);
+        for (uint32_t b = 0; agg->family && b < agg->family->blobs_count; b++)
+            leat__blob_forget(mem, leat__blob_at(agg, values + agg->offset, b));
     }
-}
-
-/* ---- combining ---- */
-
-static void wide_combine(struct wide_sum *into, const struct wide_sum *from)
-{
-    const uwide total = (((uwide)into->high << 64) | into->low) + (((uwide)from->high << 64) | from->low);
-    into->low = (uint64_t)total;
-    into->high = (uint64_t)(total >> 64);
-}
-
-static void float_combine(struct float_sum *into, const struct float_sum *from)
-{
-    float_add(into, from->sum);
-    into->correction += from->correction;
-}
-
-void leat__agg_combine(const struct leat__agg *agg, void *into, const void *from)
-{
-    switch (agg->op) {
-    case LEAT__COUNT_ALL:
-    case LEAT__COUNT_VALUES:
-        *(uint64_t *)into += *(const uint64_t *)from;
-        break;
-    case LEAT__SUM_INT:
-        wide_combine(into, from);
-        break;
-    case LEAT__SUM_FLOAT:
-        float_combine(into, from);
-        break;
-    case LEAT__AVG_INT:
-        wide_combine(&((struct wide_avg *)into)->sum, &((const struct wide_avg *)from)->sum);
-        ((struct wide_avg *)into)->count += ((const struct wide_avg *)from)->count;
-        break;
-    case LEAT__AVG_FLOAT:
-        float_combine(&((struct float_avg *)into)->sum, &((const struct float_avg *)from)->sum);
-        ((struct float_avg *)into)->count += ((const struct float_avg *)from)->count;
-        break;
-    case LEAT__MIN_INT:
-    case LEAT__MAX_INT:
-    case LEAT__MIN_FLOAT:
-    case LEAT__MAX_FLOAT:
-        keep_larger(into, *(const uint64_t *)from);
-        break;
-    case LEAT__MIN_TEXT:
-    case LEAT__MAX_TEXT:
-    case LEAT__USER:
-        LEAT_ASSERT(false); /* aggregate_codec.c */
-        break;
-    }
-}
-
-/* ---- results ---- */
-
-static wide wide_of(const struct wide_sum *sum)
-{
-    return (wide)(((uwide)sum->high << 64) | sum->low);
-}
-
-/* 0 or LEAT_EOVERFLOW. */
-static int narrow(wide sum, enum leat_on_overflow on_overflow, int64_t *value)
-{
-    *value = (int64_t)(uint64_t)sum;
-    if (sum == (wide)*value || on_overflow == LEAT_OVERFLOW_WRAP)
-        return 0;
-    *value = sum < 0 ? INT64_MIN : INT64_MAX;
-    return on_overflow == LEAT_OVERFLOW_SATURATE ? 0 : LEAT_EOVERFLOW;
-}
-
-static double float_total(const struct float_sum *sum)
-{
-    return isfinite(sum->sum) ? sum->sum + sum->correction : sum->sum;
-}
-
-/* Of what doubles hold exactly the nearest double to the quotient; beyond that the whole part is taken out
- * first, so that what is left to round is small. */
-static double divide(wide sum, uint64_t count)
-{
-    const wide exact = (wide)1 << 53;
-    if (sum >= -exact && sum <= exact)
-        return (double)(int64_t)sum / (double)count;
-    const wide whole = sum / (wide)count;
-    const wide rest = sum % (wide)count;
-    return (double)whole + (double)(int64_t)rest / (double)count;
 }
 
 int leat__agg_result(const struct leat__aggregate_spec *spec, const struct leat__agg *agg,
     const unsigned char *values, struct leat_batch *out, void *row)
 {
-    const void *at = values + agg->offset;
-    uint64_t code;
-    memcpy(&code, at, sizeof code);
+    const struct leat__agg_show show = { spec, out, row };
     if (agg->present_bit && !(*(const uint64_t *)(const void *)values & agg->present_bit)) {
         leat__out_set_null(row, &agg->out);
         return 0;
     }
-    switch (agg->op) {
-    case LEAT__COUNT_ALL:
-    case LEAT__COUNT_VALUES:
-        leat__out_set_int(row, &agg->out, (int64_t)code);
-        break;
-    case LEAT__SUM_INT: {
-        int64_t value;
-        LEAT_TRY(narrow(wide_of(at), spec->on_overflow, &value));
-        leat__out_set_int(row, &agg->out, value);
-        break;
-    }
-    case LEAT__SUM_FLOAT:
-        leat__out_set_float(row, &agg->out, float_total(at));
-        break;
-    case LEAT__AVG_INT: {
-        const struct wide_avg *avg = at;
-        leat__out_set_float(row, &agg->out, divide(wide_of(&avg->sum), avg->count));
-        break;
-    }
-    case LEAT__AVG_FLOAT: {
-        const struct float_avg *avg = at;
-        leat__out_set_float(row, &agg->out, float_total(&avg->sum) / (double)avg->count);
-        break;
-    }
-    case LEAT__MIN_INT:
-        leat__out_set_int(row, &agg->out, (int64_t)(~code ^ SIGN));
-        break;
-    case LEAT__MAX_INT:
-        leat__out_set_int(row, &agg->out, (int64_t)(code ^ SIGN));
-        break;
-    case LEAT__MIN_FLOAT:
-        leat__out_set_float(row, &agg->out, float_of_code(~code));
-        break;
-    case LEAT__MAX_FLOAT:
-        leat__out_set_float(row, &agg->out, float_of_code(code));
-        break;
-    case LEAT__MIN_TEXT:
-    case LEAT__MAX_TEXT: {
-        const struct leat__agg_text *text = at;
-        const struct leat_sv string = { text->data, text->len_plus_1 ? text->len_plus_1 - 1 : 0 };
-        return leat__out_set_bytes(out, row, &agg->out, string) ? 0 : LEAT_ENOMEM;
-    }
-    case LEAT__USER:
-        break;
-    }
-    return 0;
+    return agg->family->result(agg, values + agg->offset, &show);
 }

@@ -1,5 +1,5 @@
 /* operators/aggregate_declare.c -- leat_aggregate: options to a spec, with all their mistakes told. */
-#include "operators/aggregate_private.h"
+#include "operators/aggregate_class_private.h"
 #include "operators/key_private.h"
 #include "record/schema.h"
 #include "topology/declare.h"
@@ -8,7 +8,15 @@
 _Static_assert(
     OPTS_AGGS_MAX <= LEAT_AGGREGATES_MAX && LEAT_AGGREGATES_MAX <= 64, "a bit each in the present word");
 
+#define COUNT_OF_KINDS (sizeof kind_names / sizeof kind_names[0])
+#define COLUMNS_OF_AGG 3u /* of, where, by */
+
 static const char *const kind_names[] = { "", "count", "sum", "min", "max", "avg", "user" };
+
+const char *leat__agg_kind_name(enum leat_aggregate_kind kind)
+{
+    return kind_names[kind];
+}
 
 static void free_expr(void *expr)
 {
@@ -84,6 +92,8 @@ static void declare_user(struct leat_node *node, struct leat__aggregate_spec *sp
 {
     const struct leat_aggregate_fn *fn = given->fn;
     agg->op = LEAT__USER;
+    agg->kind = LEAT_AGGREGATE_USER;
+    agg->column = LEAT__NO_COLUMN;
     agg->as = NULL;
     spec->users_count++;
     if (!fn || !fn->name || !fn->accumulate || !fn->result) {
@@ -125,15 +135,45 @@ static bool check_as(
     return true;
 }
 
-/* The column, op and size; false with the error told, or nothing known of the input. */
+static bool choose_family(
+    struct leat__agg *agg, const struct leat__aggregate_spec *spec, enum leat_value_class value_class)
+{
+    const bool is_order = agg->kind == LEAT_AGGREGATE_MIN || agg->kind == LEAT_AGGREGATE_MAX;
+    if (is_order && value_class == LEAT_VALUE_STRING)
+        return leat__agg_choose_text(agg, spec, value_class);
+    return leat__agg_choose_number(agg, spec, value_class);
+}
+
+/* The condition's column; false with the error told. */
+static bool declare_where(struct leat_node *node, struct leat__aggregate_spec *spec, struct leat__agg *agg,
+    const struct leat_aggregate *given, const char *option)
+{
+    agg->where = LEAT__NO_COLUMN;
+    if (!given->where)
+        return true;
+    const char *where = leat__spec_str(node, given->where);
+    const char *place = leat__spec_printf(node, "%s.where", option);
+    if (!spec->in || !where || !place || !find_column(node, spec, where, place, &agg->where))
+        return false;
+    const enum leat_value_class value_class = spec->columns[agg->where].value_class;
+    if (value_class != LEAT_VALUE_BOOL)
+        leat__declare_error(node, place, LEAT_EDECLARE,
+            "%s is %s, and a condition is a boolean: compare it, as in "
+            "\"price > 0\"",
+            given->where, class_name(value_class));
+    return value_class == LEAT_VALUE_BOOL;
+}
+
+/* The column, family and size; false with the error told, or nothing known of the input. */
 static bool declare_values(struct leat_node *node, struct leat__aggregate_spec *spec, struct leat__agg *agg,
     const struct leat_aggregate *given, const char *option)
 {
-    if (!given->of && given->kind == LEAT_AGGREGATE_COUNT) {
-        agg->op = LEAT__COUNT_ALL;
-        agg->size = sizeof(uint64_t);
-        return true;
-    }
+    agg->column = LEAT__NO_COLUMN;
+    agg->kind = given->kind;
+    if (!declare_where(node, spec, agg, given, option))
+        return false;
+    if (!given->of && given->kind == LEAT_AGGREGATE_COUNT)
+        return leat__agg_choose_number(agg, spec, LEAT_VALUE_NULL);
     if (!given->of) {
         leat__declare_error(node, option, LEAT_EDECLARE, "`of` is missing: the field or expression for %s",
             kind_names[given->kind]);
@@ -142,13 +182,15 @@ static bool declare_values(struct leat_node *node, struct leat__aggregate_spec *
     if (!spec->in || !agg->of || !find_column(node, spec, agg->of, option, &agg->column))
         return false;
     const struct leat__column *column = &spec->columns[agg->column];
-    if (!leat__agg_choose(agg, given->kind, column->value_class)) {
+    if (!choose_family(agg, spec, column->value_class)) {
         wrong_class(node, option, given, column->value_class);
         return false;
     }
-    if (column->nullable && given->kind != LEAT_AGGREGATE_COUNT)
+    agg->nullable =
+        given->kind != LEAT_AGGREGATE_COUNT && (column->nullable || agg->where != LEAT__NO_COLUMN);
+    if (agg->nullable && agg->keeps_bit)
         agg->present_bit = UINT64_C(1) << agg->index;
-    spec->has_text |= agg->op == LEAT__MIN_TEXT || agg->op == LEAT__MAX_TEXT;
+    spec->has_memory |= agg->family->blobs_count > 0;
     return true;
 }
 
@@ -165,6 +207,7 @@ static void declare_agg(struct leat_node *node, struct leat__aggregate_spec *spe
     }
     if (given->kind == LEAT_AGGREGATE_USER) {
         declare_user(node, spec, agg, given, option);
+        (void)declare_where(node, spec, agg, given, option);
         spec->aggs_count++;
         return;
     }
@@ -182,8 +225,9 @@ static void lay_out(struct leat__aggregate_spec *spec)
 {
     uint32_t offset = 0;
     for (uint32_t a = 0; a < spec->aggs_count; a++)
-        if (spec->aggs[a].present_bit)
-            offset = sizeof(uint64_t);
+        spec->has_present |= spec->aggs[a].present_bit != 0;
+    if (spec->has_present)
+        offset = sizeof(uint64_t);
     for (uint32_t a = 0; a < spec->aggs_count; a++) {
         spec->aggs[a].offset = offset;
         offset += spec->aggs[a].size;
@@ -191,32 +235,33 @@ static void lay_out(struct leat__aggregate_spec *spec)
     spec->values_size = offset;
 }
 
-/* "count, sum(amount), spread" */
-static const char *describe(struct leat_node *node, const struct leat_aggregate_opts *o)
+const char *leat__aggs_describe(struct leat_node *node, const struct leat_aggregate *aggs, uint32_t aggs_max)
 {
     struct leat_strbuf text = { 0 };
-    for (uint32_t i = 0; i < OPTS_AGGS_MAX && o->aggs[i].kind; i++) {
-        const struct leat_aggregate *agg = &o->aggs[i];
-        const bool known = agg->kind >= LEAT_AGGREGATE_COUNT && agg->kind < LEAT_AGGREGATE_USER;
+    for (uint32_t i = 0; i < aggs_max && aggs[i].kind; i++) {
+        const struct leat_aggregate *agg = &aggs[i];
+        const bool known = agg->kind >= LEAT_AGGREGATE_COUNT && agg->kind < COUNT_OF_KINDS;
         leat__strbuf_str(&text, i ? ", " : "");
         if (agg->kind == LEAT_AGGREGATE_USER)
             leat__strbuf_str(&text, agg->fn && agg->fn->name ? agg->fn->name : "?");
         else if (known)
             leat__strbuf_printf(&text, agg->of ? "%s(%s)" : "%s", kind_names[agg->kind], agg->of);
+        if (agg->where)
+            leat__strbuf_printf(&text, " where %s", agg->where);
     }
     const char *copy = text.data ? leat__spec_str(node, text.data) : NULL;
     leat__strbuf_release(&text);
     return copy;
 }
 
-static void declare_aggs(
-    struct leat_node *node, struct leat__aggregate_spec *spec, const struct leat_aggregate_opts *o)
+void leat__aggs_declare(struct leat_node *node, struct leat__aggregate_spec *spec,
+    const struct leat_aggregate *aggs, uint32_t aggs_max)
 {
     uint32_t count = 0;
-    while (count < OPTS_AGGS_MAX && o->aggs[count].kind)
+    while (count < aggs_max && aggs[count].kind)
         count++;
-    for (uint32_t k = count + 1; k < OPTS_AGGS_MAX; k++)
-        if (o->aggs[k].kind) {
+    for (uint32_t k = count + 1; k < aggs_max; k++)
+        if (aggs[k].kind) {
             leat__declare_error(node, leat__spec_printf(node, "aggs[%u]", count), LEAT_EDECLARE,
                 "empty, but aggs[%u] is not: aggregates go up to the first without a kind", k);
             break;
@@ -225,9 +270,9 @@ static void declare_aggs(
         leat__declare_error(
             node, "aggs", LEAT_EDECLARE, "none given: at least one, such as LEAT_COUNT(\"orders\")");
     spec->aggs = leat__spec(node, (count + 1) * sizeof *spec->aggs);
-    spec->columns = leat__spec(node, (count + 1) * sizeof *spec->columns);
+    spec->columns = leat__spec(node, (COLUMNS_OF_AGG * count + 1) * sizeof *spec->columns);
     for (uint32_t i = 0; spec->aggs && spec->columns && i < count; i++)
-        declare_agg(node, spec, &o->aggs[i], i);
+        declare_agg(node, spec, &aggs[i], i);
     lay_out(spec);
 }
 
@@ -287,14 +332,14 @@ leat_stream *leat_aggregate_sized(
     leat__need_event_time(node, 0);
     node->op = &leat__window_aggregate_class; /* until the spec is known */
     node->spec = spec;
-    node->detail = describe(node, &o);
+    node->detail = leat__aggs_describe(node, o.aggs, OPTS_AGGS_MAX);
     spec->in = leat__input_type(node, 0);
     spec->out = check_out(node, o.out);
     spec->key = in->keyed.key;
     spec->ordered = o.ordered;
     declare_window(spec, &in->opts);
     check_overflow(node, spec, o.on_overflow);
-    declare_aggs(node, spec, &o);
+    leat__aggs_declare(node, spec, o.aggs, OPTS_AGGS_MAX);
     const char *partitioned = spec->in && spec->out ? leat__out_declare(node, spec, &in->keyed) : NULL;
     if (o.out) {
         const uint32_t port = leat__output(node, o.out, NULL);

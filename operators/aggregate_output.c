@@ -184,36 +184,37 @@ static bool takes_time(const struct leat__column *column, struct leat__out_field
     return true;
 }
 
+static const char *value_misfit(const struct leat__column *column, struct leat__out_field *out)
+{
+    const struct leat_type *natural = leat__expr_type(column->expr);
+    const struct leat_type *to = out->type;
+    switch (column->value_class) {
+    case LEAT_VALUE_BOOL:
+        return to->kind == LEAT_KIND_BOOLEAN ? NULL : "a boolean";
+    case LEAT_VALUE_FLOAT:
+        if (to->kind == LEAT_KIND_FLOAT && column->is_place && column->place.type->kind == LEAT_KIND_FLOAT)
+            return NULL;
+        return to->kind == LEAT_KIND_DOUBLE ? NULL : "a double";
+    case LEAT_VALUE_STRING:
+        return takes_text(natural, to) ? NULL : natural->name;
+    case LEAT_VALUE_TIMESTAMP:
+        return takes_time(column, out) ? NULL : "a timestamp (a long of a unit that is as fine)";
+    default:
+        return takes_int(column, natural, to) ? NULL : natural->name;
+    }
+}
+
 /* What a result is, for errors; NULL when the field takes it. */
 static const char *misfit(const struct leat__aggregate_spec *spec, struct leat__agg *agg)
 {
     const struct leat_type *to = agg->out.type;
-    const struct leat__column *column = agg->op == LEAT__COUNT_ALL ? NULL : &spec->columns[agg->column];
-    switch (agg->op) {
-    case LEAT__COUNT_ALL:
-    case LEAT__COUNT_VALUES:
-    case LEAT__SUM_INT:
+    switch (agg->gives) {
+    case LEAT__GIVES_LONG:
         return is_plain_long(to) ? NULL : "a long";
-    case LEAT__SUM_FLOAT:
-    case LEAT__AVG_INT:
-    case LEAT__AVG_FLOAT:
+    case LEAT__GIVES_DOUBLE:
         return to->kind == LEAT_KIND_DOUBLE ? NULL : "a double";
-    case LEAT__MIN_FLOAT:
-    case LEAT__MAX_FLOAT:
-        if (to->kind == LEAT_KIND_FLOAT && column->is_place && column->place.type->kind == LEAT_KIND_FLOAT)
-            return NULL;
-        return to->kind == LEAT_KIND_DOUBLE ? NULL : "a double";
-    case LEAT__MIN_TEXT:
-    case LEAT__MAX_TEXT:
-        return takes_text(leat__expr_type(column->expr), to) ? NULL : leat__expr_type(column->expr)->name;
-    case LEAT__MIN_INT:
-    case LEAT__MAX_INT:
-        if (column->value_class == LEAT_VALUE_TIMESTAMP)
-            return takes_time(column, &agg->out) ? NULL : "a timestamp (a long of a unit that is as fine)";
-        return takes_int(column, leat__expr_type(column->expr), to) ? NULL
-                                                                    : leat__expr_type(column->expr)->name;
-    case LEAT__USER:
-        break;
+    case LEAT__GIVES_VALUE:
+        return value_misfit(&spec->columns[agg->column], &agg->out);
     }
     return NULL;
 }
@@ -224,6 +225,22 @@ static const struct leat_field *find_field(const struct leat_type *type, const c
         if (strcmp(type->fields[i].name, name) == 0)
             return &type->fields[i];
     return NULL;
+}
+
+static void declare_null_error(struct leat_node *node, const struct leat__aggregate_spec *spec,
+    const struct leat__agg *agg, const char *option)
+{
+    if (agg->where != LEAT__NO_COLUMN)
+        leat__declare_error(node, option, LEAT_EDECLARE,
+            "over no values the result is null, and `where` may leave none; field \"%s\" of %s can not be "
+            "null: "
+            "make it nullable",
+            agg->as, spec->out->name);
+    else
+        leat__declare_error(node, option, LEAT_EDECLARE,
+            "over no values the result is null, which %s can have because it is nullable; field \"%s\" of %s "
+            "can not be null: make it nullable, or aggregate coalesce(%s, ...)",
+            agg->of, agg->as, spec->out->name, agg->of);
 }
 
 void leat__out_declare_result(struct leat_node *node, const struct leat__aggregate_spec *spec,
@@ -241,12 +258,8 @@ void leat__out_declare_result(struct leat_node *node, const struct leat__aggrega
         leat__declare_error(node, option, LEAT_EDECLARE,
             "field \"%s\" of %s is of type %s, and the result is %s", agg->as, spec->out->name,
             field->type->logical ? "another logical type" : field->type->name, wanted);
-    else if (agg->present_bit && field->has_offset == LEAT_NOT_NULLABLE)
-        leat__declare_error(node, option, LEAT_EDECLARE,
-            "over no values the result is null, which %s can have because it is nullable; field \"%s\" of %s "
-            "can not be"
-            " null: make it nullable, or aggregate coalesce(%s, ...)",
-            agg->of, agg->as, spec->out->name, agg->of);
+    else if (agg->nullable && field->has_offset == LEAT_NOT_NULLABLE)
+        declare_null_error(node, spec, agg, option);
 }
 
 /* ---- declaring: the rest ---- */

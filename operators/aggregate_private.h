@@ -151,9 +151,8 @@ struct leat__aggregate_spec {
     /* Set before the aggregates are declared: rows are taken back too (a stream of changes); values are
      * subtracted from each other. Accumulators then keep what that needs. */
     bool takes_changes, subtracts;
-    union {
-        bool has_memory, has_text;
-    }; /* some accumulator owns memory: values need the codec, copies and forgetting */
+    bool has_memory; /* some accumulator owns memory: values need the codec, copies and forgetting */
+    bool has_present; /* values begin with the present word */
     uint32_t values_size; /* present word and accumulators */
     const char *key_types; /* leat__key_describe */
     struct leat__key_parts key_parts;
@@ -165,13 +164,7 @@ struct leat__aggregate_spec {
 struct leat__agg_pass {
     const struct leat__aggregate_spec *spec;
     struct leat__ctx *ctx;
-    union {
-        struct leat__agg_memory mem;
-        struct {
-            struct leat_table *table;
-            int64_t ns;
-        };
-    };
+    struct leat__agg_memory mem;
     const struct leat_batch *batch;
     const struct leat__column_view *views;
     const struct leat_sv *keys; /* of the batch's rows, for errors; may be NULL */
@@ -213,10 +206,10 @@ LEAT_NODISCARD int leat__agg_copy_values(const struct leat__aggregate_spec *spec
     const struct leat__agg_memory *mem, unsigned char *to, const unsigned char *from);
 /* Forgets what was added, but keeps the memory. */
 void leat__agg_reset(const struct leat__aggregate_spec *spec, unsigned char *values);
-/* Before the value is removed, or overwritten: its memory is shown no more. Needless before its whole namespace
- * is dropped. */
+/* Before the value is removed, or overwritten: gives its memory up. Needless before its whole namespace is
+ * dropped. */
 void leat__agg_forget(
-    const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem, const unsigned char *values);
+    const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem, unsigned char *values);
 /* Sets the field of aggregate `agg` (no callback). 0, LEAT_EOVERFLOW, or LEAT_ENOMEM. */
 LEAT_NODISCARD int leat__agg_result(const struct leat__aggregate_spec *spec, const struct leat__agg *agg,
     const unsigned char *values, struct leat_batch *out, void *row);
@@ -248,9 +241,9 @@ void leat__agg_print_aggs(const struct leat__aggregate_spec *spec, struct leat_s
  * result fields. Then leat__out_declare. */
 void leat__aggs_declare(struct leat_node *node, struct leat__aggregate_spec *spec,
     const struct leat_aggregate *aggs, uint32_t aggs_max);
+const char *leat__agg_kind_name(enum leat_aggregate_kind kind); /* "count" */
 /* "count, sum(amount), spread": what a node's detail says. */
-const char *leat__aggs_describe(
-    struct leat_node *node, const struct leat_aggregate *aggs, uint32_t aggs_max);
+const char *leat__aggs_describe(struct leat_node *node, const struct leat_aggregate *aggs, uint32_t aggs_max);
 
 /* ---- filling ---- */
 

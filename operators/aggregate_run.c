@@ -129,8 +129,8 @@ int64_t leat__run_add(struct leat__run *run, struct leat__ctx *ctx, struct leat_
     struct leat__agg_pass pass = {
         .spec = run->spec,
         .ctx = ctx,
-        .table = table,
-        .ns = ns,
+        .mem = { table, ns, NULL },
+        .keys = run->keys,
         .batch = run->batch,
         .views = run->views,
         .rows = rows,

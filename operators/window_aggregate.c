@@ -98,7 +98,7 @@ static int open_table(struct window_aggregate *a, struct leat__ctx *ctx)
         .format = format.data,
         .counted = true,
     };
-    if (spec->has_text) {
+    if (spec->has_memory) {
         opts.codec.encode = leat__agg_encode;
         opts.codec.decode = leat__agg_decode;
     }

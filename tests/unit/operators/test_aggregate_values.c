@@ -429,7 +429,7 @@ static void add_texts(struct agg_setup *s, struct leat_table *table, unsigned ch
             : (struct leat__column_view){ (const unsigned char *)numbers, sizeof numbers[0], NULL };
     const struct leat__agg_pass pass = { .spec = spec,
         .ctx = &s->h->ctx,
-        .table = table,
+        .mem = { table, 0, NULL },
         .views = views,
         .rows = rows,
         .values = values,

@@ -1,0 +1,135 @@
+/* operators/aggregate_class_private.h -- what each family of aggregates gives: a table of functions over its
+ * accumulators, and what they share.
+ *
+ * Accumulators are plain bytes in a value, aligned to 8, zero before anything was seen. What they keep beside it
+ * are blobs: runs of bytes without addresses in them, so that encoding, copying and forgetting are the same for
+ * all families (aggregate_accumulate.c, aggregate_codec.c). A family that reads structure out of its blobs
+ * checks it when they are decoded. */
+#ifndef LEAT_OPERATORS_AGGREGATE_CLASS_PRIVATE_H
+#define LEAT_OPERATORS_AGGREGATE_CLASS_PRIVATE_H
+#include "base/arena.h"
+#include "operators/aggregate_private.h"
+#include <math.h>
+
+#define LEAT__AGG_BLOBS_MAX 2u
+/* Of all blobs of an accumulator: what a record may have, since it may become one. */
+#define LEAT__AGG_BYTES_MAX LEAT_RECORD_BYTES_MAX
+
+struct leat__agg_blob {
+    char *data;
+    uint32_t capacity;
+    uint32_t len_plus_1; /* 0: none yet, which an empty one is not */
+};
+
+/* Where a result goes. */
+struct leat__agg_show {
+    const struct leat__aggregate_spec *spec;
+    struct leat_batch *out;
+    void *row;
+};
+
+struct leat__agg_class {
+    const char *name; /* in the format of tables: it never changes */
+    const char *tag; /* behind it, where a name alone would be ambiguous; or NULL */
+    int (*add)(const struct leat__agg_pass *pass, const struct leat__agg *agg);
+    int (*retract)(const struct leat__agg_pass *pass, const struct leat__agg *agg); /* NULL: it can not */
+    /* Both aligned; blobs of `into` grow in mem. */
+    int (*combine)(
+        const struct leat__agg *agg, const struct leat__agg_memory *mem, void *into, const void *from);
+    void (*subtract)(const struct leat__agg *agg, void *into, const void *from); /* NULL: not exactly */
+    int (*result)(const struct leat__agg *agg, const void *accumulator, const struct leat__agg_show *show);
+    /* Whether the blobs of a decoded accumulator hold what they should. NULL: any bytes do. */
+    bool (*check)(const struct leat__agg *agg, const void *accumulator);
+    uint32_t blobs_count;
+    uint32_t blobs[LEAT__AGG_BLOBS_MAX]; /* their offsets in the accumulator */
+};
+
+/* The family and the size for a kind over values of a class; false when they do not fit. `counts`: the
+ * accumulator tells by itself whether there are values (leat__aggregate_spec.takes_changes, subtracts). */
+bool leat__agg_choose_number(
+    struct leat__agg *agg, const struct leat__aggregate_spec *spec, enum leat_value_class value_class);
+bool leat__agg_choose_text(
+    struct leat__agg *agg, const struct leat__aggregate_spec *spec, enum leat_value_class value_class);
+
+/* ---- blobs ---- */
+
+static inline uint32_t leat__blob_len(const struct leat__agg_blob *blob)
+{
+    return blob->len_plus_1 ? blob->len_plus_1 - 1 : 0;
+}
+
+static inline struct leat_sv leat__blob_sv(const struct leat__agg_blob *blob)
+{
+    return (struct leat_sv){ blob->data, leat__blob_len(blob) };
+}
+
+static inline struct leat__agg_blob *leat__blob_at(const struct leat__agg *agg, void *accumulator, uint32_t b)
+{
+    return (struct leat__agg_blob *)(void *)((unsigned char *)accumulator + agg->family->blobs[b]);
+}
+
+/* Room for `len` bytes in all; what is there is kept. 0, LEAT_ENOMEM, LEAT_ESTATE, LEAT_ELIMIT. */
+LEAT_NODISCARD int leat__blob_reserve(
+    const struct leat__agg_memory *mem, struct leat__agg_blob *blob, size_t len);
+/* Makes the blob these bytes, which may not be its own. */
+LEAT_NODISCARD int leat__blob_set(
+    const struct leat__agg_memory *mem, struct leat__agg_blob *blob, struct leat_sv bytes);
+/* Gives the memory up. */
+void leat__blob_forget(const struct leat__agg_memory *mem, struct leat__agg_blob *blob);
+
+/* ---- rows ---- */
+
+/* For each row of the pass that has a value: `acc_` is its accumulator, `in_` its value. Returns from the
+ * function only by what `...` says. */
+#define EACH_VALUE(pass_, agg_, value_type_, acc_type_, in_, acc_, ...) \
+    do { \
+        const struct leat__column_view view_ = (pass_)->views[(agg_)->column]; \
+        const uint32_t offset_ = (agg_)->offset; \
+        const uint64_t bit_ = (agg_)->present_bit; \
+        for (uint32_t i_ = 0; i_ < (pass_)->count; i_++) { \
+            const uint32_t row_ = (pass_)->rows[i_]; \
+            if (view_.nulls && view_.nulls[row_]) \
+                continue; \
+            value_type_ in_; \
+            memcpy(&in_, view_.base + row_ * view_.stride, sizeof in_); \
+            unsigned char *value_ = (pass_)->values[i_]; \
+            if (bit_) \
+                *(uint64_t *)(void *)value_ |= bit_; \
+            acc_type_ *acc_ = (acc_type_ *)(void *)(value_ + offset_); \
+            __VA_ARGS__ \
+        } \
+    } while (0)
+
+/* ---- numbers in the order of their values, as unsigned ones ---- */
+
+#define LEAT__SIGN (UINT64_C(1) << 63)
+#define LEAT__NAN_CODE UINT64_MAX
+
+static inline uint64_t leat__int_code(int64_t value)
+{
+    return (uint64_t)value ^ LEAT__SIGN;
+}
+
+static inline int64_t leat__int_of_code(uint64_t code)
+{
+    return (int64_t)(code ^ LEAT__SIGN);
+}
+
+/* NaN is last, -0.0 before 0.0. */
+static inline uint64_t leat__float_code(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (value != value)
+        return LEAT__NAN_CODE;
+    return bits & LEAT__SIGN ? ~bits : bits ^ LEAT__SIGN;
+}
+
+static inline double leat__float_of_code(uint64_t code)
+{
+    const uint64_t bits = code & LEAT__SIGN ? code ^ LEAT__SIGN : ~code;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return code == LEAT__NAN_CODE ? (double)NAN : value;
+}
+#endif
