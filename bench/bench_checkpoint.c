@@ -4,16 +4,21 @@
  *    Target: at most 10 % slower under the budget.
  * 2. Longest piece of work that a checkpoint makes a worker do, and time to the manifest, with 0.1, 1 and 4 GiB
  *    of state of which 1 % or all is dirty. Targets: 20 ms at 1 GiB, 0.3 us a dirty entry.
- * 3. From the start of a job on such a checkpoint to its first output. Target: 0.5 s for 1 GiB.
+ * 3. From the start of a job on such a checkpoint to its first output, with its files in the system's page cache
+ *    and without. Target: 0.5 s for 1 GiB. What the job before has written is synced first.
  * One worker; generated rows; one window that never ends. Rates are rows a second of wall time.
  *
- *   bench_checkpoint [seconds-each [largest-GiB]] */
+ *   bench_checkpoint [seconds-each [largest-GiB]]                all of it
+ *   bench_checkpoint rates SECONDS [INTERVAL-SECONDS [KEYS]]     1; with KEYS, for that many only
+ *   bench_checkpoint pauses GIB PERCENT [DIR]                    2 and 3 for one size; into DIR, which stays
+ *   bench_checkpoint recover DIR                                 3 again, on what stayed in DIR */
 #include "base/env.h"
 #include "bench/bids.h"
 #include "runtime/tree.h"
 #include "state/store.h"
 #include "tick.h"
 #include "tick_sum.h"
+#include <fcntl.h>
 #include <leat/leat.h>
 #include <math.h>
 #include <stdio.h>
@@ -172,32 +177,35 @@ static void remove_dir(const char *dir)
 
 /* ---- the questions ---- */
 
-static double rate(const char *dir, double seconds)
+static double rate(const char *dir, double seconds, double interval)
 {
     static struct run run;
     run = (struct run){ .seconds = seconds };
-    run_job(&run, &make_sampled_generator, 0, dir, dir ? (int64_t)(seconds * 0.4e6) : 0);
+    run_job(&run, &make_sampled_generator, 0, dir, dir ? (int64_t)(interval * 1e6) : 0);
     if (dir)
         remove_dir(dir);
     return (double)run.rows / run.rows_s;
 }
 
-static void bench_rates(const char *dir, double seconds)
+static void bench_rates(const char *dir, double seconds, double interval, uint32_t only)
 {
     static const uint32_t keys[] = { 1000, 100000, 10000000 };
     samples = malloc(SAMPLES * sizeof *samples);
     if (!samples)
         exit(1);
     printf("sum by key, %.0f s each, a checkpoint every %.1f s (target: at most 10 %% slower)\n", seconds,
-        seconds * 0.4);
+        interval);
     for (uint32_t i = 0; i < 6; i++) {
+        if (only && keys[i / 2] != only)
+            continue;
         if (i % 2)
             sample_zipf(keys[i / 2]);
         else
             sample_uniform(keys[i / 2]);
-        const double plain = rate(NULL, seconds), durable = rate(dir, seconds);
+        const double plain = rate(NULL, seconds, 0), durable = rate(dir, seconds, interval);
         printf("  %8u keys, %-7s  %6.2f M rows/s without, %6.2f with: %+5.1f %%\n", keys[i / 2],
             i % 2 ? "Zipf" : "uniform", plain / 1e6, durable / 1e6, 100 * (durable / plain - 1));
+        (void)fflush(stdout);
     }
     free(samples);
 }
@@ -228,19 +236,61 @@ static void print_shots(const struct run *run)
         n, pauses[n / 2], pauses[n * 99 / 100], dirty, duration, dirty > 0 ? duration * 1e6 / dirty : 0.0);
 }
 
-static void bench_recovery(const char *dir)
+/* Out of the system's page cache with what lies below `dir`. */
+static void make_cold(const char *dir)
+{
+    struct leat_arena arena = { 0 };
+    struct leat_error err = { 0 };
+    struct leat_tree_file *files;
+    uint32_t count, dirs_count;
+    const char **dirs;
+    check(leat__tree_list(leat__env_posix(), dir, &arena, &files, &count, &dirs, &dirs_count, &err), &err);
+    for (uint32_t i = 0; i < count; i++) {
+        char path[LEAT_TREE_PATH_MAX];
+        check(leat__tree_path(path, sizeof path, dir, files[i].name, &err), &err);
+        const int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) {
+            (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+            (void)close(fd);
+        }
+    }
+    leat__arena_release(&arena);
+}
+
+static double recover(const char *dir, bool cold)
 {
     static struct run run;
     run = (struct run){ .seconds = 120, .stops_at_output = true };
+    sync();
+    if (cold)
+        make_cold(dir);
     run_job(&run, &make_filling_generator, 4, dir, 0);
-    printf("%46s first output %.0f ms after the start\n", "goes on:", run.first_s * 1e3);
+    return run.first_s * 1e3;
+}
+
+static void bench_recovery(const char *dir)
+{
+    double warm[3], cold[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        warm[i] = recover(dir, false);
+        cold[i] = recover(dir, true);
+    }
+    qsort(warm, 3, sizeof *warm, compare);
+    qsort(cold, 3, sizeof *cold, compare);
+    printf("%46s first output %.0f ms after the start (%.0f to %.0f), page cache cold: %.0f (%.0f to %.0f)\n",
+        "goes on:", warm[1], warm[0], warm[2], cold[1], cold[0], cold[2]);
+}
+
+static void set_keys(double gib, uint32_t dirty_percent)
+{
+    keys_count = (uint64_t)(gib * 20e6);
+    dirty_keys = keys_count / 100 * dirty_percent;
 }
 
 static void bench_pauses(const char *dir, double gib, uint32_t dirty_percent)
 {
     static struct run run;
-    keys_count = (uint64_t)(gib * 20e6);
-    dirty_keys = keys_count / 100 * dirty_percent;
+    set_keys(gib, dirty_percent);
     run = (struct run){ .fill_rows = keys_count, .shots_wanted = gib > 2 ? 4 : 12 };
     run_job(&run, &make_filling_generator, 4, dir, 500000);
     printf("  %4.0f M keys, %3u %% of them dirty: ", (double)keys_count / 1e6, dirty_percent);
@@ -248,26 +298,62 @@ static void bench_pauses(const char *dir, double gib, uint32_t dirty_percent)
     if (run.shots_count)
         printf("%46s %.2f GiB\n", "on disk:", (double)run.shots[run.shots_count - 1].bytes / (1u << 30));
     bench_recovery(dir);
-    remove_dir(dir);
+    (void)fflush(stdout);
+}
+
+static int bench_all(const char *dir, double seconds, double largest)
+{
+    static const double sizes[] = { 0.1, 1, 4 };
+    if (seconds <= 0 || largest <= 0)
+        return 2;
+    bench_rates(dir, seconds, seconds * 0.4, 0);
+    printf("checkpoints every 0.5 s (targets: pause 20 ms at 1 GiB, 300 ns a dirty entry, first output 500 "
+           "ms)\n");
+    for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (uint32_t percent = 1; sizes[i] <= largest && percent <= 100; percent += 99) {
+            bench_pauses(dir, sizes[i], percent);
+            remove_dir(dir);
+        }
+    return 0;
+}
+
+static int usage(const char *name)
+{
+    (void)fprintf(stderr,
+        "Usage: %s [seconds-each [largest-GiB]]\n       %s rates SECONDS [INTERVAL-SECONDS [KEYS]]\n"
+        "       %s pauses GIB PERCENT [DIR]\n       %s recover DIR\n",
+        name, name, name, name);
+    return 2;
+}
+
+static int bench_part(int argc, char **argv, const char *dir)
+{
+    if (strcmp(argv[1], "rates") == 0 && argc > 2 && atof(argv[2]) > 0) {
+        const double seconds = atof(argv[2]);
+        bench_rates(
+            dir, seconds, argc > 3 ? atof(argv[3]) : seconds * 0.4, argc > 4 ? (uint32_t)atof(argv[4]) : 0);
+        return 0;
+    }
+    if (strcmp(argv[1], "pauses") == 0 && argc > 3 && atof(argv[2]) > 0 && atoi(argv[3]) > 0) {
+        bench_pauses(argc > 4 ? argv[4] : dir, atof(argv[2]), (uint32_t)atoi(argv[3]));
+        if (argc <= 4)
+            remove_dir(dir);
+        return 0;
+    }
+    if (strcmp(argv[1], "recover") == 0 && argc > 2) {
+        set_keys(1, 1);
+        bench_recovery(argv[2]);
+        return 0;
+    }
+    return usage(argv[0]);
 }
 
 int main(int argc, char **argv)
 {
-    static const double sizes[] = { 0.1, 1, 4 };
-    const double seconds = argc > 1 ? atof(argv[1]) : 10;
-    const double largest = argc > 2 ? atof(argv[2]) : 1;
     char dir[256];
-    if (seconds <= 0 || largest <= 0) {
-        (void)fprintf(stderr, "Usage: %s [seconds-each [largest-GiB]]\n", argv[0]);
-        return 2;
-    }
     make_dir(dir, sizeof dir);
     printf("%s\n", leat__store_rocksdb_build());
-    bench_rates(dir, seconds);
-    printf("checkpoints every 0.5 s (targets: pause 20 ms at 1 GiB, 300 ns a dirty entry, first output 500 "
-           "ms)\n");
-    for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (uint32_t percent = 1; sizes[i] <= largest && percent <= 100; percent += 99)
-            bench_pauses(dir, sizes[i], percent);
-    return 0;
+    if (argc > 1 && atof(argv[1]) <= 0)
+        return bench_part(argc, argv, dir);
+    return bench_all(dir, argc > 1 ? atof(argv[1]) : 10, argc > 2 ? atof(argv[2]) : 1) ? usage(argv[0]) : 0;
 }

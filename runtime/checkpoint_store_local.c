@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/point.h"
 #include "runtime/checkpoint_store.h"
+#include "runtime/shell_parallel.h"
 #include "runtime/tree.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #define MANIFEST_BYTES_MAX ((size_t)1 << 30)
 #define NAME_BYTES 64u
 #define NO_FD (-1)
+#define THREAD_BYTES (UINT64_C(16) << 20) /* to be verified: for less there is no other thread */
 
 enum local_kind { LOCAL_JOB = 1, LOCAL_ONE, LOCAL_SAVEPOINT };
 
@@ -344,17 +346,32 @@ static int verify_file(struct local *s, const struct leat_manifest *manifest,
     return 0;
 }
 
+struct verification {
+    struct local *s;
+    const struct leat_manifest *manifest;
+};
+
+static int verify_one(void *arg, uint32_t i, struct leat_error *err)
+{
+    const struct verification *v = arg;
+    return verify_file(v->s, v->manifest, &v->manifest->files[i], err);
+}
+
+/* Recovery waits for this: as many files at once as there are cores, unless that is not worth a thread. */
 static int local_verify(
     struct leat_checkpoint_store *store, const struct leat_manifest *manifest, struct leat_error *err)
 {
-    for (uint32_t i = 0; i < manifest->files_count; i++) {
-        const int result = verify_file(self(store), manifest, &manifest->files[i], err);
-        if (result < 0) {
-            (void)leat__error_prefix(err, "checkpoint %" PRIu64, manifest->id);
-            return result;
-        }
-    }
-    return 0;
+    struct verification v = { self(store), manifest };
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < manifest->files_count; i++)
+        bytes += manifest->files[i].bytes;
+    const uint64_t threads = 1 + bytes / THREAD_BYTES;
+    const uint32_t cores = leat__env_parallelism();
+    const int result = leat__parallel(
+        v.s->env, threads < cores ? (uint32_t)threads : cores, manifest->files_count, verify_one, &v, err);
+    if (result < 0)
+        (void)leat__error_prefix(err, "checkpoint %" PRIu64, manifest->id);
+    return result;
 }
 
 /* ---- making ---- */

@@ -392,7 +392,9 @@ int leat__slice_load(struct leat_table *table, struct leat__slice *slice, struct
     struct leat_store_iter *iter = NULL;
     struct leat_sv key, value;
     const uint64_t bytes = slice->bytes;
-    if (state->budget_bytes && state->used_bytes + 3 * LOAD_BYTES_MAX > state->budget_bytes) {
+    /* Keys are counted at most, never too few: half of them decide. */
+    const bool is_large = slice->keys / 2 > LOAD_BYTES_MAX / table->slot_size;
+    if (is_large || (state->budget_bytes && state->used_bytes + 3 * LOAD_BYTES_MAX > state->budget_bytes)) {
         slice->too_large = true;
         return 0;
     }

@@ -17,6 +17,8 @@
 #define TABLE_BYTES (32u << 20) /* of a file that compaction writes */
 #define LEVEL_BYTES (128u << 20) /* of the level below level 0 */
 #define LEVELS 7
+#define SKIPS \
+    1000 /* older versions of a key that a walk steps over before it seeks, through all of level 0 */
 #define NEVER (1 << 20) /* files in level 0 at which a writer waits */
 #define LOG_NOTHING 5 /* above FATAL */
 #define BLOOM_BITS 10.0
@@ -149,6 +151,7 @@ static void set_writes(rocksdb_options_t *options, size_t memtable_bytes)
     rocksdb_options_set_soft_pending_compaction_bytes_limit(options, 0);
     rocksdb_options_set_hard_pending_compaction_bytes_limit(options, 0);
     rocksdb_options_set_max_background_jobs(options, 2);
+    rocksdb_options_set_max_sequential_skip_in_iterations(options, SKIPS);
 }
 
 static void set_compression(rocksdb_options_t *options)
