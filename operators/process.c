@@ -32,22 +32,9 @@ static void begin_callback(struct leat__process *p, struct leat_sv key, uint64_t
     p->outs.made = 0;
     p->outs.row = NULL;
     p->outs.moves = false;
-    p->wishes_count = 0;
+    p->wishes.count = 0;
     p->calls_made++;
     p->processing_now_us = leat_ctx_now_us(&p->ctx->user);
-}
-
-static int grant_wishes(struct leat__process *p)
-{
-    const struct leat_sv no_state = { "", 0 };
-    for (uint32_t i = 0; i < p->wishes_count; i++) {
-        const struct leat__timer_wish *wish = &p->wishes[i];
-        struct leat__timers *timers =
-            &p->timers[wish->kind == LEAT_EVENT_TIME ? LEAT__TIMERS_EVENT : LEAT__TIMERS_PROCESSING];
-        LEAT_TRY(wish->is_delete ? leat__timers_delete(timers, p, wish->time_us, no_state, p->key)
-                                 : leat__timers_set(timers, p, wish->time_us, no_state, p->key));
-    }
-    return 0;
 }
 
 static int renew_work(struct leat__process *p)
@@ -62,6 +49,8 @@ static int renew_work(struct leat__process *p)
 /* (1) */
 static int end_callback(struct leat__process *p, bool refused)
 {
+    const struct leat_sv no_state = { "", 0 };
+    leat__process_fail(p, p->wishes.code);
     int code = p->code;
     if (code == 0 && refused)
         leat__outs_forget(p);
@@ -70,9 +59,9 @@ static int end_callback(struct leat__process *p, bool refused)
     if (code == 0 && !refused)
         code = leat__states_commit(p);
     if (code == 0 && !refused)
-        code = grant_wishes(p);
+        code = leat__timer_wishes_grant(&p->wishes, p->timers, no_state, p->key);
     leat__states_forget(p);
-    p->wishes_count = 0;
+    p->wishes.count = 0;
     if (code == 0)
         code = p->code;
     return code < 0 ? code : renew_work(p);
@@ -114,10 +103,10 @@ static int next_due(struct leat__process *p, uint32_t which, int64_t until_us, b
     struct leat__timers **timers, int64_t *time_us)
 {
     int64_t expiry_us;
-    const int found = leat__timers_next(&p->timers[which], p, until_us, time_us);
+    const int found = leat__timers_next(&p->timers[which], p->ctx, until_us, time_us);
     if (found < 0 || found == LEAT__TIMERS_MORE)
         return found;
-    const int gone = expire ? leat__timers_next(&p->expiry[which], p, until_us, &expiry_us) : 0;
+    const int gone = expire ? leat__timers_next(&p->expiry[which], p->ctx, until_us, &expiry_us) : 0;
     if (gone < 0 || gone == LEAT__TIMERS_MORE)
         return gone;
     *timers = &p->timers[which];
@@ -137,7 +126,7 @@ static int fire_next(struct leat__process *p, uint32_t which, int64_t until_us, 
     const int found = next_due(p, which, until_us, expire, &timers, &time_us);
     if (found != 1)
         return found;
-    const int taken = leat__timers_take(timers, p, &p->timer_key);
+    const int taken = leat__timers_take(timers, p->ctx, &p->timer_key);
     if (taken <= 0)
         return taken < 0 ? taken : 1;
     if (timers == &p->timers[which]) {
@@ -315,8 +304,8 @@ static int work(struct leat__process *p)
 static int set_wake(struct leat__process *p)
 {
     int64_t timer_us, expiry_us;
-    LEAT_TRY(leat__timers_wake(&p->timers[LEAT__TIMERS_PROCESSING], p, &timer_us));
-    LEAT_TRY(leat__timers_wake(&p->expiry[LEAT__TIMERS_PROCESSING], p, &expiry_us));
+    LEAT_TRY(leat__timers_wake(&p->timers[LEAT__TIMERS_PROCESSING], p->ctx, &timer_us));
+    LEAT_TRY(leat__timers_wake(&p->expiry[LEAT__TIMERS_PROCESSING], p->ctx, &expiry_us));
     p->ctx->wake_us = timer_us < expiry_us ? timer_us : expiry_us;
     return 0;
 }
@@ -327,8 +316,10 @@ static int go_on(struct leat__process *p)
     struct leat__ctx *ctx = p->ctx;
     p->calls_made = p->batches_given = 0;
     ctx->process = p;
+    ctx->timer_wishes = &p->wishes;
     int code = work(p);
     ctx->process = NULL;
+    ctx->timer_wishes = NULL;
     if (code == 0) {
         code = leat__outs_emit(p, true);
         code = code > 0 ? LEAT_MORE : code;
@@ -352,6 +343,7 @@ static int process_on_batch(
     p->in = batch;
     p->at = 0;
     ctx->process = NULL;
+    ctx->timer_wishes = NULL;
     LEAT_TRY(eval_keys(p));
     if (!p->in)
         return 0;
@@ -389,8 +381,8 @@ static int process_step(struct leat_op *op, struct leat__ctx *ctx)
 static int process_on_end(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct leat__process *p = (struct leat__process *)op;
-    LEAT_TRY(leat__timers_clear(&p->timers[LEAT__TIMERS_PROCESSING], p));
-    LEAT_TRY(leat__timers_clear(&p->expiry[LEAT__TIMERS_PROCESSING], p));
+    LEAT_TRY(leat__timers_clear(&p->timers[LEAT__TIMERS_PROCESSING], ctx));
+    LEAT_TRY(leat__timers_clear(&p->expiry[LEAT__TIMERS_PROCESSING], ctx));
     ctx->wake_us = LEAT_TIME_MAX;
     return 0;
 }
@@ -426,9 +418,13 @@ static int open_timers(struct leat__process *p, struct leat__ctx *ctx)
     static const char *const names[LEAT__TIMERS_KINDS] = { "event timers", "processing timers" };
     static const char *const expiry_names[LEAT__TIMERS_KINDS] = { "event expiry", "processing expiry" };
     for (uint32_t i = 0; i < LEAT__TIMERS_KINDS; i++) {
-        LEAT_TRY(leat__timers_open(&p->timers[i], p, ctx, names[i], sizeof(int64_t)));
-        LEAT_TRY(
-            leat__timers_open(&p->expiry[i], p, ctx, expiry_names[i], sizeof(int64_t) + sizeof(uint32_t)));
+        struct leat__timers_opts opts = { names[i], leat__key_fixed_size(p->spec->key), p->spec->key_types, 0,
+            NULL };
+        LEAT_TRY(leat__timers_open(&p->timers[i], ctx, &opts));
+        opts.name = expiry_names[i];
+        opts.owner_bytes = sizeof(uint32_t);
+        opts.owner = "state";
+        LEAT_TRY(leat__timers_open(&p->expiry[i], ctx, &opts));
     }
     return 0;
 }
@@ -439,6 +435,13 @@ static int process_init(struct leat_op *op, struct leat__ctx *ctx)
     p->spec = op->node->spec;
     p->ctx = ctx;
     p->forwarded_us = ctx->watermark_us;
+    p->wishes = (struct leat__timer_wishes){
+        .ctx = ctx,
+        .callbacks = p->spec->fn.name,
+        .maker = "LEAT_DEFINE_PROCESS",
+        .has_event_time = p->spec->has_event_time,
+        .has_on_timer = p->spec->fn.on_timer != NULL,
+    };
     p->spare = leat__calloc(1, LEAT_ROW_BYTES_MAX);
     if (!p->spare || leat__key_scratch_new(&p->key_scratch) < 0)
         return leat__rows_nomem(ctx, "a process function");
@@ -453,6 +456,7 @@ static void process_release(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct leat__process *p = (struct leat__process *)op;
     ctx->process = NULL;
+    ctx->timer_wishes = NULL;
     for (uint32_t i = 0; i < LEAT__TIMERS_KINDS; i++) {
         leat__timers_close(&p->timers[i]);
         leat__timers_close(&p->expiry[i]);
@@ -467,7 +471,7 @@ static void process_release(struct leat_op *op, struct leat__ctx *ctx)
     leat__strbuf_release(&p->own_bytes);
     leat__strbuf_release(&p->timer_key);
     leat__free(p->own_keys);
-    leat__free(p->wishes);
+    leat__timer_wishes_release(&p->wishes);
     leat__free(p->spare);
 }
 
@@ -486,54 +490,6 @@ const struct leat_op_class leat__process_class = {
 };
 
 /* ---- what callbacks call ---- */
-
-static void wish(struct leat_ctx *ctx, const char *call, struct leat__timer_wish wish)
-{
-    struct leat__process *p = leat__process_of(ctx, call);
-    if (!p || p->code < 0)
-        return;
-    if (wish.kind == LEAT_EVENT_TIME && !p->spec->has_event_time) {
-        leat__process_fail(p,
-            leat__fail(p->ctx, LEAT_EINVAL,
-                "%s by LEAT_EVENT_TIME, but its input has no event time: set .event_time of the source",
-                call));
-        return;
-    }
-    if (wish.kind != LEAT_EVENT_TIME && wish.kind != LEAT_PROCESSING_TIME) {
-        leat__process_fail(p,
-            leat__fail(p->ctx, LEAT_EINVAL, "%s: %d is neither LEAT_EVENT_TIME nor LEAT_PROCESSING_TIME",
-                call, (int)wish.kind));
-        return;
-    }
-    if (!wish.is_delete && !p->spec->fn.on_timer) {
-        leat__process_fail(p,
-            leat__fail(p->ctx, LEAT_EINVAL,
-                "%s, but %s has no callback for timers: give LEAT_DEFINE_PROCESS one", call,
-                p->spec->fn.name));
-        return;
-    }
-    if (p->wishes_count == p->wishes_capacity) {
-        const uint32_t capacity = p->wishes_capacity ? 2 * p->wishes_capacity : 16;
-        struct leat__timer_wish *wishes = leat__realloc(p->wishes, capacity * sizeof *wishes);
-        if (!wishes) {
-            leat__process_fail(p, leat__rows_nomem(p->ctx, "timers"));
-            return;
-        }
-        p->wishes = wishes;
-        p->wishes_capacity = capacity;
-    }
-    p->wishes[p->wishes_count++] = wish;
-}
-
-void leat_timer_set(struct leat_ctx *ctx, enum leat_time_kind kind, int64_t time_us)
-{
-    wish(ctx, "leat_timer_set", (struct leat__timer_wish){ kind, false, time_us });
-}
-
-void leat_timer_delete(struct leat_ctx *ctx, enum leat_time_kind kind, int64_t time_us)
-{
-    wish(ctx, "leat_timer_delete", (struct leat__timer_wish){ kind, true, time_us });
-}
 
 int64_t leat_key_i64(struct leat_ctx *ctx, uint32_t field)
 {

@@ -22,7 +22,7 @@ int leat__expiry_arm(
         return 0;
     const int64_t into_us = leat__floor_mod(gone_us, part_us);
     const int64_t time_us = into_us ? leat__time_add(gone_us, part_us - into_us) : gone_us;
-    return leat__timers_set(&p->expiry[by_processing ? LEAT__TIMERS_PROCESSING : LEAT__TIMERS_EVENT], p,
+    return leat__timers_set(&p->expiry[by_processing ? LEAT__TIMERS_PROCESSING : LEAT__TIMERS_EVENT], p->ctx,
         time_us, (struct leat_sv){ (const char *)&id, sizeof id }, key);
 }
 

@@ -6,7 +6,6 @@
  *   process_state.c     keyed state: opening, the calls that all kinds have in common, writing back
  *   process_cell.c      a record (or accumulator) in state: as bytes, and as the copy that a callback gets
  *   process_list.c, process_map.c
- *   process_timers.c    timers of one kind: a table by time, and the next ones in memory
  *   process_expiry.c    time to live: timers of the engine's own that find what is gone
  *
  * A callback works on copies. When it returns, the operator either *commits*: writes what was changed, or
@@ -15,6 +14,7 @@
 #ifndef LEAT_OPERATORS_PROCESS_PRIVATE_H
 #define LEAT_OPERATORS_PROCESS_PRIVATE_H
 #include "operators/aggregate_private.h"
+#include "operators/timers_private.h"
 #include "base/hash.h"
 #include "record/avro.h"
 #include <leat/process.h>
@@ -190,58 +190,6 @@ void leat__map_clear(struct leat__process *p, struct leat__keyed_state *state);
 LEAT_NODISCARD int leat__map_expire(struct leat__process *p, struct leat__keyed_state *state,
     struct leat_sv key, int64_t now_us, int64_t *next_us);
 
-/* ---- timers (process_timers.c) ---- */
-
-struct leat__timer {
-    int64_t time_us;
-    uint32_t at, len; /* of its table key in `bytes` */
-};
-
-/* The timers of one kind. Table keys: time (8 bytes, ordered) | `skip` - 8 bytes of the owner's | key. */
-struct leat__timers {
-    struct leat_table *table;
-    uint32_t skip;
-    struct leat__timer *heap; /* the next ones, the first on top */
-    uint32_t count, capacity;
-    struct leat_strbuf bytes, spare;
-    size_t used; /* of bytes, by timers in the heap */
-    /* All timers up to the limit are in the heap. */
-    bool has_limit;
-    int64_t limit_us;
-    struct leat_strbuf limit_key; /* of limit_us the keys up to this one; empty: all of them */
-    /* Loading. */
-    struct leat_cursor *cursor;
-    int64_t bucket;
-    struct leat_strbuf key; /* of a set */
-};
-
-LEAT_NODISCARD int leat__timers_open(struct leat__timers *timers, struct leat__process *p,
-    struct leat__ctx *ctx, const char *name, uint32_t skip);
-void leat__timers_close(struct leat__timers *timers);
-/* `middle`: the owner's skip - 8 bytes. */
-LEAT_NODISCARD int leat__timers_set(struct leat__timers *timers, struct leat__process *p, int64_t time_us,
-    struct leat_sv middle, struct leat_sv key);
-LEAT_NODISCARD int leat__timers_delete(struct leat__timers *timers, struct leat__process *p, int64_t time_us,
-    struct leat_sv middle, struct leat_sv key);
-/* Finds the next timer at or before `until_us`: 1 with *time_us, 0 where there is none, LEAT_MORE + 1 when
- * this takes another call, or an error. */
-#define LEAT__TIMERS_MORE (LEAT_MORE + 1)
-LEAT_NODISCARD int leat__timers_next(
-    struct leat__timers *timers, struct leat__process *p, int64_t until_us, int64_t *time_us);
-/* Takes it: 1 with its key (behind the time) in `key`, 0 when it was deleted meanwhile. */
-LEAT_NODISCARD int leat__timers_take(
-    struct leat__timers *timers, struct leat__process *p, struct leat_strbuf *key);
-/* Whether there may be one at or before that time: exact but for what is not in memory. */
-static inline bool leat__timers_may_be_due(const struct leat__timers *timers, int64_t until_us)
-{
-    return timers->count > 0 ? timers->heap[0].time_us <= until_us
-                             : !timers->has_limit || timers->limit_us < until_us;
-}
-/* A time before which none goes off; LEAT_TIME_MAX: there is none. */
-LEAT_NODISCARD int leat__timers_wake(struct leat__timers *timers, struct leat__process *p, int64_t *wake_us);
-/* Forgets all. */
-LEAT_NODISCARD int leat__timers_clear(struct leat__timers *timers, struct leat__process *p);
-
 /* ---- expiry (process_expiry.c) ---- */
 
 /* What this key has in the state may be gone at that time. */
@@ -284,14 +232,6 @@ LEAT_NODISCARD int leat__outs_emit(struct leat__process *p, bool all);
 
 /* ---- the operator (process.c) ---- */
 
-enum { LEAT__TIMERS_EVENT, LEAT__TIMERS_PROCESSING, LEAT__TIMERS_KINDS };
-
-struct leat__timer_wish {
-    enum leat_time_kind kind;
-    bool is_delete;
-    int64_t time_us;
-};
-
 enum leat__pass { LEAT__PASS_NONE, LEAT__PASS_BATCH, LEAT__PASS_WATERMARK, LEAT__PASS_TIME };
 
 struct leat__process {
@@ -310,8 +250,7 @@ struct leat__process {
     struct leat_sv key;
     uint64_t hash;
     int64_t event_now_us, processing_now_us;
-    struct leat__timer_wish *wishes;
-    uint32_t wishes_count, wishes_capacity;
+    struct leat__timer_wishes wishes;
     void *spare; /* LEAT_ROW_BYTES_MAX bytes, for callbacks that get nothing better */
 
     /* What is being worked on. */

@@ -112,6 +112,7 @@ struct leat__ctx {
     uint8_t *failed_rows; /* byte per row, set where callbacks refused; valid while user.failures_count > 0 */
     uint32_t failed_rows_capacity;
     struct leat__process *process; /* the process function that runs a callback (leat/process.h), else NULL */
+    struct leat__timer_wishes *timer_wishes; /* where callbacks that may set timers note them, else NULL */
 };
 
 /* Fails the job: the text gets `node "x" subtask i: ` before it. Returns the code. */

@@ -1,4 +1,4 @@
-/* operators/process_timers.c -- the timers of one kind.
+/* operators/timers.c -- the timers of one kind.
  *
  * All of them are in a table: namespace = bucket of time, key = time | owner's bytes | key; so they are in
  * checkpoints, spill, and are there once. The next ones are in memory as well, in a heap:
@@ -16,7 +16,10 @@
  *
  * Invariants: (1) every timer of the table up to the limit is in the heap; (2) what is in the heap and not in
  * the table was deleted, or has gone off. */
-#include "operators/process_private.h"
+#include "operators/timers_private.h"
+#include "base/hash.h"
+#include "operators/rows_private.h"
+#include "operators/window_private.h"
 
 #define BUCKET_SHIFT 26u /* 67 seconds */
 #define KEPT_MAX 65536u
@@ -150,17 +153,18 @@ static int merge_same(void *arg, struct leat_sv older, struct leat_sv newer, str
     return out->failed ? LEAT_ENOMEM : 0;
 }
 
-int leat__timers_open(struct leat__timers *timers, struct leat__process *p, struct leat__ctx *ctx,
-    const char *name, uint32_t skip)
+int leat__timers_open(
+    struct leat__timers *timers, struct leat__ctx *ctx, const struct leat__timers_opts *opts)
 {
-    const uint32_t key_size = leat__key_fixed_size(p->spec->key);
+    const uint32_t skip = (uint32_t)TIME_BYTES + opts->owner_bytes;
     struct leat_strbuf key_text = { 0 };
-    leat__strbuf_printf(&key_text, "time%s, %s", skip > TIME_BYTES ? ", state" : "", p->spec->key_types);
-    const struct leat_table_opts opts = {
+    leat__strbuf_printf(&key_text, "time%s%s, %s", opts->owner_bytes ? ", " : "",
+        opts->owner_bytes ? opts->owner : "", opts->key_types);
+    const struct leat_table_opts table = {
         .node = ctx->node->name,
-        .name = name,
+        .name = opts->name,
         .kind = LEAT_TABLE_FIXED,
-        .key_size = key_size ? key_size + skip : 0,
+        .key_size = opts->key_size ? opts->key_size + skip : 0,
         .value_size = 8,
         .codec = { .merge = merge_same },
         .key_text = key_text.data,
@@ -169,7 +173,7 @@ int leat__timers_open(struct leat__timers *timers, struct leat__process *p, stru
     };
     timers->skip = skip;
     const int code = key_text.failed ? leat__error(ctx->error, LEAT_ENOMEM, "out of memory for timers")
-                                     : leat__table_open(ctx->state, &opts, &timers->table, ctx->error);
+                                     : leat__table_open(ctx->state, &table, &timers->table, ctx->error);
     leat__strbuf_release(&key_text);
     return code < 0 ? leat__fail_here(ctx) : 0;
 }
@@ -187,7 +191,7 @@ void leat__timers_close(struct leat__timers *timers)
 
 /* ---- setting and deleting ---- */
 
-static int make_key(struct leat__timers *timers, struct leat__process *p, int64_t time_us,
+static int make_key(struct leat__timers *timers, struct leat__ctx *ctx, int64_t time_us,
     struct leat_sv middle, struct leat_sv key, struct leat_sv *made)
 {
     const uint64_t bits = __builtin_bswap64((uint64_t)time_us ^ (UINT64_C(1) << 63));
@@ -197,7 +201,7 @@ static int make_key(struct leat__timers *timers, struct leat__process *p, int64_
     leat__strbuf_add(&timers->key, middle.data, middle.len);
     leat__strbuf_add(&timers->key, key.data, key.len);
     if (timers->key.failed)
-        return leat__rows_nomem(p->ctx, "a timer");
+        return leat__rows_nomem(ctx, "a timer");
     *made = (struct leat_sv){ timers->key.data, timers->key.len };
     return 0;
 }
@@ -211,16 +215,16 @@ static bool is_within_limit(const struct leat__timers *timers, int64_t time_us, 
         leat_sv_cmp(key, (struct leat_sv){ timers->limit_key.data, timers->limit_key.len }) <= 0;
 }
 
-int leat__timers_set(struct leat__timers *timers, struct leat__process *p, int64_t time_us,
+int leat__timers_set(struct leat__timers *timers, struct leat__ctx *ctx, int64_t time_us,
     struct leat_sv middle, struct leat_sv key)
 {
     struct leat_sv whole;
     void *value;
-    LEAT_TRY(make_key(timers, p, time_us, middle, key, &whole));
+    LEAT_TRY(make_key(timers, ctx, time_us, middle, key, &whole));
     const uint64_t hash = leat__hash(whole.data, whole.len);
     if (leat__table_upsert_blind(
-            timers->table, bucket_of(time_us), &whole, &hash, NULL, 1, &value, p->ctx->error) < 0)
-        return leat__fail_here(p->ctx);
+            timers->table, bucket_of(time_us), &whole, &hash, NULL, 1, &value, ctx->error) < 0)
+        return leat__fail_here(ctx);
     uint64_t *is_set = value;
     if (*is_set)
         return 0;
@@ -228,33 +232,33 @@ int leat__timers_set(struct leat__timers *timers, struct leat__process *p, int64
     if (!is_within_limit(timers, time_us, whole))
         return 0;
     if (push(timers, time_us, whole) < 0)
-        return leat__rows_nomem(p->ctx, "timers");
+        return leat__rows_nomem(ctx, "timers");
     sift_up(timers, timers->count - 1);
     return 0;
 }
 
-int leat__timers_delete(struct leat__timers *timers, struct leat__process *p, int64_t time_us,
+int leat__timers_delete(struct leat__timers *timers, struct leat__ctx *ctx, int64_t time_us,
     struct leat_sv middle, struct leat_sv key)
 {
     struct leat_sv whole;
-    LEAT_TRY(make_key(timers, p, time_us, middle, key, &whole));
+    LEAT_TRY(make_key(timers, ctx, time_us, middle, key, &whole));
     return leat__table_remove(
-               timers->table, bucket_of(time_us), whole, leat__hash(whole.data, whole.len), p->ctx->error) < 0
-        ? leat__fail_here(p->ctx)
+               timers->table, bucket_of(time_us), whole, leat__hash(whole.data, whole.len), ctx->error) < 0
+        ? leat__fail_here(ctx)
         : 0;
 }
 
-int leat__timers_clear(struct leat__timers *timers, struct leat__process *p)
+int leat__timers_clear(struct leat__timers *timers, struct leat__ctx *ctx)
 {
     int64_t bucket;
     int found;
-    while ((found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, p->ctx->error)) > 0)
-        if (leat__table_drop(timers->table, bucket, p->ctx->error) < 0)
-            return leat__fail_here(p->ctx);
+    while ((found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, ctx->error)) > 0)
+        if (leat__table_drop(timers->table, bucket, ctx->error) < 0)
+            return leat__fail_here(ctx);
     timers->count = 0;
     timers->used = 0;
     timers->has_limit = false;
-    return found < 0 ? leat__fail_here(p->ctx) : 0;
+    return found < 0 ? leat__fail_here(ctx) : 0;
 }
 
 /* ---- loading ---- */
@@ -302,16 +306,16 @@ static int gather(struct leat__timers *timers, struct leat_sv key)
 
 /* Goes through the bucket, some timers at a time. Until it has ended the limit, where there is one, says what
  * need not be looked at. */
-static int load_some(struct leat__timers *timers, struct leat__process *p)
+static int load_some(struct leat__timers *timers, struct leat__ctx *ctx)
 {
     struct leat_cursor_item items[ITEMS];
     for (uint32_t seen = 0; seen < LOADED_PER_CALL;) {
-        const int64_t count = leat__cursor_next(timers->cursor, items, ITEMS, p->ctx->error);
+        const int64_t count = leat__cursor_next(timers->cursor, items, ITEMS, ctx->error);
         if (count < 0)
-            return leat__fail_here(p->ctx);
+            return leat__fail_here(ctx);
         for (int64_t i = 0; i < count; i++)
             if (gather(timers, items[i].key) < 0)
-                return leat__rows_nomem(p->ctx, "timers");
+                return leat__rows_nomem(ctx, "timers");
         if (count == 0) {
             leat__cursor_close(timers->cursor);
             timers->cursor = NULL;
@@ -322,59 +326,58 @@ static int load_some(struct leat__timers *timers, struct leat__process *p)
     return LEAT__TIMERS_MORE;
 }
 
-static int end_load(struct leat__timers *timers, struct leat__process *p)
+static int end_load(struct leat__timers *timers, struct leat__ctx *ctx)
 {
     int code = 0;
     if (!timers->has_limit)
         code = set_limit(timers, bucket_last_us(timers->bucket), (struct leat_sv){ "", 0 });
     if (code < 0)
-        return leat__rows_nomem(p->ctx, "timers");
+        return leat__rows_nomem(ctx, "timers");
     heapify(timers);
     return 0;
 }
 
 /* The heap is empty, so nothing is left up to the limit (1): whole buckets go. */
-static int drop_done(struct leat__timers *timers, struct leat__process *p)
+static int drop_done(struct leat__timers *timers, struct leat__ctx *ctx)
 {
     int64_t bucket;
     int found = 0;
     LEAT_ASSERT(timers->count == 0);
     if (!timers->has_limit || timers->limit_key.len > 0)
         return 0;
-    while ((found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, p->ctx->error)) > 0 &&
+    while ((found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, ctx->error)) > 0 &&
         bucket_last_us(bucket) <= timers->limit_us)
-        if (leat__table_drop(timers->table, bucket, p->ctx->error) < 0)
-            return leat__fail_here(p->ctx);
-    return found < 0 ? leat__fail_here(p->ctx) : 0;
+        if (leat__table_drop(timers->table, bucket, ctx->error) < 0)
+            return leat__fail_here(ctx);
+    return found < 0 ? leat__fail_here(ctx) : 0;
 }
 
 /* Begins with the first bucket: 1, or 0 where it is not due by then, and nothing is up to that time. */
-static int begin_load(struct leat__timers *timers, struct leat__process *p, int64_t until_us)
+static int begin_load(struct leat__timers *timers, struct leat__ctx *ctx, int64_t until_us)
 {
     int64_t bucket;
-    LEAT_TRY(drop_done(timers, p));
-    const int found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, p->ctx->error);
+    LEAT_TRY(drop_done(timers, ctx));
+    const int found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, ctx->error);
     if (found < 0)
-        return leat__fail_here(p->ctx);
+        return leat__fail_here(ctx);
     if (!found || bucket_start_us(bucket) > until_us)
-        return set_limit(timers, until_us, (struct leat_sv){ "", 0 }) < 0 ? leat__rows_nomem(p->ctx, "timers")
+        return set_limit(timers, until_us, (struct leat_sv){ "", 0 }) < 0 ? leat__rows_nomem(ctx, "timers")
                                                                           : 0;
-    if (leat__cursor_open(timers->table, bucket, LEAT_CURSOR_READ, &timers->cursor, p->ctx->error) < 0)
-        return leat__fail_here(p->ctx);
+    if (leat__cursor_open(timers->table, bucket, LEAT_CURSOR_READ, &timers->cursor, ctx->error) < 0)
+        return leat__fail_here(ctx);
     timers->bucket = bucket;
     timers->has_limit = false;
     return 1;
 }
 
-int leat__timers_next(
-    struct leat__timers *timers, struct leat__process *p, int64_t until_us, int64_t *time_us)
+int leat__timers_next(struct leat__timers *timers, struct leat__ctx *ctx, int64_t until_us, int64_t *time_us)
 {
     for (;;) {
         if (timers->cursor) {
-            const int code = load_some(timers, p);
+            const int code = load_some(timers, ctx);
             if (code != 0)
                 return code;
-            LEAT_TRY(end_load(timers, p));
+            LEAT_TRY(end_load(timers, ctx));
         }
         if (timers->count > 0) {
             *time_us = timers->heap[0].time_us;
@@ -382,13 +385,13 @@ int leat__timers_next(
         }
         if (timers->has_limit && timers->limit_us >= until_us && timers->limit_key.len == 0)
             return 0;
-        const int begun = begin_load(timers, p, until_us);
+        const int begun = begin_load(timers, ctx, until_us);
         if (begun <= 0)
             return begun;
     }
 }
 
-int leat__timers_take(struct leat__timers *timers, struct leat__process *p, struct leat_strbuf *key)
+int leat__timers_take(struct leat__timers *timers, struct leat__ctx *ctx, struct leat_strbuf *key)
 {
     const struct leat__timer timer = timers->heap[0];
     const struct leat_sv whole = key_of(timers, &timer);
@@ -398,23 +401,23 @@ int leat__timers_take(struct leat__timers *timers, struct leat__process *p, stru
     leat__strbuf_clear(key);
     leat__strbuf_add(key, whole.data + TIME_BYTES, whole.len - TIME_BYTES);
     if (key->failed)
-        return leat__rows_nomem(p->ctx, "a timer");
-    if (leat__table_find(timers->table, bucket, &whole, &hash, NULL, 1, &value, p->ctx->error) < 0 ||
-        (value && leat__table_remove(timers->table, bucket, whole, hash, p->ctx->error) < 0))
-        return leat__fail_here(p->ctx);
+        return leat__rows_nomem(ctx, "a timer");
+    if (leat__table_find(timers->table, bucket, &whole, &hash, NULL, 1, &value, ctx->error) < 0 ||
+        (value && leat__table_remove(timers->table, bucket, whole, hash, ctx->error) < 0))
+        return leat__fail_here(ctx);
     pop(timers);
     return value != NULL;
 }
 
-int leat__timers_wake(struct leat__timers *timers, struct leat__process *p, int64_t *wake_us)
+int leat__timers_wake(struct leat__timers *timers, struct leat__ctx *ctx, int64_t *wake_us)
 {
     int64_t bucket;
     if (timers->count > 0) {
         *wake_us = timers->heap[0].time_us;
         return 0;
     }
-    LEAT_TRY(drop_done(timers, p));
-    const int found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, p->ctx->error);
+    LEAT_TRY(drop_done(timers, ctx));
+    const int found = leat__table_next_namespace(timers->table, LEAT_TIME_MIN, &bucket, ctx->error);
     *wake_us = found > 0 ? bucket_start_us(bucket) : LEAT_TIME_MAX;
-    return found < 0 ? leat__fail_here(p->ctx) : 0;
+    return found < 0 ? leat__fail_here(ctx) : 0;
 }
