@@ -167,6 +167,7 @@ leat_stream *leat_branch_sized(
 {
     struct leat_branch_opts o;
     struct leat_node *node = leat__declare(in->t, name, LEAT_NODE_OPERATOR, branch_class.kind);
+    leat__takes_changes(node, 0);
     leat__input(node, 0, in, LEAT_FORWARD, NULL);
     leat__opts_copy(node, &o, sizeof o, opts, size);
     node->op = &branch_class;

@@ -52,6 +52,7 @@ static const struct leat_op_class filter_class = {
 static struct leat_node *declare_filter(leat_stream *in, const char *name, struct leat__predicate **predicate)
 {
     struct leat_node *node = leat__declare(in->t, name, LEAT_NODE_OPERATOR, filter_class.kind);
+    leat__takes_changes(node, 0);
     leat__input(node, 0, in, LEAT_FORWARD, NULL);
     node->op = &filter_class;
     node->spec = *predicate = leat__spec(node, sizeof **predicate);

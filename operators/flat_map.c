@@ -13,6 +13,9 @@
  * the time set for it says so; that happens when the next row is asked for, since until then the user may
  * write to it.
  *
+ * Changes. What a record makes does what the record does (leat/change.h): the function must make the same of
+ * the same record.
+ *
  * Memory. The input batch is shared by all batches made from it. leat_alloc's memory comes from a batch
  * without rows (`memory`), which every output batch shares when it is closed, and which is exchanged after
  * each run if it was used.
@@ -102,6 +105,7 @@ static void *push_row(struct leat_out *out, uint32_t port, uint32_t which, int64
         return NULL;
     batch->event_us[batch->count] = event_us;
     batch->key_hash[batch->count] = 0;
+    leat__batch_set_change(batch, batch->count, leat__batch_change(out->in, out->at));
     return leat__batch_push(batch);
 }
 
@@ -363,6 +367,7 @@ leat_stream *leat_flat_map_sized(
 {
     struct leat_flat_map_opts o;
     struct leat_node *node = leat__declare(in->t, name, LEAT_NODE_OPERATOR, flat_map_class.kind);
+    leat__takes_changes(node, 0);
     leat__input(node, 0, in, LEAT_FORWARD, NULL);
     leat__opts_copy(node, &o, sizeof o, opts, size);
     node->op = &flat_map_class;

@@ -1,5 +1,6 @@
 /* operators/map.c -- one record in, one record out, by a callback.
- * The output batch shares the input's buffers, so that its views may show the input's strings. Stateless. */
+ * The output batch shares the input's buffers, so that its views may show the input's strings. Of changes
+ * (leat/change.h) the output says the same: the callback must make the same of the same record. Stateless. */
 #include "operators/rows_private.h"
 #include "topology/declare.h"
 #include <leat/map.h>
@@ -57,6 +58,7 @@ static const struct leat_op_class map_class = {
 leat_stream *leat_map(leat_stream *in, const char *name, const struct leat_map_fn *fn)
 {
     struct leat_node *node = leat__declare(in->t, name, LEAT_NODE_OPERATOR, map_class.kind);
+    leat__takes_changes(node, 0);
     leat__input(node, 0, in, LEAT_FORWARD, NULL);
     node->op = &map_class;
     if (!fn) {

@@ -44,6 +44,7 @@ static const struct leat_op_class peek_class = {
 leat_stream *leat_peek(leat_stream *in, const char *name, const struct leat_peek_fn *fn)
 {
     struct leat_node *node = leat__declare(in->t, name, LEAT_NODE_OPERATOR, peek_class.kind);
+    leat__takes_changes(node, 0);
     leat__input(node, 0, in, LEAT_FORWARD, NULL);
     node->op = &peek_class;
     struct leat_peek_fn *spec = leat__spec(node, sizeof *spec);

@@ -62,6 +62,7 @@ leat_stream *leat_project_sized(
 {
     struct leat_project_opts o;
     struct leat_node *node = leat__declare(in->t, name, LEAT_NODE_OPERATOR, project_class.kind);
+    leat__takes_changes(node, 0);
     leat__input(node, 0, in, LEAT_FORWARD, NULL);
     leat__opts_copy(node, &o, sizeof o, opts, size);
     node->op = &project_class;

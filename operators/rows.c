@@ -44,6 +44,7 @@ int leat__rows_gather(struct leat__ctx *ctx, const struct leat_batch *batch, con
         memcpy(to->rows + i * stride, batch->rows + rows[i] * stride, stride);
         to->event_us[i] = batch->event_us[rows[i]];
         to->key_hash[i] = batch->key_hash[rows[i]];
+        leat__batch_set_change(to, i, leat__batch_change(batch, rows[i]));
     }
     to->count = count;
     leat__batch_copy_marks(to, batch);
@@ -65,6 +66,7 @@ static int make_batch(struct leat__one_to_one *o, struct leat_op *op, struct lea
     } else {
         leat__batch_rows(out, count);
         memcpy(out->event_us, view.event_us, count * sizeof *out->event_us);
+        leat__batch_copy_changes(out, 0, &view, 0, count);
         leat__batch_copy_marks(out, o->in);
         code = o->make(op, ctx, &view, out);
     }

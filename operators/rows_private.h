@@ -18,6 +18,8 @@ static inline struct leat_batch leat__rows_view(const struct leat_batch *batch, 
     view.event_us += from;
     view.key_hash += from;
     view.keep += from;
+    if (view.change)
+        view.change += from;
     view.count = view.capacity = count;
     view.refs = 1;
     view.parent = view.next = NULL;
@@ -50,7 +52,7 @@ int leat__rows_nomem(struct leat__ctx *ctx, const char *what);
 /* One row out for one row in (map, project). The output's rows may be larger than the input's, so that
  * several batches come of one: a call makes LEAT_OP_BATCHES_PER_CALL of them. `make` fills `out`, whose
  * zeroed rows belong one to one to those of `in`, and applies the policy; `out` shares the memory of `in` and
- * has its times and marks. */
+ * has its times, marks and changes. */
 struct leat__one_to_one {
     int (*make)(
         struct leat_op *op, struct leat__ctx *ctx, const struct leat_batch *in, struct leat_batch *out);

@@ -1,6 +1,7 @@
 /* operators/union.c -- several streams of one type as one.
  * Batches pass as they come, with their marks; the runtime merges the watermarks. A row that is on time in
- * its own input is above that input's watermark and so above the merged one. Stateless. */
+ * its own input is above that input's watermark and so above the merged one. Of plain streams and streams of
+ * changes the union is one of changes. Stateless. */
 #include "operators/rows_private.h"
 #include "topology/declare.h"
 #include <leat/union.h>
@@ -22,8 +23,10 @@ leat_stream *leat_union(leat_stream *const *streams, size_t count, const char *n
     struct leat_topology *t = streams && count ? streams[0]->t : NULL;
     struct leat_node *node = leat__declare(t, name, LEAT_NODE_OPERATOR, union_class.kind);
     node->op = &union_class;
-    for (size_t i = 0; i < count && i < LEAT_NODE_INPUTS_MAX; i++)
+    for (size_t i = 0; i < count && i < LEAT_NODE_INPUTS_MAX; i++) {
+        leat__takes_changes(node, (uint32_t)i);
         leat__input(node, (uint32_t)i, streams[i], LEAT_FORWARD, NULL);
+    }
     if (count < 2 || count > LEAT_NODE_INPUTS_MAX)
         leat__declare_error(
             node, "count", LEAT_EDECLARE, "%zu streams: a union is of 2 to %u", count, LEAT_NODE_INPUTS_MAX);

@@ -7,7 +7,7 @@
  *   any thread:  release, refs 1 -> 0   --push-->  returned (atomic stack)
  *   the owner:   get   <--pop--  free[class]  <--exchange--  returned
  *
- * A batch is a header and one block of memory (rows, event_us, key_hash, keep); a slice is a header alone
+ * A batch is a header and one block of memory (rows, event_us, key_hash, keep, changes); a slice is a header alone
  * that shows memory of its parent. Header and block stay together when they are recycled.
  *
  * Invariants: (1) pool->refs = 1 for the owner + one for each batch and buffer that is out; whoever takes it
@@ -38,6 +38,7 @@ struct pooled_batch {
     struct leat_batch batch; /* first: what everyone else sees */
     uint32_t memory_class;
     unsigned char *memory; /* NULL for slices */
+    uint8_t *changes; /* in `memory`: the column that batch.change shows, or does not */
 };
 
 struct leat_pool {
@@ -256,7 +257,7 @@ static bool make_memory(struct pooled_batch *made, const struct leat_pool *pool)
     const size_t rows_bytes = (size_t)ROWS_BYTES_MIN << made->memory_class;
     const size_t rows = pool->batch_rows;
     unsigned char *memory = leat__aligned_alloc(
-        ROWS_ALIGN, rows_bytes + LEAT_BUFFER_SLACK_BYTES + rows * (2 * sizeof(int64_t) + 1));
+        ROWS_ALIGN, rows_bytes + LEAT_BUFFER_SLACK_BYTES + rows * (2 * sizeof(int64_t) + 2));
     if (!memory)
         return false;
     made->memory = memory;
@@ -265,6 +266,7 @@ static bool make_memory(struct pooled_batch *made, const struct leat_pool *pool)
     made->batch.event_us = (int64_t *)(void *)memory;
     made->batch.key_hash = (uint64_t *)(void *)(memory + rows * sizeof(int64_t));
     made->batch.keep = memory + rows * 2 * sizeof(int64_t);
+    made->changes = made->batch.keep + rows;
     return true;
 }
 
@@ -312,6 +314,7 @@ int leat__batch_get(struct leat_pool *pool, const struct leat_type *type, struct
     got->count = 0;
     got->late = 0;
     got->late_wm_us = LEAT_TIME_MIN;
+    got->change = NULL;
     *batch = got;
     return 0;
 }
@@ -439,6 +442,25 @@ static bool is_shared(const struct leat_batch *batch)
     return batch->parent && __atomic_load_n(&batch->parent->refs, __ATOMIC_ACQUIRE) > 1;
 }
 
+void leat__batch_show_changes(struct leat_batch *batch)
+{
+    LEAT_ASSERT(pooled(batch)->changes); /* no slice */
+    LEAT_CHECK_SLOW(!is_shared(batch));
+    batch->change = pooled(batch)->changes;
+    memset(batch->change, 0, batch->capacity);
+}
+
+void leat__batch_copy_changes(
+    struct leat_batch *to, uint32_t first, const struct leat_batch *from, uint32_t at, uint32_t count)
+{
+    if (from->change && !to->change)
+        leat__batch_show_changes(to);
+    if (from->change)
+        memcpy(to->change + first, from->change + at, count);
+    else if (to->change)
+        memset(to->change + first, 0, count);
+}
+
 void leat__batch_compact(struct leat_batch *batch)
 {
     const uint32_t count = batch->count;
@@ -454,6 +476,8 @@ void leat__batch_compact(struct leat_batch *batch)
         memcpy(batch->rows + to * stride, batch->rows + from * stride, stride);
         batch->event_us[to] = batch->event_us[from];
         batch->key_hash[to] = batch->key_hash[from];
+        if (batch->change)
+            batch->change[to] = batch->change[from];
         to++;
     }
     memset(batch->keep, 1, to);
@@ -477,6 +501,7 @@ int leat__batch_slice(struct leat_pool *pool, struct leat_batch *batch, uint32_t
     got->event_us = batch->event_us + from;
     got->key_hash = batch->key_hash + from;
     got->keep = batch->keep + from;
+    got->change = batch->change ? batch->change + from : NULL;
     leat__batch_copy_marks(got, batch);
     /* A slice of a slice refers to the root; what the middle one added for itself must live on too. */
     for (uint32_t i = 0; batch->parent && i < batch->buffers_count; i++) {
@@ -509,6 +534,7 @@ int leat__batch_writable(struct leat_pool *pool, struct leat_batch *batch, struc
         memcpy(copy->key_hash, batch->key_hash, count * sizeof *batch->key_hash);
         memcpy(copy->keep, batch->keep, count);
         copy->count = batch->count;
+        leat__batch_copy_changes(copy, 0, batch, 0, batch->count);
         leat__batch_copy_marks(copy, batch);
         *writable = copy;
     } else {

@@ -14,6 +14,10 @@
  * `late_wm_us`, the watermark of the rows' split where they were read; otherwise none is and late_wm_us is
  * LEAT_TIME_MIN. Slices, derived batches and exchanges keep the mark. (docs/decisions/0002)
  *
+ * Changes. Rows of a stream of changes (leat/change.h) say what they do in the column `change`. Its memory is
+ * always there, it is shown only when some row is no insert: streams of plain records pay nothing, and whoever
+ * looks at a stream of changes asks leat__batch_change. Slices, copies and compaction keep it.
+ *
  * Invariants: (1) count <= capacity; (2) one owner at a time; refs > 1 only while slices or a fan-out share
  * the memory, and then the rows are read-only: leat__batch_writable first; (3) columns keep and key_hash
  * always have capacity entries; (4) the bytes between fields of a row are zero (rows are zeroed when handed
@@ -77,6 +81,27 @@ static inline void leat__batch_copy_marks(struct leat_batch *to, const struct le
     to->late = from->late;
     to->late_wm_us = from->late_wm_us;
 }
+
+/* What row i does: an enum leat_change. */
+static inline uint8_t leat__batch_change(const struct leat_batch *batch, uint32_t i)
+{
+    return batch->change ? batch->change[i] : 0;
+}
+/* Shows the column of changes, all inserts so far, of a batch that is no slice and shared by nobody. */
+void leat__batch_show_changes(struct leat_batch *batch);
+/* Sets what row i does: of each new row of a batch that may have changes. */
+static inline void leat__batch_set_change(struct leat_batch *batch, uint32_t i, uint8_t change)
+{
+    if (!batch->change) {
+        if (change == 0)
+            return;
+        leat__batch_show_changes(batch);
+    }
+    batch->change[i] = change;
+}
+/* Rows first .. first+count-1 of `to` do what rows from .. from+count-1 of `from` do. */
+void leat__batch_copy_changes(
+    struct leat_batch *to, uint32_t first, const struct leat_batch *from, uint32_t at, uint32_t count);
 
 /* Moves the kept rows (batch->keep) and their columns together, in order; count shrinks. */
 void leat__batch_compact(struct leat_batch *batch);

@@ -113,6 +113,7 @@ static int gather_row(struct leat_instance *inst, struct leat_out_edge *edge, ui
     memcpy(leat_batch_at(batch, at), leat_batch_at(from, row), from->stride);
     batch->event_us[at] = from->event_us[row];
     batch->key_hash[at] = from->key_hash[row];
+    leat__batch_set_change(batch, at, leat__batch_change(from, row));
     if (batch->count < batch->capacity)
         return 0;
     edge->building[to] = NULL;

@@ -232,6 +232,7 @@ static int tray_on_batch(struct leat_sink *sink, struct leat__ctx *ctx, struct l
             break;
         }
         record->event_us = batch->event_us[i];
+        record->change = leat__batch_change(batch, i);
         if (endpoint->last)
             endpoint->last->next = record;
         else

@@ -21,6 +21,7 @@ struct leat_pipe {
 struct leat_tray_record {
     struct leat_tray_record *next;
     int64_t event_us;
+    uint8_t change;
     /* the record follows, as above */
 };
 
@@ -33,6 +34,7 @@ struct leat_endpoint {
         *read; /* sinks: waiting ones from `first`; `read`: handed out, freed at the end */
     uint64_t waiting;
     int64_t read_event_us;
+    uint8_t read_change;
 };
 
 struct leat_endpoints {

@@ -251,6 +251,7 @@ const void *leat_test_read(leat_test *test, const char *sink)
     record->next = endpoint->read;
     endpoint->read = record;
     endpoint->read_event_us = record->event_us;
+    endpoint->read_change = record->change;
     return leat__tray_record(record);
 }
 
@@ -273,6 +274,12 @@ int64_t leat_test_event_us(leat_test *test, const char *sink)
 {
     const struct leat_endpoint *endpoint = find(test, sink, LEAT_NODE_SINK);
     return endpoint ? endpoint->read_event_us : LEAT_TIME_MIN;
+}
+
+enum leat_change leat_test_change(leat_test *test, const char *sink)
+{
+    const struct leat_endpoint *endpoint = find(test, sink, LEAT_NODE_SINK);
+    return endpoint ? (enum leat_change)endpoint->read_change : LEAT_INSERT;
 }
 
 size_t leat_test_waiting(leat_test *test, const char *sink)

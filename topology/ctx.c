@@ -7,7 +7,7 @@
  *
  * Invariants: (1) user.failures_count is the number of bytes set in failed_rows; (2) between end and begin
  * none is set, so that begin is cheap. */
-#include <leat/ctx.h>
+#include <leat/change.h>
 #include "base/alloc.h"
 #include "topology/dead_letter_private.h"
 #include <stdio.h>
@@ -26,6 +26,12 @@ int64_t leat_ctx_event_us(const struct leat_ctx *ctx)
 {
     const struct leat_batch *in = ctx->engine->batch_in;
     return in && ctx->row < in->count ? in->event_us[ctx->row] : LEAT_TIME_MIN;
+}
+
+enum leat_change leat_ctx_change(const struct leat_ctx *ctx)
+{
+    const struct leat_batch *in = ctx->engine->batch_in;
+    return in && ctx->row < in->count ? (enum leat_change)leat__batch_change(in, ctx->row) : LEAT_INSERT;
 }
 
 const char *leat_ctx_node(const struct leat_ctx *ctx)

@@ -157,12 +157,32 @@ static void input_from_inert(struct leat_node *node, uint32_t i)
         make_inert(node);
 }
 
+/* The node above this one, itself included, that makes changes of plain records. */
+static const struct leat_node *origin_of_changes(const struct leat_node *node)
+{
+    for (uint32_t i = 0; i < node->inputs_count; i++)
+        if (leat__input_changes(node, i))
+            return origin_of_changes(node->inputs[i].from);
+    return node;
+}
+
+static void refuse_changes(struct leat_node *node, uint32_t i)
+{
+    const struct leat_node *origin = origin_of_changes(node->inputs[i].from);
+    leat__declare_error(node, NULL, LEAT_EDECLARE,
+        "input %u is a stream of changes, made by the %s \"%s\", and a %s would take each for a record of "
+        "its "
+        "own: put leat_changelog before it, which says what becomes of them",
+        i, origin->kind_name, origin->name, node->kind_name);
+}
+
 void leat__input(struct leat_node *node, uint32_t i, const struct leat_stream *in,
     enum leat_partitioning partitioning, const struct leat_key *key)
 {
     LEAT_ASSERT(i < LEAT_NODE_INPUTS_MAX);
     LEAT_ASSERT(partitioning != LEAT_HASH || key || !in->node || leat__node_is_inert(node));
-    node->inputs[i] = (struct leat_input){ in->node, in->port, partitioning, key, NULL };
+    node->inputs[i] =
+        (struct leat_input){ in->node, in->port, partitioning, key, NULL, node->inputs[i].takes_changes };
     if (i >= node->inputs_count)
         node->inputs_count = i + 1;
     if (!in->node) {
@@ -179,8 +199,23 @@ void leat__input(struct leat_node *node, uint32_t i, const struct leat_stream *i
     }
     struct leat_output *output = &in->node->outputs[in->port];
     output->taken = true;
-    if (node->kind != LEAT_NODE_VIRTUAL)
-        output->consumers_count++;
+    if (node->kind == LEAT_NODE_VIRTUAL)
+        return;
+    output->consumers_count++;
+    if (output->changes && !node->inputs[i].takes_changes)
+        refuse_changes(node, i);
+}
+
+void leat__takes_changes(struct leat_node *node, uint32_t i)
+{
+    LEAT_ASSERT(i < LEAT_NODE_INPUTS_MAX && i >= node->inputs_count);
+    node->inputs[i].takes_changes = true;
+}
+
+bool leat__input_changes(const struct leat_node *node, uint32_t i)
+{
+    const struct leat_input *in = &node->inputs[i];
+    return in->from && in->from->outputs[in->port].changes;
 }
 
 void leat__input_via(struct leat_node *node, uint32_t i, struct leat_node *via)
@@ -303,6 +338,7 @@ uint32_t leat__output(struct leat_node *node, const struct leat_type *type, cons
         const struct leat_input *in = &node->inputs[i];
         if (!in->from || !in->from->outputs[in->port].has_event_time)
             output->has_event_time = false;
+        output->changes |= leat__input_changes(node, i);
     }
     return node->outputs_count++;
 }

@@ -29,6 +29,11 @@ bool leat__node_is_inert(const struct leat_node *node);
  * time says so with leat__need_event_time. */
 void leat__input(struct leat_node *node, uint32_t i, const struct leat_stream *in,
     enum leat_partitioning partitioning, const struct leat_key *key);
+/* Before leat__input: input i may be a stream of changes, and the node does what they say. Of all other nodes
+ * such inputs are refused. Its outputs carry changes then, too, unless the declaration says otherwise. */
+void leat__takes_changes(struct leat_node *node, uint32_t i);
+/* Whether input i is one. */
+bool leat__input_changes(const struct leat_node *node, uint32_t i);
 /* Records that input i came through virtual nodes, the last of which is `via`. */
 void leat__input_via(struct leat_node *node, uint32_t i, struct leat_node *via);
 /* LEAT_EDECLARE unless input i has event time, naming the source that lacks it and the option to set. */

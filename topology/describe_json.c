@@ -41,8 +41,9 @@ static void add_outputs(struct leat_strbuf *out, const struct leat_node *node)
         leat__strbuf_str(out, i ? ", " : "");
         add_member(out, "{", "name", output->name);
         add_member(out, ", ", "type", output->type->name);
-        leat__strbuf_printf(out, ", \"has_event_time\": %s, \"consumers\": %u}",
-            output->has_event_time ? "true" : "false", output->consumers_count);
+        leat__strbuf_printf(out, ", \"has_event_time\": %s, \"changes\": %s, \"consumers\": %u}",
+            output->has_event_time ? "true" : "false", output->changes ? "true" : "false",
+            output->consumers_count);
     }
     leat__strbuf_char(out, ']');
 }

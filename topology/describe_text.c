@@ -51,6 +51,8 @@ static void print_outputs(struct leat_strbuf *out, int width, const struct leat_
         if (output->name)
             leat__strbuf_printf(out, "%s: ", output->name);
         leat__strbuf_str(out, output->type->name);
+        if (output->changes)
+            leat__strbuf_str(out, " (changes)");
         if (output->consumers_count == 0)
             leat__strbuf_str(out, " (unused)");
     }

@@ -33,6 +33,7 @@ struct leat_input {
     enum leat_partitioning partitioning;
     const struct leat_key *key; /* LEAT_HASH */
     struct leat_node *via; /* the last virtual node on the way, or NULL */
+    bool takes_changes; /* leat__takes_changes */
 };
 
 struct leat_output {
@@ -41,6 +42,7 @@ struct leat_output {
     const char *partitioned_by; /* key text if rows leave the subtask that owns their key by these fields,
                                    else NULL */
     bool has_event_time;
+    bool changes; /* a stream of changes (leat/change.h) */
     bool taken; /* by any node, inert and virtual ones included: what is not is an error of leat_check */
     uint32_t consumers_count; /* nodes with work that take it */
 };

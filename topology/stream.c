@@ -1,5 +1,5 @@
 /* topology/stream.c -- what can be asked of any stream, and what happens to records that can not be used. */
-#include <leat/stream.h>
+#include <leat/change.h>
 #include "base/alloc.h"
 #include "topology/declare.h"
 #include "topology/graph_private.h"
@@ -53,6 +53,11 @@ const struct leat_type *leat_stream_type(const leat_stream *stream)
     return stream->node ? stream->node->outputs[stream->port].type : NULL;
 }
 
+bool leat_stream_changes(const leat_stream *stream)
+{
+    return stream->node && stream->node->outputs[stream->port].changes;
+}
+
 leat_stream *leat_on_error(leat_stream *stream, enum leat_policy policy)
 {
     struct leat_node *node = stream->node;
@@ -86,6 +91,7 @@ leat_stream *leat_dead_letters(leat_stream *stream)
     }
     const uint32_t port = leat__output(node, &leat_dead_letter_type, "dead-letters");
     node->outputs[port].has_event_time = false; /* what is refused need not have one */
+    node->outputs[port].changes = false;
     node->dead_letters_port = (int32_t)port;
     return leat__stream(node, port);
 }

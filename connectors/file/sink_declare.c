@@ -121,6 +121,38 @@ static void check_format(
     target->overwrite = o->overwrite;
 }
 
+static bool is_member_name(const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if (!(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z') && *p != '_' &&
+            !(*p >= '0' && *p <= '9' && p > name))
+            return false;
+    return *name != '\0';
+}
+
+static void check_op(
+    struct leat_node *node, const struct leat_file_sink_opts *o, struct leat_file_target *target)
+{
+    const struct leat_type *type = target->type;
+    if (!o->op_field)
+        return;
+    if (target->format != LEAT_FORMAT_JSON && target->format != LEAT_FORMAT_JSON_AVRO)
+        leat__declare_error(node, "op_field", LEAT_EDECLARE,
+            "only JSON lines have one, but the format is %s: put leat_changelog before it, with a field of "
+            "the "
+            "record for it",
+            leat__file_format_name(target->format));
+    if (!is_member_name(o->op_field))
+        leat__declare_error(node, "op_field", LEAT_EDECLARE,
+            "\"%s\" is no name of a member: it may have letters, digits and _, and begins with no digit",
+            o->op_field);
+    for (uint32_t i = 0; type && i < type->fields_count; i++)
+        if (strcmp(type->fields[i].name, o->op_field) == 0)
+            leat__declare_error(node, "op_field", LEAT_EDECLARE,
+                "%s has a field \"%s\" of its own: take another name", type->name, o->op_field);
+    target->op_json = leat__spec_printf(node, "\"%s\":", o->op_field);
+}
+
 void leat_file_sink_sized(
     leat_stream *in, const char *name, const struct leat_file_sink_opts *opts, size_t size)
 {
@@ -134,9 +166,12 @@ void leat_file_sink_sized(
     }
     check_path(node, &o, target);
     const bool single = target->base || target->is_stdout;
+    if (o.op_field)
+        leat__takes_changes(node, 0);
     leat__input(node, 0, in, single ? LEAT_GATHER : LEAT_FORWARD, NULL);
     target->type = leat__input_type(node, 0);
     check_format(node, &o, target);
+    check_op(node, &o, target);
     check_shared(node, target);
     node->parallelism = single ? 1 : 0;
     node->sink = &leat__file_sink_class;

@@ -30,6 +30,7 @@ struct leat_file_target {
     bool is_stdout;
     bool overwrite;
     uint64_t part_bytes_max; /* 0: no limit */
+    const char *op_json; /* NULL, or what stands before the name of a change: "op": */
 };
 
 /* ---- names ---- */

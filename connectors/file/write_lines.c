@@ -29,7 +29,19 @@ static int lines_begin(struct leat_file_writer *w, struct leat__ctx *ctx)
     return check_memory(w, ctx);
 }
 
-static int encode_row(struct leat_file_writer *w, const void *record, struct leat_error *err)
+/* A last member for the object that was just written. */
+static void add_op(struct leat_file_writer *w, uint8_t change)
+{
+    static const char *const names[] = { "insert", "update_before", "update_after", "delete" };
+    if (w->out->failed)
+        return;
+    LEAT_ASSERT(change < sizeof names / sizeof names[0] && w->out->data[w->out->len - 1] == '}');
+    w->out->len--;
+    leat__strbuf_printf(
+        w->out, "%s%s\"%s\"}", w->target->type->fields_count ? "," : "", w->target->op_json, names[change]);
+}
+
+static int encode_row(struct leat_file_writer *w, const void *record, uint8_t change, struct leat_error *err)
 {
     const struct leat_file_target *target = w->target;
     if (target->format == LEAT_FORMAT_CSV)
@@ -37,6 +49,8 @@ static int encode_row(struct leat_file_writer *w, const void *record, struct lea
     const enum leat_json_mode mode =
         target->format == LEAT_FORMAT_JSON_AVRO ? LEAT_JSON_AVRO : LEAT_JSON_PLAIN;
     LEAT_TRY(leat__json_encode(target->type, mode, record, w->out, err));
+    if (target->op_json)
+        add_op(w, change);
     leat__strbuf_char(w->out, '\n');
     return 0;
 }
@@ -45,7 +59,7 @@ static int lines_rows(struct leat_file_writer *w, struct leat__ctx *ctx, const s
 {
     for (uint32_t i = 0; i < batch->count; i++) {
         const size_t len = w->out->len;
-        const int code = encode_row(w, leat_batch_at(batch, i), ctx->error);
+        const int code = encode_row(w, leat_batch_at(batch, i), leat__batch_change(batch, i), ctx->error);
         if (code == 0)
             continue;
         if (code != LEAT_EDATA)

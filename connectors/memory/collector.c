@@ -84,6 +84,7 @@ int leat__collector_part_add(struct leat_collector_part *part, struct leat_copie
         leat__copy_to(copier, record, copy);
         place->record = copy;
         place->event_us = is_timed ? batch->event_us[i] : LEAT_TIME_MIN;
+        place->change = leat__batch_change(batch, i);
         part->count++;
     }
     return 0;
@@ -217,4 +218,10 @@ int64_t leat_collector_event_us(const leat_collector *collector, uint64_t i)
 {
     const struct leat_collected *found = find(collector, i);
     return found ? found->event_us : LEAT_TIME_MIN;
+}
+
+enum leat_change leat_collector_change(const leat_collector *collector, uint64_t i)
+{
+    const struct leat_collected *found = find(collector, i);
+    return found ? (enum leat_change)found->change : LEAT_INSERT;
 }

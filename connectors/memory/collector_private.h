@@ -16,6 +16,7 @@
 struct leat_collected {
     const void *record;
     int64_t event_us;
+    uint8_t change;
 };
 
 struct leat_collector_part {

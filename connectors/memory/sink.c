@@ -159,6 +159,7 @@ void leat_memory_sink_sized(
     struct leat_memory_sink_opts o;
     leat__opts_copy(node, &o, sizeof o, opts, size);
     struct memory_target *target = leat__spec(node, sizeof *target);
+    leat__takes_changes(node, 0);
     leat__input(node, 0, in, LEAT_FORWARD, NULL);
     if (!target)
         return;
@@ -166,6 +167,10 @@ void leat_memory_sink_sized(
     if (o.into && o.encode)
         leat__declare_error(
             node, "encode", LEAT_EDECLARE, "drops the records, but .into wants to keep them: leave one out");
+    if (o.encode && leat__input_changes(node, 0))
+        leat__declare_error(node, "encode", LEAT_EDECLARE,
+            "the bytes of a record do not say whether it takes another one back: put leat_changelog before "
+            "it");
     if (o.encode && type && !type->schema)
         leat__declare_error(node, "encode", LEAT_EUNSUPPORTED,
             "the records of its input (%s) have no Avro schema: map them to a type with one", type->name);

@@ -33,6 +33,7 @@ struct leat_batch {
     struct leat_batch *next; /* in a free list or a queue */
     struct leat_batch *parent; /* of a slice: owns the memory that the slice shows */
     uint32_t refs; /* atomic */
+    uint8_t *change; /* enum leat_change of each row; NULL: all are inserts */
 };
 
 static inline void *leat_batch_at(const struct leat_batch *batch, uint32_t i)

@@ -5,7 +5,11 @@
  * the like pass them on, and an operator or sink that can not take them is refused (semantics 34).
  *
  * Of each key come: INSERT, then any number of pairs UPDATE_BEFORE (the record that is replaced, as it was
- * given) and UPDATE_AFTER, then perhaps DELETE (the record as it was given); then it may begin again. */
+ * given) and UPDATE_AFTER, then perhaps DELETE (the record as it was given); then it may begin again.
+ *
+ * UPDATE_BEFORE and DELETE take a record back, INSERT and UPDATE_AFTER give one. A filter, a branch or an
+ * exchange by another key may separate a pair: UPDATE_BEFORE alone is a record that has left, UPDATE_AFTER
+ * alone one that is new here. */
 #ifndef LEAT_CHANGE_H
 #define LEAT_CHANGE_H
 #include <leat/stream.h>

@@ -32,6 +32,9 @@ struct leat_file_sink_opts {
     char separator; /* CSV */
     bool overwrite; /* replace what is there; else an existing target is refused at start */
     uint64_t part_bytes_max; /* start a new part file beyond this size (directory only); 0: no limit */
+    /* JSON lines: a member behind each record's own, such as "op", that says what it does: "insert",
+     * "update_before", "update_after", "delete". A stream of changes (leat/change.h) is refused without it. */
+    const char *op_field;
 };
 
 LEAT_BEGIN_DECLS

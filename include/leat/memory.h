@@ -1,6 +1,7 @@
 /* include/leat/memory.h -- records in memory as source and sink: for tests, benchmarks and embedding. */
 #ifndef LEAT_MEMORY_H
 #define LEAT_MEMORY_H
+#include <leat/change.h>
 #include <leat/source.h>
 
 struct leat_memory_source_opts {
@@ -52,5 +53,7 @@ LEAT_API void leat_collector_free(leat_collector *collector);
 LEAT_API uint64_t leat_collector_count(const leat_collector *collector);
 LEAT_API const void *leat_collector_record(const leat_collector *collector, uint64_t i);
 LEAT_API int64_t leat_collector_event_us(const leat_collector *collector, uint64_t i);
+/* What it does, of a stream of changes; else LEAT_INSERT. */
+LEAT_API enum leat_change leat_collector_change(const leat_collector *collector, uint64_t i);
 LEAT_END_DECLS
 #endif

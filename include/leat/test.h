@@ -10,7 +10,7 @@
  * are sticky: once something has failed, calls do nothing and leat_test_error tells. One thread. */
 #ifndef LEAT_TEST_H
 #define LEAT_TEST_H
-#include <leat/stream.h>
+#include <leat/change.h>
 
 typedef struct leat_test leat_test;
 
@@ -49,6 +49,8 @@ LEAT_API const void *leat_test_read(leat_test *test, const char *sink);
 LEAT_API const char *leat_test_read_json(leat_test *test, const char *sink);
 /* Event time of the record read last from this sink. */
 LEAT_API int64_t leat_test_event_us(leat_test *test, const char *sink);
+/* What the record read last from this sink does, of a stream of changes; else LEAT_INSERT. */
+LEAT_API enum leat_change leat_test_change(leat_test *test, const char *sink);
 /* Records that wait to be read. */
 LEAT_API size_t leat_test_waiting(leat_test *test, const char *sink);
 /* The watermark of a node, LEAT_TIME_MIN before the first. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX 4u
+#define WORDS_MAX 5u
 #define CASES_MAX 256u
 #define LINES_MAX 512u /* of one case */
 
@@ -146,7 +146,8 @@ static int add_input(struct parser *p)
     for (uint32_t i = 0; i < file->schemas_count; i++)
         if (strcmp(file->schemas[i].name, p->words[2]) == 0) {
             file->inputs[file->inputs_count++] = (struct case_input){ .name = p->words[1],
-                .time_field = p->words_count > 3 ? p->words[3] : NULL,
+                .time_field = p->words_count > 3 && strcmp(p->words[3], "-") != 0 ? p->words[3] : NULL,
+                .changes = p->words_count > 4 && strcmp(p->words[4], "changes") == 0,
                 .type = file->schemas[i].type };
             return 0;
         }
@@ -156,7 +157,7 @@ static int add_input(struct parser *p)
 static int parse_header(struct parser *p, char *line)
 {
     const bool is_input = strncmp(line, "input ", 6) == 0;
-    split(p, line, is_input ? 4 : 3);
+    split(p, line, is_input ? 5 : 3);
     if (strcmp(p->words[0], "operator") == 0 && p->words_count == 2) {
         p->file->operator_name = p->words[1];
         return 0;
@@ -174,17 +175,22 @@ static const struct {
     const char *word;
     enum case_verb verb;
     bool has_input, has_time, has_json;
+    enum leat_change change;
 } verbs[] = {
-    { "record", CASE_RECORD, true, false, true },
-    { "late", CASE_LATE, true, true, true },
-    { "watermark", CASE_WATERMARK, true, true, false },
-    { "idle", CASE_IDLE, true, false, false },
-    { "advance", CASE_ADVANCE, false, true, false },
-    { "flush", CASE_FLUSH, false, false, false },
-    { "end", CASE_END, true, false, false },
-    { "barrier", CASE_BARRIER, false, false, false },
-    { "crash", CASE_CRASH, false, false, false },
-    { "restore", CASE_RESTORE, false, false, false },
+    { "record", CASE_RECORD, true, false, true, LEAT_INSERT },
+    { "insert", CASE_RECORD, true, false, true, LEAT_INSERT },
+    { "update_before", CASE_RECORD, true, false, true, LEAT_UPDATE_BEFORE },
+    { "update_after", CASE_RECORD, true, false, true, LEAT_UPDATE_AFTER },
+    { "delete", CASE_RECORD, true, false, true, LEAT_DELETE },
+    { "late", CASE_LATE, true, true, true, LEAT_INSERT },
+    { "watermark", CASE_WATERMARK, true, true, false, LEAT_INSERT },
+    { "idle", CASE_IDLE, true, false, false, LEAT_INSERT },
+    { "advance", CASE_ADVANCE, false, true, false, LEAT_INSERT },
+    { "flush", CASE_FLUSH, false, false, false, LEAT_INSERT },
+    { "end", CASE_END, true, false, false, LEAT_INSERT },
+    { "barrier", CASE_BARRIER, false, false, false, LEAT_INSERT },
+    { "crash", CASE_CRASH, false, false, false, LEAT_INSERT },
+    { "restore", CASE_RESTORE, false, false, false, LEAT_INSERT },
 };
 
 static int parse_verb(struct parser *p, struct case_one *one, char *line, uint32_t v)
@@ -194,7 +200,7 @@ static int parse_verb(struct parser *p, struct case_one *one, char *line, uint32
     if (one->lines_count == LINES_MAX)
         return fail(p, "the case is too long", NULL);
     struct case_line *to = &one->lines[one->lines_count++];
-    *to = (struct case_line){ .verb = verbs[v].verb, .line = p->line };
+    *to = (struct case_line){ .verb = verbs[v].verb, .change = verbs[v].change, .line = p->line };
     split(p, line, want);
     if (verbs[v].verb == CASE_END && p->words_count == 1) {
         to->verb = CASE_END_ALL;

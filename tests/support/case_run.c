@@ -119,6 +119,7 @@ static void add_record(struct run *r, const struct case_line *line)
     check_time(r, line, us);
     batch->event_us[batch->count - 1] = us;
     batch->key_hash[batch->count - 1] = 0;
+    leat__batch_set_change(batch, batch->count - 1, (uint8_t)line->change);
 }
 
 static void do_line(struct run *r, const struct case_line *line)
@@ -214,6 +215,8 @@ static void do_twice(struct run *r)
 
 /* ---- out ---- */
 
+static const char *const changes[] = { "insert", "update_before", "update_after", "delete" };
+
 static void print_row(
     struct run *r, const struct leat_output *output, const struct leat_batch *batch, uint32_t i)
 {
@@ -225,6 +228,10 @@ static void print_row(
         leat__strbuf_printf(&r->out, " @%lld", (long long)batch->event_us[i]);
     if (batch->late)
         leat__strbuf_printf(&r->out, " late %lld", (long long)batch->late_wm_us);
+    if (output->changes)
+        leat__strbuf_printf(&r->out, " %s", changes[leat__batch_change(batch, i)]);
+    else
+        FAIL_UNLESS(leat__batch_change(batch, i) == LEAT_INSERT, "a change in a stream of plain records");
     leat__strbuf_char(&r->out, '\n');
 }
 
@@ -293,6 +300,7 @@ static void open_run(struct run *r, leat_topology *t, const struct case_operator
     for (uint32_t i = 0; i < setup.inputs_count; i++) {
         const struct case_input *input = &r->file->inputs[i];
         setup.inputs[i] = harness_source(t, input->name, input->type, input->time_field);
+        setup.inputs[i]->node->outputs[0].changes = input->changes;
         FAIL_UNLESS(leat__json_decoder_new(input->type, LEAT_JSON_PLAIN, &r->decoders[i], &err) == 0, "%s",
             err.message);
     }

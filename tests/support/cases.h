@@ -5,10 +5,13 @@
  *   input left order ts                    input 0, records of the schema, event time in the field (none: no
  * event time) input right stock ts
  *
+ *   input third order ts changes           a stream of changes (without event time: - changes)
+ *
  *   case a partner that is just near enough
  *   unordered                              compare as sets
  *   batch 7                                only with batches of 7; else the case runs with 1, 7 and 1024
  *   record left {"id": 1, "ts": 10}        consecutive records of one input make a batch
+ *   insert third {"id": 1, "ts": 10}       the same of changes; also update_before, update_after, delete
  *   watermark left 10                      of that input; `min` and `max` are the ends of time
  *   late left 12 {"id": 2, "ts": 11}       a record behind its split's watermark 12
  *   idle left                              until its next record or watermark
@@ -22,6 +25,7 @@
  *   ----
  *   out {"id":1} @10                       main output, with event time where there is one
  *   out {"id":1} @10 late 12               in a batch that is marked late
+ *   out {"id":1} @10 delete                of a stream of changes: what it does
  *   expired {"id":1} @10                   another output by its name
  *   late 1                                 totals of the node's counters, if not zero
  *   dropped 1
@@ -37,6 +41,7 @@
 #include "base/arena.h"
 #include "record/schema.h"
 #include "tests/support/harness.h"
+#include <leat/change.h>
 
 #define CASE_SCHEMAS_MAX 8u
 #define CASE_INPUTS_MAX LEAT_NODE_INPUTS_MAX
@@ -60,6 +65,7 @@ struct case_line {
     enum case_verb verb;
     uint32_t input;
     int64_t time_us; /* watermark, mark, duration */
+    enum leat_change change; /* of a record */
     const char *json;
     uint32_t line; /* in the file */
 };
@@ -79,6 +85,7 @@ struct case_one {
 struct case_input {
     const char *name;
     const char *time_field; /* or NULL */
+    bool changes;
     const struct leat_type *type;
 };
 

@@ -89,6 +89,7 @@ static void consume_all(struct leat_node *node)
         (void)snprintf(name, sizeof name, "test-sink-%u", port);
         struct leat_node *sink = leat__declare(node->t, name, LEAT_NODE_SINK, sink_class.kind);
         sink->sink = &sink_class;
+        leat__takes_changes(sink, 0);
         leat__input(sink, 0, leat__stream(node, port), LEAT_FORWARD, NULL);
     }
 }

@@ -4,6 +4,7 @@
 #include "tests/support/unit.h"
 #include <glob.h>
 #include <leat/branch.h>
+#include <leat/change.h>
 #include <leat/join.h>
 #include <leat/peek.h>
 #include <leat/union.h>
@@ -178,6 +179,28 @@ static leat_stream *declare_branch_drop(const struct case_setup *setup)
         &(struct leat_branch_opts){ .cases = { { "big", "value >= 100", NULL } } });
 }
 
+/* ---- changelog ---- */
+
+static leat_stream *declare_changelog_out(const struct case_setup *setup)
+{
+    return leat_changelog(setup->inputs[0], "changelog",
+        &(struct leat_changelog_opts){ .field = "op", .out = case_type(setup, "changed") });
+}
+static leat_stream *declare_changelog_in_place(const struct case_setup *setup)
+{
+    return leat_changelog(setup->inputs[0], "changelog", &(struct leat_changelog_opts){ .field = "text" });
+}
+static leat_stream *declare_changelog_after(const struct case_setup *setup)
+{
+    return leat_changelog(setup->inputs[0], "changelog", &(struct leat_changelog_opts){ .only_after = true });
+}
+static leat_stream *declare_changelog_after_out(const struct case_setup *setup)
+{
+    return leat_changelog(setup->inputs[0], "changelog",
+        &(struct leat_changelog_opts){
+            .field = "op", .out = case_type(setup, "changed"), .only_after = true });
+}
+
 /* ---- join ---- */
 
 static void make_pair(
@@ -275,6 +298,10 @@ static const struct case_operator operators[] = {
     { "union", declare_union },
     { "branch", declare_branch },
     { "branch-drop", declare_branch_drop },
+    { "changelog-out", declare_changelog_out },
+    { "changelog-in-place", declare_changelog_in_place },
+    { "changelog-after", declare_changelog_after },
+    { "changelog-after-out", declare_changelog_after_out },
     { "join-within-5", declare_join_5 },
     { "join-late-10", declare_join_late },
     { "join-before-2-after-7", declare_join_after },
@@ -295,7 +322,7 @@ static void run_file(void **state)
 int main(void)
 {
     static const char *const folders[] = { "filter", "peek", "map", "flat_map", "project", "union", "branch",
-        "join_interval" };
+        "changelog", "join_interval" };
     struct CMUnitTest tests[256];
     size_t count = 0;
     glob_t found = { 0 };

@@ -2,6 +2,7 @@
  * by other threads. */
 #include "base/alloc.h"
 #include "record/batch.h"
+#include <leat/change.h>
 #include "tests/support/unit.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -259,6 +260,63 @@ static void test_batch__given_any_selection__when_compacted__then_the_kept_rows_
     leat__pool_free(pool);
 }
 
+/* ---- changes ---- */
+
+static void test_batch__given_changes__when_compacted_sliced_and_copied__then_they_stay_with_their_rows(
+    void **state)
+{
+    (void)state;
+    struct leat_pool *pool = new_pool(8);
+    struct leat_batch *batch = longs(pool, 8), *slice, *inner, *copy;
+    assert_null(batch->change);
+    leat__batch_set_change(batch, 7, 0); /* inserts need no column */
+    assert_null(batch->change);
+    leat__batch_set_change(batch, 3, LEAT_UPDATE_BEFORE);
+    leat__batch_set_change(batch, 4, LEAT_UPDATE_AFTER);
+    leat__batch_set_change(batch, 7, LEAT_DELETE);
+    for (uint32_t i = 0; i < 8; i++)
+        leat_batch_select(batch, i, i != 1 && i != 3);
+    leat__batch_compact(batch); /* 0 2 4 5 6 7 */
+    static const uint8_t left[] = { LEAT_INSERT, LEAT_INSERT, LEAT_UPDATE_AFTER, LEAT_INSERT, LEAT_INSERT,
+        LEAT_DELETE };
+    for (uint32_t i = 0; i < 6; i++)
+        assert_int_equal(leat__batch_change(batch, i), left[i]);
+    assert_int_equal(leat__batch_slice(pool, batch, 2, 4, &slice), 0);
+    assert_int_equal(leat__batch_slice(pool, slice, 3, 1, &inner), 0);
+    assert_int_equal(leat__batch_change(slice, 0), LEAT_UPDATE_AFTER);
+    assert_int_equal(leat__batch_change(inner, 0), LEAT_DELETE);
+    assert_int_equal(leat__batch_writable(pool, slice, &copy), 0);
+    assert_ptr_not_equal(copy, slice);
+    assert_int_equal(leat__batch_change(copy, 0), LEAT_UPDATE_AFTER);
+    assert_int_equal(leat__batch_change(copy, 3), LEAT_DELETE);
+    leat__batch_release(copy);
+    leat__batch_release(inner);
+    leat__batch_release(batch);
+    batch = longs(pool, 8); /* the memory has come back, the changes have not */
+    assert_null(batch->change);
+    leat__batch_release(batch);
+    leat__pool_free(pool);
+}
+
+static void test_batch__given_plain_rows_behind_changes__when_copied__then_they_are_inserts(void **state)
+{
+    (void)state;
+    struct leat_pool *pool = new_pool(8);
+    struct leat_batch *to = longs(pool, 8), *from = longs(pool, 8);
+    for (uint32_t i = 0; i < 8; i++)
+        leat__batch_set_change(to, i, LEAT_DELETE);
+    leat__batch_copy_changes(to, 2, from, 0, 3);
+    for (uint32_t i = 0; i < 8; i++)
+        assert_int_equal(leat__batch_change(to, i), i >= 2 && i < 5 ? LEAT_INSERT : LEAT_DELETE);
+    leat__batch_copy_changes(from, 1, to, 1, 2);
+    assert_int_equal(leat__batch_change(from, 0), LEAT_INSERT);
+    assert_int_equal(leat__batch_change(from, 1), LEAT_DELETE);
+    assert_int_equal(leat__batch_change(from, 2), LEAT_INSERT);
+    leat__batch_release(to);
+    leat__batch_release(from);
+    leat__pool_free(pool);
+}
+
 /* ---- slices and sharing ---- */
 
 static void test_batch__given_slices__when_the_parent_is_released__then_they_show_its_rows(void **state)
@@ -493,6 +551,9 @@ int main(void)
         cmocka_unit_test(test_batch__given_a_slice_with_own_buffers__when_sliced_again__then_they_live_on),
         cmocka_unit_test(test_batch__given_nobody_else__when_made_writable__then_it_is_the_same),
         cmocka_unit_test(test_batch__given_a_shared_batch__when_made_writable__then_the_others_see_no_change),
+        cmocka_unit_test(
+            test_batch__given_changes__when_compacted_sliced_and_copied__then_they_stay_with_their_rows),
+        cmocka_unit_test(test_batch__given_plain_rows_behind_changes__when_copied__then_they_are_inserts),
         cmocka_unit_test(test_batch__given_failing_memory__when_used__then_it_says_so_and_leaks_nothing),
         cmocka_unit_test(
             test_batch__given_other_threads_that_release__when_the_owner_goes_on__then_memory_comes_back),

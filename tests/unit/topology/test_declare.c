@@ -5,6 +5,7 @@
 #include "record/schema.h"
 #include "tests/support/fake_nodes.h"
 #include "tests/support/unit.h"
+#include <leat/change.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,6 +63,34 @@ static void test_declare__given_the_type_of_dead_letters__when_checked__then_lay
     assert_int_equal(leat__schema_parse(text, strlen(text), &schema, &err), 0);
     assert_true(schema->fingerprint == leat_dead_letter_type.fingerprint);
     leat__schema_free(schema);
+}
+
+static void test_declare__given_changes__when_not_taken__then_origin_and_remedy_are_named(void **state)
+{
+    (void)state;
+    leat_topology *t = leat_topology_new("changes");
+    leat_stream *orders = fake_source(t, "orders", NULL);
+    leat_stream *totals = fake_op(orders, "totals", NULL);
+    totals->node->outputs[0].changes = true;
+    struct leat_node *taker = leat__declare(t, "big", LEAT_NODE_OPERATOR, "fake");
+    leat__takes_changes(taker, 0);
+    leat__input(taker, 0, totals, LEAT_FORWARD, NULL);
+    taker->op = totals->node->op;
+    (void)leat__output(taker, &fake_order_type, NULL);
+    leat_stream *big = leat__stream(taker, 0);
+    assert_false(leat_stream_changes(orders));
+    assert_true(leat_stream_changes(totals));
+    assert_true(leat_stream_changes(big));
+    assert_true(leat__input_changes(taker, 0));
+    (void)leat_dead_letters(big);
+    assert_false(leat_stream_changes(leat_dead_letters(big)));
+    fake_sink(leat_dead_letters(big), "letters", NULL);
+    fake_sink(big, "out", NULL);
+    check_says(t,
+        "fake sink \"out\": input 0 is a stream of changes, made by the fake \"totals\", and a fake sink "
+        "would "
+        "take each for a record of its own: put leat_changelog before it, which says what becomes of them\n");
+    leat_topology_free(t);
 }
 
 static void test_declare__given_names__when_declared__then_bad_ones_are_refused_with_a_better_one(
@@ -692,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_check__given_a_window_without_aggregate__when_checked__then_it_is_named),
         cmocka_unit_test(
             test_check__given_dead_letters_and_policies_that_disagree__when_checked__then_it_is_told),
+        cmocka_unit_test(test_declare__given_changes__when_not_taken__then_origin_and_remedy_are_named),
         cmocka_unit_test(test_declare__given_durations__when_printed__then_people_can_read_them),
         cmocka_unit_test(
             test_declare__given_things_to_release__when_the_topology_goes__then_each_is_released_once),
