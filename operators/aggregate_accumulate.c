@@ -147,7 +147,7 @@ static int run_all(const struct leat__agg_pass *pass, bool retracts)
     own.bad = &bad;
     for (uint32_t a = 0; a < pass->spec->aggs_count; a++) {
         const struct leat__agg *agg = &pass->spec->aggs[a];
-        if (agg->op == LEAT__USER)
+        if (agg->op == LEAT__USER || agg->is_shared)
             continue;
         const int code = run_one(&own, agg, retracts ? agg->family->retract : agg->family->add);
         if (code < 0)
@@ -222,6 +222,11 @@ static int merge_user(const struct leat_node *node, const struct leat__agg *agg,
 
 /* ---- whole values ---- */
 
+static uint32_t blobs_of(const struct leat__agg *agg)
+{
+    return agg->family && !agg->is_shared ? agg->family->blobs_count : 0;
+}
+
 static uint64_t *present_word(const struct leat__aggregate_spec *spec, unsigned char *values)
 {
     return spec->has_present ? (uint64_t *)(void *)values : NULL;
@@ -239,6 +244,8 @@ int leat__agg_combine_values(const struct leat__aggregate_spec *spec, const stru
             LEAT_TRY(merge_user(node, agg, into + agg->offset, from + agg->offset, err));
             continue;
         }
+        if (agg->is_shared)
+            continue;
         const int code = agg->family->combine(agg, mem, into + agg->offset, from + agg->offset);
         if (code < 0) {
             explain(agg, code, "", err);
@@ -270,8 +277,9 @@ void leat__agg_subtract_values(
     const struct leat__aggregate_spec *spec, unsigned char *into, const unsigned char *from)
 {
     for (uint32_t a = 0; a < spec->aggs_count; a++)
-        spec->aggs[a].family->subtract(
-            &spec->aggs[a], into + spec->aggs[a].offset, from + spec->aggs[a].offset);
+        if (!spec->aggs[a].is_shared)
+            spec->aggs[a].family->subtract(
+                &spec->aggs[a], into + spec->aggs[a].offset, from + spec->aggs[a].offset);
 }
 
 bool leat__agg_can_retract(
@@ -301,11 +309,11 @@ int leat__agg_copy_values(const struct leat__aggregate_spec *spec, const struct 
     memcpy(to, from, spec->values_size);
     for (uint32_t a = 0; spec->has_memory && a < spec->aggs_count; a++) {
         const struct leat__agg *agg = &spec->aggs[a];
-        for (uint32_t b = 0; agg->family && b < agg->family->blobs_count; b++) {
+        for (uint32_t b = 0; b < blobs_of(agg); b++) {
             struct leat__agg_blob *blob = leat__blob_at(agg, to + agg->offset, b);
             const struct leat__agg_blob theirs = *blob;
             *blob = (struct leat__agg_blob){ NULL, 0, 0 };
-            if (theirs.len_plus_1)
+            if (theirs.len_plus_1 && b + agg->family->derived_count < agg->family->blobs_count)
                 LEAT_TRY(leat__blob_set(mem, blob, leat__blob_sv(&theirs)));
         }
     }
@@ -316,7 +324,7 @@ int leat__agg_copy_values(const struct leat__aggregate_spec *spec, const struct 
 static void reset_one(const struct leat__agg *agg, unsigned char *accumulator)
 {
     struct leat__agg_blob kept[LEAT__AGG_BLOBS_MAX];
-    const uint32_t count = agg->family ? agg->family->blobs_count : 0;
+    const uint32_t count = blobs_of(agg);
     for (uint32_t b = 0; b < count; b++) {
         kept[b] = *leat__blob_at(agg, accumulator, b);
         kept[b].len_plus_1 = 0;
@@ -335,7 +343,8 @@ void leat__agg_reset(const struct leat__aggregate_spec *spec, unsigned char *val
     if (spec->has_present)
         *present_word(spec, values) = 0;
     for (uint32_t a = 0; a < spec->aggs_count; a++)
-        reset_one(&spec->aggs[a], values + spec->aggs[a].offset);
+        if (!spec->aggs[a].is_shared)
+            reset_one(&spec->aggs[a], values + spec->aggs[a].offset);
 }
 
 void leat__agg_forget(
@@ -343,7 +352,7 @@ void leat__agg_forget(
 {
     for (uint32_t a = 0; spec->has_memory && a < spec->aggs_count; a++) {
         const struct leat__agg *agg = &spec->aggs[a];
-        for (uint32_t b = 0; agg->family && b < agg->family->blobs_count; b++)
+        for (uint32_t b = 0; b < blobs_of(agg); b++)
             leat__blob_forget(mem, leat__blob_at(agg, values + agg->offset, b));
     }
 }

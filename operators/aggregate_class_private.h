@@ -42,14 +42,26 @@ struct leat__agg_class {
     bool (*check)(const struct leat__agg *agg, const void *accumulator);
     uint32_t blobs_count;
     uint32_t blobs[LEAT__AGG_BLOBS_MAX]; /* their offsets in the accumulator */
+    uint32_t
+        derived_count; /* so many blobs, the last ones, can be made from the others: they are not saved */
+    bool is_of_class; /* values of several classes: the format says which */
 };
 
-/* The family and the size for a kind over values of a class; false when they do not fit. `counts`: the
- * accumulator tells by itself whether there are values (leat__aggregate_spec.takes_changes, subtracts). */
-bool leat__agg_choose_number(
-    struct leat__agg *agg, const struct leat__aggregate_spec *spec, enum leat_value_class value_class);
-bool leat__agg_choose_text(
-    struct leat__agg *agg, const struct leat__aggregate_spec *spec, enum leat_value_class value_class);
+/* Family, size and what it gives, by kind, classes and options of `agg`; false when the class of `of` does not fit.
+ * Where spec->takes_changes or subtracts, the accumulator tells by itself whether there are values. */
+typedef bool leat__agg_choose_fn(struct leat__agg *agg, const struct leat__aggregate_spec *spec);
+leat__agg_choose_fn leat__agg_choose_number, leat__agg_choose_text, leat__agg_choose_moments,
+    leat__agg_choose_bits, leat__agg_choose_histogram, leat__agg_choose_pick, leat__agg_choose_set,
+    leat__agg_choose_list, leat__agg_choose_hll, leat__agg_choose_quantile;
+
+static inline bool leat__agg_set_family(
+    struct leat__agg *agg, const struct leat__agg_class *family, size_t size, enum leat__agg_gives gives)
+{
+    agg->family = family;
+    agg->size = (uint32_t)size;
+    agg->gives = gives;
+    return true;
+}
 
 /* ---- blobs ---- */
 
@@ -100,6 +112,25 @@ void leat__blob_forget(const struct leat__agg_memory *mem, struct leat__agg_blob
         } \
     } while (0)
 
+/* As EACH_VALUE, of a value of any class: `in_` is a struct leat__value. A failing statement sets `code_`. */
+#define EACH_ANY(pass_, agg_, acc_type_, in_, acc_, code_, ...) \
+    do { \
+        const struct leat__column_view *view_ = &(pass_)->views[(agg_)->column]; \
+        for (uint32_t i_ = 0; i_ < (pass_)->count; i_++) { \
+            const uint32_t row_ = (pass_)->rows[i_]; \
+            if (view_->nulls && view_->nulls[row_]) \
+                continue; \
+            const struct leat__value in_ = leat__value_read((agg_)->of_class, view_, row_); \
+            acc_type_ *acc_ = (acc_type_ *)(void *)((pass_)->values[i_] + (agg_)->offset); \
+            int code_ = 0; \
+            __VA_ARGS__ \
+            if (code_ < 0) { \
+                *(pass_)->bad = row_; \
+                return code_; \
+            } \
+        } \
+    } while (0)
+
 /* ---- numbers in the order of their values, as unsigned ones ---- */
 
 #define LEAT__SIGN (UINT64_C(1) << 63)
@@ -132,4 +163,47 @@ static inline double leat__float_of_code(uint64_t code)
     memcpy(&value, &bits, sizeof value);
     return code == LEAT__NAN_CODE ? (double)NAN : value;
 }
+
+/* ---- values of any class ---- */
+
+/* A string, or the code of a number, a time or a boolean. */
+struct leat__value {
+    uint64_t code;
+    struct leat_sv text;
+};
+
+static inline struct leat__value leat__value_read(
+    enum leat_value_class value_class, const struct leat__column_view *view, uint32_t row)
+{
+    const unsigned char *at = view->base + row * view->stride;
+    struct leat__value value = { 0, { NULL, 0 } };
+    if (value_class == LEAT_VALUE_STRING) {
+        memcpy(&value.text, at, sizeof value.text);
+    } else if (value_class == LEAT_VALUE_FLOAT) {
+        double real;
+        memcpy(&real, at, sizeof real);
+        value.code = leat__float_code(real);
+    } else {
+        int64_t integer;
+        memcpy(&integer, at, sizeof integer);
+        value.code = leat__int_code(integer);
+    }
+    return value;
+}
+
+static inline int leat__value_cmp(
+    enum leat_value_class value_class, struct leat__value a, struct leat__value b)
+{
+    if (value_class == LEAT_VALUE_STRING)
+        return leat_sv_cmp(a.text, b.text);
+    return a.code < b.code ? -1 : a.code > b.code;
+}
+
+/* Sets a field of `row`, which may be an array's item. 0 or LEAT_ENOMEM. */
+LEAT_NODISCARD int leat__value_show(const struct leat__out_field *field, enum leat_value_class value_class,
+    struct leat__value value, struct leat_batch *out, void *row);
+/* Sets the field of the aggregate to an array of `count` zeroed items, and *items to the first; agg->item says
+ * how to set one, each agg->out.type->item->size apart. 0 or LEAT_ENOMEM. */
+LEAT_NODISCARD int leat__array_show(
+    const struct leat__agg *agg, const struct leat__agg_show *show, size_t count, unsigned char **items);
 #endif

@@ -14,7 +14,12 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "accumulators are save
 
 static uint32_t blobs_of(const struct leat__agg *agg)
 {
-    return agg->family ? agg->family->blobs_count : 0;
+    return agg->family && !agg->is_shared ? agg->family->blobs_count : 0;
+}
+
+static uint32_t saved_of(const struct leat__agg *agg)
+{
+    return blobs_of(agg) - (blobs_of(agg) ? agg->family->derived_count : 0);
 }
 
 /* `at`: where the accumulator's copy begins in out->data. */
@@ -25,6 +30,8 @@ static void encode_blobs(
         struct leat__agg_blob blob;
         const uint32_t offset = agg->family->blobs[b];
         memcpy(&blob, accumulator + offset, sizeof blob);
+        if (b >= saved_of(agg))
+            blob.len_plus_1 = 0;
         if (leat__blob_len(&blob))
             leat__strbuf_add(out, blob.data, leat__blob_len(&blob));
         if (out->failed)
@@ -54,6 +61,8 @@ static int decode_blobs(const struct leat__agg *agg, const struct leat__agg_memo
     for (uint32_t b = 0; b < blobs_of(agg); b++) { /* all are emptied before anything can fail */
         struct leat__agg_blob *blob = leat__blob_at(agg, accumulator, b);
         is_there[b] = blob->len_plus_1 != 0;
+        if (is_there[b] && b >= saved_of(agg))
+            return LEAT_EDATA;
         texts[b].len = leat__blob_len(blob);
         *blob = (struct leat__agg_blob){ NULL, 0, 0 };
     }
@@ -66,7 +75,8 @@ static int decode_blobs(const struct leat__agg *agg, const struct leat__agg_memo
         bytes->data += texts[b].len;
         bytes->len -= texts[b].len;
     }
-    return agg->family && agg->family->check && !agg->family->check(agg, accumulator) ? LEAT_EDATA : 0;
+    const bool is_checked = agg->family && agg->family->check && !agg->is_shared;
+    return is_checked && !agg->family->check(agg, accumulator) ? LEAT_EDATA : 0;
 }
 
 int leat__agg_decode_values(const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem,
@@ -163,34 +173,60 @@ int leat__agg_merge(void *arg, struct leat_sv older, struct leat_sv newer, struc
 
 /* ---- what it all means ---- */
 
-static void print_column(const struct leat__column *column, const char *word, struct leat_strbuf *out)
+static const char *class_word(enum leat_value_class value_class)
+{
+    static const char *const words[] = { "", "null", "boolean", "int", "float", "text", "time" };
+    return words[value_class];
+}
+
+static void print_column(
+    const struct leat__column *column, const char *word, bool with_class, struct leat_strbuf *out)
 {
     leat__strbuf_printf(out, " %s %s", word, column->text);
     if (column->is_place && column->place.type->logical)
         leat__strbuf_printf(out, " (%s)", leat__logical_name(column->place.type->logical));
+    if (with_class)
+        leat__strbuf_printf(out, " as %s", class_word(column->value_class));
+}
+
+/* What the accumulator was told, where it decides what is in it. */
+static void print_options(const struct leat__agg *agg, struct leat_strbuf *out)
+{
+    if (agg->kind == LEAT_AGGREGATE_TOP_N || agg->kind == LEAT_AGGREGATE_BOTTOM_N ||
+        (agg->kind == LEAT_AGGREGATE_COLLECT_LIST && agg->n))
+        leat__strbuf_printf(out, " n %llu", (unsigned long long)agg->n);
+    if (agg->error != 0)
+        leat__strbuf_printf(out, " error %.17g", agg->error);
+    for (uint32_t i = 0; i < agg->bounds_count; i++)
+        leat__strbuf_printf(out, "%s%.17g", i ? " " : " bounds ", agg->bounds[i]);
 }
 
 static void print_agg(
     const struct leat__aggregate_spec *spec, const struct leat__agg *agg, struct leat_strbuf *out)
 {
-    if (agg->op == LEAT__USER)
+    const bool is_user = agg->op == LEAT__USER;
+    if (is_user)
         leat__strbuf_printf(out, "; user %s of %u bytes", agg->fn->name, agg->fn->accumulator_size);
     else
         leat__strbuf_printf(out, "; %s", agg->family->name);
     if (agg->column != LEAT__NO_COLUMN)
-        print_column(&spec->columns[agg->column], "of", out);
+        print_column(&spec->columns[agg->column], "of", agg->family->is_of_class, out);
+    if (agg->by != LEAT__NO_COLUMN)
+        print_column(&spec->columns[agg->by], "by", true, out);
     if (agg->present_bit)
         leat__strbuf_printf(out, " or null");
-    if (agg->op != LEAT__USER && agg->family->tag && agg->column != LEAT__NO_COLUMN)
+    if (!is_user && agg->family->tag)
         leat__strbuf_printf(out, " %s", agg->family->tag);
+    print_options(agg, out);
     if (agg->where != LEAT__NO_COLUMN)
-        print_column(&spec->columns[agg->where], "where", out);
+        print_column(&spec->columns[agg->where], "where", false, out);
 }
 
 void leat__agg_print_aggs(const struct leat__aggregate_spec *spec, struct leat_strbuf *out)
 {
     for (uint32_t a = 0; a < spec->aggs_count; a++)
-        print_agg(spec, &spec->aggs[a], out);
+        if (!spec->aggs[a].is_shared)
+            print_agg(spec, &spec->aggs[a], out);
 }
 
 void leat__agg_print_format(const struct leat__aggregate_spec *spec, bool has_head, struct leat_strbuf *out)

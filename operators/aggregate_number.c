@@ -408,7 +408,7 @@ RESULT(show_max_float)
 
 /* clang-format off */
 static const struct leat__agg_class
-    count_all = { "count", "all", add_count_all, retract_count_all, combine_count, subtract_count, show_count,
+    count_all = { "count", NULL, add_count_all, retract_count_all, combine_count, subtract_count, show_count,
         NULL, 0, { 0 } },
     count_values = { "count", NULL, add_count_values, retract_count_values, combine_count, subtract_count,
         show_count, NULL, 0, { 0 } },
@@ -432,46 +432,36 @@ static const struct leat__agg_class
     max_float = { "max float", NULL, add_max_float, NULL, combine_larger, NULL, show_max_float, NULL, 0, { 0 } };
 /* clang-format on */
 
-static bool choose(
-    struct leat__agg *agg, const struct leat__agg_class *family, uint32_t size, enum leat__agg_gives gives)
-{
-    agg->family = family;
-    agg->size = size;
-    agg->gives = gives;
-    return true;
-}
-
 static bool choose_sum(struct leat__agg *agg, const struct leat__aggregate_spec *spec, bool is_int)
 {
     if (is_int && (spec->takes_changes || spec->subtracts))
-        return choose(agg, &counted_sum_int, sizeof(struct wide_avg), LEAT__GIVES_LONG);
+        return leat__agg_set_family(agg, &counted_sum_int, sizeof(struct wide_avg), LEAT__GIVES_LONG);
     if (is_int)
-        return choose(agg, &sum_int, sizeof(struct wide_sum), LEAT__GIVES_LONG);
+        return leat__agg_set_family(agg, &sum_int, sizeof(struct wide_sum), LEAT__GIVES_LONG);
     return spec->takes_changes
-        ? choose(agg, &counted_sum_float, sizeof(struct float_counted), LEAT__GIVES_DOUBLE)
-        : choose(agg, &sum_float, sizeof(struct float_sum), LEAT__GIVES_DOUBLE);
+        ? leat__agg_set_family(agg, &counted_sum_float, sizeof(struct float_counted), LEAT__GIVES_DOUBLE)
+        : leat__agg_set_family(agg, &sum_float, sizeof(struct float_sum), LEAT__GIVES_DOUBLE);
 }
 
 static bool choose_avg(struct leat__agg *agg, const struct leat__aggregate_spec *spec, bool is_int)
 {
     if (is_int)
-        return choose(agg, &avg_int, sizeof(struct wide_avg), LEAT__GIVES_DOUBLE);
+        return leat__agg_set_family(agg, &avg_int, sizeof(struct wide_avg), LEAT__GIVES_DOUBLE);
     return spec->takes_changes
-        ? choose(agg, &counted_avg_float, sizeof(struct float_counted), LEAT__GIVES_DOUBLE)
-        : choose(agg, &avg_float, sizeof(struct float_avg), LEAT__GIVES_DOUBLE);
+        ? leat__agg_set_family(agg, &counted_avg_float, sizeof(struct float_counted), LEAT__GIVES_DOUBLE)
+        : leat__agg_set_family(agg, &avg_float, sizeof(struct float_avg), LEAT__GIVES_DOUBLE);
 }
 
-bool leat__agg_choose_number(
-    struct leat__agg *agg, const struct leat__aggregate_spec *spec, enum leat_value_class value_class)
+bool leat__agg_choose_number(struct leat__agg *agg, const struct leat__aggregate_spec *spec)
 {
-    const bool is_int = value_class == LEAT_VALUE_INT;
-    const bool is_float = value_class == LEAT_VALUE_FLOAT;
+    const bool is_int = agg->of_class == LEAT_VALUE_INT;
+    const bool is_float = agg->of_class == LEAT_VALUE_FLOAT;
     const bool is_max = agg->kind == LEAT_AGGREGATE_MAX;
     const bool keeps_bits = !spec->takes_changes && !spec->subtracts;
     switch (agg->kind) {
     case LEAT_AGGREGATE_COUNT:
-        return choose(agg, agg->column == LEAT__NO_COLUMN ? &count_all : &count_values, sizeof(uint64_t),
-            LEAT__GIVES_LONG);
+        return leat__agg_set_family(agg, agg->column == LEAT__NO_COLUMN ? &count_all : &count_values,
+            sizeof(uint64_t), LEAT__GIVES_LONG);
     case LEAT_AGGREGATE_SUM:
         agg->keeps_bit = keeps_bits || (!is_int && !spec->takes_changes);
         return (is_int || is_float) && choose_sum(agg, spec, is_int);
@@ -482,8 +472,9 @@ bool leat__agg_choose_number(
         LEAT_ASSERT(agg->kind == LEAT_AGGREGATE_MIN || is_max);
         agg->keeps_bit = true;
         if (is_float)
-            return choose(agg, is_max ? &max_float : &min_float, sizeof(uint64_t), LEAT__GIVES_VALUE);
-        return (is_int || value_class == LEAT_VALUE_TIMESTAMP) &&
-            choose(agg, is_max ? &max_int : &min_int, sizeof(uint64_t), LEAT__GIVES_VALUE);
+            return leat__agg_set_family(
+                agg, is_max ? &max_float : &min_float, sizeof(uint64_t), LEAT__GIVES_VALUE);
+        return (is_int || agg->of_class == LEAT_VALUE_TIMESTAMP) &&
+            leat__agg_set_family(agg, is_max ? &max_int : &min_int, sizeof(uint64_t), LEAT__GIVES_VALUE);
     }
 }

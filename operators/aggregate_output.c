@@ -4,7 +4,7 @@
  * A field belongs to the first of these that has its name: an aggregate's `as`; a field of the key;
  * window_start, window_end, pane, pane_index. A field that belongs to none stays null, and so must be
  * nullable, unless a callback may fill it. */
-#include "operators/aggregate_private.h"
+#include "operators/aggregate_class_private.h"
 #include "topology/declare.h"
 
 /* ---- units of time ---- */
@@ -101,6 +101,12 @@ void leat__out_set_float(void *row, const struct leat__out_field *field, double 
         memcpy(at, &(float){ (float)value }, sizeof(float));
 }
 
+void leat__out_set_view(void *row, const struct leat__out_field *field, struct leat_sv bytes)
+{
+    set_has(row, field, true);
+    memcpy((unsigned char *)row + field->offset, &bytes, sizeof bytes);
+}
+
 bool leat__out_set_bytes(
     struct leat_batch *out, void *row, const struct leat__out_field *field, struct leat_sv bytes)
 {
@@ -117,6 +123,34 @@ bool leat__out_set_bytes(
         memcpy(copy, bytes.data, bytes.len);
     memcpy(at, &(struct leat_sv){ copy, bytes.len }, sizeof(struct leat_sv));
     return true;
+}
+
+/* ---- values and arrays ---- */
+
+int leat__value_show(const struct leat__out_field *field, enum leat_value_class value_class,
+    struct leat__value value, struct leat_batch *out, void *row)
+{
+    if (value_class == LEAT_VALUE_STRING)
+        return leat__out_set_bytes(out, row, field, value.text) ? 0 : LEAT_ENOMEM;
+    if (value_class == LEAT_VALUE_FLOAT)
+        leat__out_set_float(row, field, leat__float_of_code(value.code));
+    else
+        leat__out_set_int(row, field, leat__int_of_code(value.code));
+    return 0;
+}
+
+int leat__array_show(
+    const struct leat__agg *agg, const struct leat__agg_show *show, size_t count, unsigned char **items)
+{
+    const size_t size = agg->out.type->item->size;
+    unsigned char *at = (unsigned char *)show->row + agg->out.offset;
+    *items = leat__batch_alloc(show->out, count * size, 16);
+    if (!*items)
+        return LEAT_ENOMEM;
+    memset(*items, 0, count * size);
+    set_has(show->row, &agg->out, true);
+    memcpy(at, &(struct leat_array){ *items, count }, sizeof(struct leat_array));
+    return 0;
 }
 
 bool leat__out_fill(
@@ -204,6 +238,14 @@ static const char *value_misfit(const struct leat__column *column, struct leat__
     }
 }
 
+/* Items that can be null never are. */
+static struct leat__out_field item_field(const struct leat_type *item)
+{
+    if (item->kind == LEAT_KIND_OPTIONAL)
+        return (struct leat__out_field){ item->item, item->value_offset, 0, NULL, NULL };
+    return (struct leat__out_field){ item, 0, LEAT_NOT_NULLABLE, NULL, NULL };
+}
+
 /* What a result is, for errors; NULL when the field takes it. */
 static const char *misfit(const struct leat__aggregate_spec *spec, struct leat__agg *agg)
 {
@@ -213,10 +255,25 @@ static const char *misfit(const struct leat__aggregate_spec *spec, struct leat__
         return is_plain_long(to) ? NULL : "a long";
     case LEAT__GIVES_DOUBLE:
         return to->kind == LEAT_KIND_DOUBLE ? NULL : "a double";
+    case LEAT__GIVES_BOOL:
+        return to->kind == LEAT_KIND_BOOLEAN ? NULL : "a boolean";
+    case LEAT__GIVES_TEXT:
+        return to->kind == LEAT_KIND_STRING ? NULL : "a string";
     case LEAT__GIVES_VALUE:
         return value_misfit(&spec->columns[agg->column], &agg->out);
+    case LEAT__GIVES_LONGS:
+        if (to->kind != LEAT_KIND_ARRAY)
+            return "an array of long";
+        agg->item = item_field(to->item);
+        return is_plain_long(agg->item.type) ? NULL : "an array of long";
+    case LEAT__GIVES_VALUES:
+        break;
     }
-    return NULL;
+    if (to->kind != LEAT_KIND_ARRAY)
+        return "an array of the values";
+    agg->item = item_field(to->item);
+    return value_misfit(&spec->columns[agg->column], &agg->item) ? "an array of values of another type"
+                                                                 : NULL;
 }
 
 static const struct leat_field *find_field(const struct leat_type *type, const char *name)
@@ -230,7 +287,13 @@ static const struct leat_field *find_field(const struct leat_type *type, const c
 static void declare_null_error(struct leat_node *node, const struct leat__aggregate_spec *spec,
     const struct leat__agg *agg, const char *option)
 {
-    if (agg->where != LEAT__NO_COLUMN)
+    if (agg->kind == LEAT_AGGREGATE_VAR_SAMP || agg->kind == LEAT_AGGREGATE_STDDEV_SAMP)
+        leat__declare_error(node, option, LEAT_EDECLARE,
+            "over fewer than two values the result is null; field \"%s\" of %s can not be null: make it "
+            "nullable, "
+            "or take the population's",
+            agg->as, spec->out->name);
+    else if (agg->where != LEAT__NO_COLUMN)
         leat__declare_error(node, option, LEAT_EDECLARE,
             "over no values the result is null, and `where` may leave none; field \"%s\" of %s can not be "
             "null: "

@@ -80,7 +80,11 @@ struct leat__out_field {
 enum leat__agg_gives {
     LEAT__GIVES_LONG = 1,
     LEAT__GIVES_DOUBLE,
+    LEAT__GIVES_BOOL,
+    LEAT__GIVES_TEXT,
     LEAT__GIVES_VALUE, /* one of the column's */
+    LEAT__GIVES_VALUES, /* an array of them */
+    LEAT__GIVES_LONGS, /* an array of long */
 };
 
 struct leat__agg_class;
@@ -95,6 +99,9 @@ struct leat__agg {
     const char *as, *of;
     uint32_t column; /* LEAT__NO_COLUMN: count(*) and USER */
     uint32_t where; /* the column of the condition, or LEAT__NO_COLUMN */
+    uint32_t by; /* the column of `by`, or LEAT__NO_COLUMN */
+    enum leat_value_class of_class, by_class;
+    bool is_shared; /* an aggregate before it has the same accumulator: only its result is wanted */
     uint32_t offset, size; /* from the present word */
     uint64_t present_bit; /* 0: a value is always there when a record is, or the accumulator tells */
     bool keeps_bit; /* present_bit tells whether a nullable result is null; else its accumulator does */
@@ -102,6 +109,15 @@ struct leat__agg {
     enum leat__agg_gives gives;
     const struct leat_aggregate_fn *fn; /* USER */
     struct leat__out_field out; /* but for USER */
+    struct leat__out_field item; /* GIVES_VALUES, GIVES_LONGS: within an item */
+    uint64_t n;
+    double q, error;
+    double log_gamma; /* of a sketch of quantiles */
+    uint32_t buckets_max;
+    uint32_t precision; /* of a sketch of distinct values: log2 of its registers */
+    struct leat_sv separator;
+    const double *bounds;
+    uint32_t bounds_count;
 };
 
 /* Where accumulators get memory of their own: the table's namespace; or, table NULL, an arena: for copies that
@@ -260,6 +276,8 @@ void leat__out_set_float(void *row, const struct leat__out_field *field, double 
 /* Copies the bytes into the batch's memory; false when there is none. */
 bool leat__out_set_bytes(
     struct leat_batch *out, void *row, const struct leat__out_field *field, struct leat_sv bytes);
+/* The same of bytes that live as long as the batch already; of a string or bytes. */
+void leat__out_set_view(void *row, const struct leat__out_field *field, struct leat_sv bytes);
 void leat__out_set_null(void *row, const struct leat__out_field *field);
 
 /* Sets key, window and pane fields. false when out of memory. */

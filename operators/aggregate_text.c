@@ -42,13 +42,12 @@ static const struct leat__agg_class min_text = { "min text", NULL, add_text, NUL
 static const struct leat__agg_class max_text = { "max text", NULL, add_text, NULL, combine_text, NULL,
     show_text, NULL, 1, { 0 } };
 
-bool leat__agg_choose_text(
-    struct leat__agg *agg, const struct leat__aggregate_spec *spec, enum leat_value_class value_class)
+bool leat__agg_choose_text(struct leat__agg *agg, const struct leat__aggregate_spec *spec)
 {
     (void)spec;
     agg->family = agg->kind == LEAT_AGGREGATE_MAX ? &max_text : &min_text;
     agg->size = sizeof(struct leat__agg_blob);
     agg->gives = LEAT__GIVES_VALUE;
     agg->keeps_bit = true;
-    return value_class == LEAT_VALUE_STRING;
+    return agg->of_class == LEAT_VALUE_STRING;
 }

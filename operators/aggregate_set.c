@@ -1,0 +1,337 @@
+/* operators/aggregate_set.c -- count distinct and collect set: each value once, and how often where values are
+ * taken back.
+ *
+ *   entries   in the order of arrival, a multiple of 8 bytes each:
+ *             code u64 [n i64]                                  of a number, a time, a boolean
+ *             length u32, 0 u32 [n i64] the bytes, padded       of a string
+ *   index     open addressing over their offsets / 8 + 1, u32; made from the entries when there are more than a
+ *             few, and never saved
+ *
+ * Equal are values as keys have it: -0.0 is 0.0, one NaN is the other. An entry with n <= 0 is no member: it waits
+ * for a value that was taken back before it came, or for the next time that entries are put together. */
+#include "base/hash.h"
+#include "operators/aggregate_class_private.h"
+#include <stdlib.h>
+
+#define SCANNED_MAX 8u /* entries that need no index */
+
+struct set {
+    struct leat__agg_blob entries, index;
+    uint64_t members, total;
+};
+
+struct layout {
+    bool is_text, is_counted;
+    uint32_t head; /* bytes before a string's */
+};
+
+static struct layout layout_of(const struct leat__agg *agg)
+{
+    const bool is_counted = agg->family->retract != NULL;
+    return (struct layout){ agg->of_class == LEAT_VALUE_STRING, is_counted, is_counted ? 16 : 8 };
+}
+
+/* ---- entries ---- */
+
+static uint32_t entry_size(const struct layout *layout, const char *entry)
+{
+    uint32_t len;
+    if (!layout->is_text)
+        return layout->head;
+    memcpy(&len, entry, sizeof len);
+    return layout->head + ((len + 7u) & ~7u);
+}
+
+static struct leat__value entry_value(const struct layout *layout, const char *entry)
+{
+    struct leat__value value = { 0, { NULL, 0 } };
+    if (layout->is_text) {
+        uint32_t len;
+        memcpy(&len, entry, sizeof len);
+        value.text = (struct leat_sv){ entry + layout->head, len };
+    } else {
+        memcpy(&value.code, entry, sizeof value.code);
+    }
+    return value;
+}
+
+static int64_t entry_times(const struct layout *layout, const char *entry)
+{
+    int64_t times = 1;
+    if (layout->is_counted)
+        memcpy(&times, entry + 8, sizeof times);
+    return times;
+}
+
+static bool equals(const struct layout *layout, const char *entry, const struct leat__value *value)
+{
+    const struct leat__value other = entry_value(layout, entry);
+    return layout->is_text ? leat_sv_eq(other.text, value->text) : other.code == value->code;
+}
+
+static uint64_t hash_of(const struct layout *layout, const struct leat__value *value)
+{
+    if (layout->is_text)
+        return leat__hash(value->text.data, value->text.len);
+    const uint64_t mixed = (value->code ^ (value->code >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
+    return mixed ^ (mixed >> 29);
+}
+
+/* ---- the index ---- */
+
+static uint32_t *slots_of(const struct set *set, uint32_t *mask)
+{
+    *mask = leat__blob_len(&set->index) / (uint32_t)sizeof(uint32_t) - 1;
+    return (uint32_t *)(void *)set->index.data;
+}
+
+static bool is_indexed(const struct set *set)
+{
+    return leat__blob_len(&set->index) > 0;
+}
+
+/* The slot of a value, taken or free. */
+static uint32_t *find_slot(
+    const struct set *set, const struct layout *layout, const struct leat__value *value, uint64_t hash)
+{
+    uint32_t mask;
+    uint32_t *slots = slots_of(set, &mask);
+    uint32_t at = (uint32_t)hash & mask;
+    while (slots[at] && !equals(layout, set->entries.data + 8 * (size_t)(slots[at] - 1), value))
+        at = (at + 1) & mask;
+    return &slots[at];
+}
+
+/* Makes the index anew, for the entries and at least one more: at most half of it is taken. */
+static int make_index(const struct leat__agg_memory *mem, const struct layout *layout, struct set *set)
+{
+    uint32_t slots = 32;
+    while (slots < 2 * (set->total + 1))
+        slots *= 2;
+    const size_t bytes = slots * sizeof(uint32_t);
+    set->index.len_plus_1 = 0;
+    LEAT_TRY(leat__blob_reserve(mem, &set->index, bytes));
+    memset(set->index.data, 0, bytes);
+    set->index.len_plus_1 = (uint32_t)bytes + 1;
+    const uint32_t end = leat__blob_len(&set->entries);
+    for (uint32_t at = 0; at < end; at += entry_size(layout, set->entries.data + at)) {
+        const struct leat__value value = entry_value(layout, set->entries.data + at);
+        *find_slot(set, layout, &value, hash_of(layout, &value)) = at / 8 + 1;
+    }
+    return 0;
+}
+
+/* Whether the index has room for one more. */
+static bool has_room(const struct set *set)
+{
+    return 2 * (set->total + 1) * sizeof(uint32_t) <= leat__blob_len(&set->index);
+}
+
+/* ---- members ---- */
+
+static char *scan(const struct set *set, const struct layout *layout, const struct leat__value *value)
+{
+    const uint32_t end = leat__blob_len(&set->entries);
+    for (uint32_t at = 0; at < end; at += entry_size(layout, set->entries.data + at))
+        if (equals(layout, set->entries.data + at, value))
+            return set->entries.data + at;
+    return NULL;
+}
+
+static int append(const struct leat__agg_memory *mem, const struct layout *layout, struct set *set,
+    const struct leat__value *value, int64_t times)
+{
+    const uint32_t at = leat__blob_len(&set->entries);
+    if (value->text.len > LEAT__AGG_BYTES_MAX)
+        return LEAT_ELIMIT;
+    const uint32_t size =
+        layout->is_text ? layout->head + (((uint32_t)value->text.len + 7u) & ~7u) : layout->head;
+    LEAT_TRY(leat__blob_reserve(mem, &set->entries, (size_t)at + size));
+    char *entry = set->entries.data + at;
+    memset(entry, 0, size);
+    if (layout->is_text)
+        memcpy(entry, &(uint32_t){ (uint32_t)value->text.len }, sizeof(uint32_t));
+    else
+        memcpy(entry, &value->code, sizeof value->code);
+    if (layout->is_counted)
+        memcpy(entry + 8, &times, sizeof times);
+    if (value->text.len)
+        memcpy(entry + layout->head, value->text.data, value->text.len);
+    set->entries.len_plus_1 = at + size + 1;
+    set->total++;
+    set->members += times > 0;
+    return 0;
+}
+
+/* Leaves out the entries that count nothing. The index is made anew when it is wanted. */
+static void put_together(const struct layout *layout, struct set *set)
+{
+    const uint32_t end = leat__blob_len(&set->entries);
+    uint32_t kept = 0;
+    set->total = 0;
+    for (uint32_t at = 0; at < end;) {
+        const uint32_t size = entry_size(layout, set->entries.data + at);
+        if (entry_times(layout, set->entries.data + at) != 0) {
+            memmove(set->entries.data + kept, set->entries.data + at, size);
+            kept += size;
+            set->total++;
+        }
+        at += size;
+    }
+    set->entries.len_plus_1 = kept + 1;
+    set->index.len_plus_1 = 0;
+}
+
+static void count_again(const struct layout *layout, struct set *set, char *entry, int64_t times)
+{
+    const int64_t before = entry_times(layout, entry);
+    if (!layout->is_counted)
+        return;
+    times += before;
+    memcpy(entry + 8, &times, sizeof times);
+    set->members += (uint64_t)((times > 0) - (before > 0));
+    if (times == 0 && set->total > 2 * set->members + SCANNED_MAX)
+        put_together(layout, set);
+}
+
+static int put(const struct leat__agg *agg, const struct leat__agg_memory *mem, struct set *set,
+    struct leat__value value, int64_t times)
+{
+    const struct layout layout = layout_of(agg);
+    if (set->total <= SCANNED_MAX && !is_indexed(set)) {
+        char *entry = scan(set, &layout, &value);
+        if (entry)
+            count_again(&layout, set, entry, times);
+        return entry ? 0 : append(mem, &layout, set, &value, times);
+    }
+    if (!is_indexed(set) || !has_room(set))
+        LEAT_TRY(make_index(mem, &layout, set));
+    uint32_t *slot = find_slot(set, &layout, &value, hash_of(&layout, &value));
+    if (*slot) {
+        count_again(&layout, set, set->entries.data + 8 * (size_t)(*slot - 1), times);
+        return 0;
+    }
+    const uint32_t at = leat__blob_len(&set->entries);
+    LEAT_TRY(append(mem, &layout, set, &value, times));
+    *slot = at / 8 + 1;
+    return 0;
+}
+
+/* -0.0 as 0.0: NaN is one code already. */
+static inline struct leat__value canonical(const struct leat__agg *agg, struct leat__value value)
+{
+    if (agg->of_class == LEAT_VALUE_FLOAT && value.code == LEAT__SIGN - 1)
+        value.code = LEAT__SIGN;
+    return value;
+}
+
+static int add_set(const struct leat__agg_pass *pass, const struct leat__agg *agg)
+{
+    EACH_ANY(pass, agg, struct set, in, acc, code, code = put(agg, &pass->mem, acc, canonical(agg, in), 1););
+    return 0;
+}
+
+static int retract_set(const struct leat__agg_pass *pass, const struct leat__agg *agg)
+{
+    EACH_ANY(pass, agg, struct set, in, acc, code, code = put(agg, &pass->mem, acc, canonical(agg, in), -1););
+    return 0;
+}
+
+static int combine_set(
+    const struct leat__agg *agg, const struct leat__agg_memory *mem, void *into, const void *from)
+{
+    const struct set *other = from;
+    const struct layout layout = layout_of(agg);
+    const uint32_t end = leat__blob_len(&other->entries);
+    for (uint32_t at = 0; at < end;) {
+        const char *entry = other->entries.data + at;
+        LEAT_TRY(put(agg, mem, into, entry_value(&layout, entry), entry_times(&layout, entry)));
+        at += entry_size(&layout, entry);
+    }
+    return 0;
+}
+
+/* ---- results ---- */
+
+static int show_count(const struct leat__agg *agg, const void *accumulator, const struct leat__agg_show *show)
+{
+    leat__out_set_int(show->row, &agg->out, (int64_t)((const struct set *)accumulator)->members);
+    return 0;
+}
+
+static int rising_codes(const void *a, const void *b)
+{
+    return leat__value_cmp(LEAT_VALUE_INT, *(const struct leat__value *)a, *(const struct leat__value *)b);
+}
+
+static int rising_texts(const void *a, const void *b)
+{
+    return leat__value_cmp(LEAT_VALUE_STRING, *(const struct leat__value *)a, *(const struct leat__value *)b);
+}
+
+static int show_values(
+    const struct leat__agg *agg, const void *accumulator, const struct leat__agg_show *show)
+{
+    const struct set *set = accumulator;
+    const struct layout layout = layout_of(agg);
+    const uint32_t end = leat__blob_len(&set->entries);
+    unsigned char *items;
+    size_t count = 0;
+    struct leat__value *values = leat__malloc((set->members + 1) * sizeof *values);
+    int code = values ? leat__array_show(agg, show, set->members, &items) : LEAT_ENOMEM;
+    for (uint32_t at = 0; code == 0 && at < end; at += entry_size(&layout, set->entries.data + at))
+        if (entry_times(&layout, set->entries.data + at) > 0)
+            values[count++] = entry_value(&layout, set->entries.data + at);
+    if (code == 0)
+        qsort(values, count, sizeof *values, layout.is_text ? rising_texts : rising_codes);
+    for (size_t i = 0; code == 0 && i < count; i++)
+        code = leat__value_show(
+            &agg->item, agg->of_class, values[i], show->out, items + i * agg->out.type->item->size);
+    leat__free(values);
+    return code;
+}
+
+/* ---- the families ---- */
+
+static bool check_set(const struct leat__agg *agg, const void *accumulator)
+{
+    const struct set *set = accumulator;
+    const struct layout layout = layout_of(agg);
+    const uint32_t end = leat__blob_len(&set->entries);
+    uint64_t total = 0, members = 0;
+    for (uint32_t at = 0; at < end; total++) {
+        if (end - at < layout.head)
+            return false;
+        const char *entry = set->entries.data + at;
+        const size_t text = layout.is_text ? entry_value(&layout, entry).text.len : 0;
+        if (text > end - at - layout.head || entry_size(&layout, entry) > end - at)
+            return false;
+        members += entry_times(&layout, entry) > 0;
+        at += entry_size(&layout, entry);
+    }
+    return total == set->total && members == set->members;
+}
+
+#define FAMILY(name_, tag_, retract_, result_) \
+    { \
+        .name = (name_), .tag = (tag_), .add = add_set, .retract = (retract_), .combine = combine_set, \
+        .result = (result_), .check = check_set, .blobs_count = 2, \
+        .blobs = { offsetof(struct set, entries), offsetof(struct set, index) }, .derived_count = 1, \
+        .is_of_class = true \
+    }
+static const struct leat__agg_class count_class = FAMILY("distinct", NULL, NULL, show_count);
+static const struct leat__agg_class counted_count_class =
+    FAMILY("distinct", "counted", retract_set, show_count);
+static const struct leat__agg_class values_class = FAMILY("distinct", NULL, NULL, show_values);
+static const struct leat__agg_class counted_values_class =
+    FAMILY("distinct", "counted", retract_set, show_values);
+
+bool leat__agg_choose_set(struct leat__agg *agg, const struct leat__aggregate_spec *spec)
+{
+    const bool is_count = agg->kind == LEAT_AGGREGATE_COUNT_DISTINCT;
+    const struct leat__agg_class *plain = is_count ? &count_class : &values_class;
+    const struct leat__agg_class *counted = is_count ? &counted_count_class : &counted_values_class;
+    return leat__agg_set_family(agg, spec->takes_changes ? counted : plain, sizeof(struct set),
+               is_count ? LEAT__GIVES_LONG : LEAT__GIVES_VALUES) &&
+        agg->of_class != LEAT_VALUE_NULL;
+}
