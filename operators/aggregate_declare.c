@@ -69,6 +69,7 @@ leat_stream *leat_aggregate_sized(
     spec->key = in->keyed.key;
     spec->ordered = o.ordered;
     declare_window(spec, &in->opts);
+    spec->assigner = leat__windows_assigner(in);
     check_overflow(node, spec, o.on_overflow);
     leat__aggs_declare(node, spec, o.aggs, OPTS_AGGS_MAX);
     const char *partitioned = spec->in && spec->out ? leat__out_declare(node, spec, &in->keyed) : NULL;
@@ -79,7 +80,12 @@ leat_stream *leat_aggregate_sized(
     if (!leat__node_is_inert(node)) {
         bind_late(node, in);
         spec->key_types = leat__key_describe(node, spec->key, spec->in, LEAT_KEY_NULLS_GROUP);
-        node->op = leat__aggregate_class_of(spec);
+        const struct leat_op_class *op = leat__aggregate_class_of(spec);
+        if (op)
+            node->op = op;
+        else
+            leat__declare_error(node, NULL, LEAT_EDECLARE,
+                "no operator aggregates over windows of this kind with these triggers and aggregates");
     }
     return leat__stream(node, 0);
 }

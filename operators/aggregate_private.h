@@ -157,6 +157,7 @@ struct leat__aggregate_spec {
     const struct leat_type *in, *out;
     const struct leat_key *key;
     struct leat_window_opts window;
+    const struct leat__assigner *assigner; /* of aligned windows, else NULL */
     uint64_t fire_count; /* records of an early pane; 0: none */
     enum leat_on_overflow on_overflow;
     bool ordered;
@@ -309,7 +310,7 @@ bool leat__out_time_unit(const struct leat_type *type, int64_t (**from_us)(int64
 
 /* ---- operators ---- */
 
-/* After the whole spec is known. */
+/* After the whole spec is known. NULL: there is none for all of it. */
 const struct leat_op_class *leat__aggregate_class_of(const struct leat__aggregate_spec *spec);
 extern const struct leat_op_class leat__window_aggregate_class;
 #endif

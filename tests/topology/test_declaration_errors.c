@@ -674,6 +674,80 @@ static void windows(struct world *w)
     end(w, "late records consumed before the aggregate is there");
 }
 
+#define HOPPING .kind = LEAT_WINDOW_HOPPING, .size_us = LEAT_MINUTES(10)
+#define CUMULATING .kind = LEAT_WINDOW_CUMULATING, .size_us = LEAT_HOURS(1)
+#define SESSION .kind = LEAT_WINDOW_SESSION
+#define GLOBAL .kind = LEAT_WINDOW_GLOBAL
+
+static void window_kinds(struct world *w)
+{
+    heading(w, "Kinds of windows");
+    WRONG("hopping without sizes", WINDOW(.kind = LEAT_WINDOW_HOPPING));
+    WRONG("hopping with gaps", WINDOW(HOPPING, .slide_us = LEAT_MINUTES(11)));
+    WRONG("a step that does not divide", WINDOW(CUMULATING, .step_us = LEAT_MINUTES(7)));
+    WRONG("no step", WINDOW(CUMULATING));
+    WRONG("a calendar without a unit", WINDOW(.kind = LEAT_WINDOW_CALENDAR));
+    WRONG("a unit that does not exist",
+        WINDOW(.kind = LEAT_WINDOW_CALENDAR, .unit = (enum leat_calendar_unit)5));
+    WRONG("a zone that is misspelt",
+        WINDOW(.kind = LEAT_WINDOW_CALENDAR, .unit = LEAT_DAY, .zone = "Europe/Belin"));
+    WRONG("a zone that leads out of the folder",
+        WINDOW(.kind = LEAT_WINDOW_CALENDAR, .unit = LEAT_DAY, .zone = "../../../etc/passwd"));
+    WRONG("a session without a gap", WINDOW(SESSION));
+    WRONG("a session with two gaps", WINDOW(SESSION, .gap_us = 1, .gap = "amount"));
+    WRONG("a gap of a field that is not there", WINDOW(SESSION, .gap = "amonut"));
+    WRONG("a gap that is no integer", WINDOW(SESSION, .gap = "customer"));
+    WRONG("a negative length", WINDOW(SESSION, .gap_us = 1, .max_length_us = -1));
+    WRONG("sliding without a size", WINDOW(.kind = LEAT_WINDOW_SLIDING));
+    WRONG("a count window without a count", WINDOW(.kind = LEAT_WINDOW_COUNT));
+    WRONG("options of other kinds",
+        WINDOW(TUMBLING, .slide_us = 1, .step_us = 1, .unit = LEAT_DAY, .zone = "UTC", .gap_us = 1,
+            .max_length_us = 1, .count = 1, .every = 1, .allow_gaps = true));
+    WRONG("a size and lateness of the global window",
+        WINDOW(GLOBAL, .size_us = 1, .offset_us = 1, .allowed_lateness_us = 1,
+            .triggers = { LEAT_ON_WATERMARK }));
+}
+
+static const struct leat_trigger_fn nameless_trigger = { .size = sizeof nameless_trigger };
+static enum leat_fire on_any_record(
+    struct leat_ctx *ctx, const void *record, const struct leat_bounds *window, void *state)
+{
+    (void)ctx, (void)record, (void)window, (void)state;
+    return LEAT_FIRE;
+}
+
+static void window_triggers(struct world *w)
+{
+    const struct leat_trigger_fn mergeless_trigger = { .size = sizeof mergeless_trigger,
+        .name = "mergeless",
+        .in = w->payment,
+        .state_size = 1u << 20,
+        .on_record = on_any_record };
+    heading(w, "Triggers");
+    WRONG("periods of zero",
+        WINDOW(TUMBLING,
+            .triggers = { LEAT_ON_WATERMARK, LEAT_EVERY_EVENT_TIME(0), LEAT_EVERY_PROCESSING_TIME(-1) }));
+    WRONG("a period alone", WINDOW(TUMBLING, .triggers = { LEAT_EVERY_EVENT_TIME(1) }));
+    WRONG(
+        "late ones alone", WINDOW(TUMBLING, .allowed_lateness_us = 1, .triggers = { LEAT_LATE_ON_COUNT(2) }));
+    WRONG("late ones without lateness",
+        WINDOW(TUMBLING, .triggers = { LEAT_ON_WATERMARK, LEAT_LATE_ON_COUNT(2) }));
+    WRONG("a watermark marked late",
+        WINDOW(TUMBLING, .triggers = { { LEAT_TRIGGER_WATERMARK, 0, NULL, true } }));
+    WRONG("the rest discarded that there is not",
+        WINDOW(TUMBLING, .discard_remainder = true, .triggers = { LEAT_ON_WATERMARK, LEAT_ON_COUNT(2) }));
+    WRONG("a trigger that is not there",
+        WINDOW(TUMBLING, .triggers = { LEAT_ON_WATERMARK, LEAT_ON_TRIGGER(NULL) }));
+    WRONG("a trigger without name and callback",
+        WINDOW(TUMBLING, .triggers = { LEAT_ON_WATERMARK, LEAT_ON_TRIGGER(&nameless_trigger) }));
+    WRONG("a trigger for other records, too large, without merge",
+        WINDOW(SESSION, .gap_us = 1, .triggers = { LEAT_ON_WATERMARK, LEAT_ON_TRIGGER(&mergeless_trigger) }));
+    WRONG("the global window without triggers", WINDOW(GLOBAL));
+    WRONG("a count window with others",
+        WINDOW(.kind = LEAT_WINDOW_COUNT, .count = 5, .discard_remainder = true,
+            .triggers = { LEAT_ON_WATERMARK, LEAT_EVERY_EVENT_TIME(1) }));
+}
+
 #define AGGREGATE(...) leat_aggregate(w->windows, "a", OPTS(leat_aggregate_opts, __VA_ARGS__))
 #define COUNTED .aggs = { LEAT_COUNT("orders") }
 
@@ -847,8 +921,8 @@ static void test_errors__given_every_wrong_declaration__when_checked__then_the_m
         "Every mistake of a declaration and what is said about it; made by "
         "tests/topology/test_declaration_errors.c.\n\n");
     static void (*const groups[])(struct world *) = { topologies, streams, source_options, memory, generators,
-        file_sources, file_sinks, filters, branches, maps, flat_maps, projections, keys, windows, aggregates,
-        user_aggregates, joins, jobs };
+        file_sources, file_sinks, filters, branches, maps, flat_maps, projections, keys, windows,
+        window_kinds, window_triggers, aggregates, user_aggregates, joins, jobs };
     for (size_t i = 0; i < COUNT_OF(groups); i++)
         groups[i](w);
     assert_false(w->text.failed);

@@ -108,7 +108,7 @@ static void test_declaration__given_all_options__then_nodes_say_what_they_do(voi
         &(struct leat_aggregate_opts){ .aggs = { LEAT_COUNT("n"), LEAT_SUM("v", "total") }, .out = out });
     assert_string_equal(keyed->virtual_node->detail, "k, s");
     assert_string_equal(windows->virtual_node->detail,
-        "tumbling 5m, offset 1m, lateness 1m 30s, early every 1000, discarding");
+        "tumbling 5m, offset 1m, lateness 1m 30s, early every 1000 records, discarding");
     assert_string_equal(totals->node->detail, "count, sum(v)");
     assert_ptr_equal(totals->node->inputs[0].via, windows->virtual_node);
     assert_int_equal(totals->node->inputs[0].partitioning, LEAT_HASH);
