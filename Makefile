@@ -6,13 +6,15 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 SECONDS_EACH ?= 60
 N ?= 1000
+PLANS ?= 50000
+SEED ?= 1
 export BUILD JOBS
 
 configure = cmake --preset $(1) -B $(BUILD)/$(1) $(2) >/dev/null
 build = $(call configure,$(1)) && cmake --build $(BUILD)/$(1) -j$(JOBS) $(2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash model bench fuzz asan tsan format lint docs install clean
+.PHONY: help demo test check crash differential model bench fuzz asan tsan format lint docs install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +53,12 @@ crash: ## every kill point, every failing call, N=1000 random kills; compares ea
 	@tests/crash/test-faults --full $(BUILD)/release
 	@tests/crash/test-rescale --full $(BUILD)/release
 	@scripts/crash -n $(N) $(BUILD)/release
+
+differential: ## PLANS=50000 random plans against the batch oracle, from SEED=1 on
+	@scripts/setup
+	@$(call configure,release,-DLEAT_TESTS=ON)
+	@cmake --build $(BUILD)/release -j$(JOBS) --target tests_differential
+	@LEAT_SEED=$(SEED) LEAT_ROUNDS=$(PLANS) $(BUILD)/release/tests/test_differential
 
 model: ## checks the models of the checkpoint protocol, with large bounds
 	@scripts/setup

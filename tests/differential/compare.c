@@ -1,0 +1,333 @@
+/* tests/differential/compare.c -- what the engine gave beside what the oracle says, as bags of lines.
+ *
+ * A line is all of a record but approximate columns, which are compared beside it with a tolerance. Where only the
+ * end counts, the panes of a window and key become one line before: the last pane, or what all of them add up to. */
+#include "tests/differential/run.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHOWN = 6, APPROXIMATE = 2 };
+
+struct text {
+    char *data;
+    size_t len, capacity;
+};
+
+static LEAT_PRINTF(2, 3) void append(struct text *text, const char *format, ...)
+{
+    va_list args;
+    for (;;) {
+        va_start(args, format);
+        const size_t left = text->capacity - text->len;
+        const int len = vsnprintf(text->data ? text->data + text->len : NULL, left, format, args);
+        va_end(args);
+        if (len < 0)
+            abort();
+        if ((size_t)len < left) {
+            text->len += (size_t)len;
+            return;
+        }
+        text->capacity = 2 * text->capacity + (size_t)len + 1;
+        text->data = realloc(text->data, text->capacity);
+        if (!text->data)
+            abort();
+    }
+}
+
+/* ---- records as lines ---- */
+
+static void append_value(struct text *text, const struct leat_type *type, const void *at)
+{
+    if (type->kind == LEAT_KIND_LONG) {
+        append(text, "%lld", (long long)*(const int64_t *)at);
+    } else if (type->kind == LEAT_KIND_INT) {
+        append(text, "%d", *(const int32_t *)at);
+    } else if (type->kind == LEAT_KIND_BOOLEAN) {
+        append(text, "%s", *(const bool *)at ? "true" : "false");
+    } else if (type->kind == LEAT_KIND_DOUBLE) {
+        const double value = *(const double *)at;
+        /* Nine digits of something near, so that no short fraction stands between two roundings. */
+        append(text, "%.9g", fabs(value) < 1e-9 ? 0.0 : value * 1.000000031415927);
+    } else if (type->kind == LEAT_KIND_STRING) {
+        const struct leat_sv *sv = at;
+        append(text, "'");
+        for (size_t i = 0; i < sv->len; i++)
+            append(
+                text, sv->data[i] >= ' ' && sv->data[i] < 127 ? "%c" : "\\%03o", (unsigned char)sv->data[i]);
+        append(text, "'");
+    } else if (type->kind == LEAT_KIND_ARRAY) {
+        const struct leat_array *array = at;
+        append(text, "[");
+        for (size_t i = 0; i < array->count; i++) {
+            append(text, i ? "," : "");
+            append_value(text, type->item, (const char *)array->items + i * type->item->size);
+        }
+        append(text, "]");
+    }
+}
+
+static bool is_null(const void *record, const struct leat_field *field)
+{
+    if (field->has_offset != LEAT_NOT_NULLABLE && !*((const bool *)record + field->has_offset))
+        return true;
+    return field->type->kind == LEAT_KIND_ARRAY &&
+        ((const struct leat_array *)(const void *)((const char *)record + field->offset))->count == 0;
+}
+
+struct line {
+    char *text;
+    double approximate[APPROXIMATE]; /* NaN: null */
+};
+
+static struct line line_of(const struct oracle_row *row, const struct leat_type *type, bool final)
+{
+    struct text text = { 0 };
+    struct line line = { .approximate = { NAN, NAN } };
+    for (uint32_t f = 0; f < type->fields_count; f++) {
+        const struct leat_field *field = &type->fields[f];
+        const void *at = (const char *)row->record + field->offset;
+        if (is_null(row->record, field))
+            continue;
+        if (strcmp(field->name, "x0") == 0 || strcmp(field->name, "y0") == 0) {
+            line.approximate[field->name[0] - 'x'] =
+                field->name[0] == 'x' ? (double)*(const int64_t *)at : *(const double *)at;
+            continue;
+        }
+        if (final && (strncmp(field->name, "pane", 4) == 0 || strcmp(field->name, "change") == 0))
+            continue;
+        append(&text, "%s=", field->name);
+        append_value(&text, field->type, at);
+        append(&text, " ");
+    }
+    append(&text, "@%lld", (long long)row->event_us);
+    line.text = text.data;
+    return line;
+}
+
+/* ---- the end of a window ---- */
+
+static int compare_long(int64_t a, int64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+/* By key, window, pane; a retraction stands before what replaces it. */
+static int compare_panes(const void *a, const void *b, bool with_pane)
+{
+    const struct diff_out *x = ((const struct oracle_row *)a)->record,
+                          *y = ((const struct oracle_row *)b)->record;
+    int order = compare_long(x->has_k1, y->has_k1);
+    order = order ? order : x->has_k1 ? compare_long(x->k1, y->k1) : 0;
+    order = order ? order : compare_long(x->has_k2, y->has_k2);
+    order = order ? order : x->has_k2 ? leat_sv_cmp(x->k2, y->k2) : 0;
+    order = order ? order : compare_long(x->window_start, y->window_start);
+    order = order ? order : compare_long(x->window_end, y->window_end);
+    if (!with_pane)
+        return order;
+    order = order ? order : compare_long(x->pane_index, y->pane_index);
+    return order ? order : compare_long(y->has_change ? y->change : 0, x->has_change ? x->change : 0);
+}
+
+static int compare_all(const void *a, const void *b)
+{
+    return compare_panes(a, b, true);
+}
+
+/* A pane on top of those before: columns that can be added up are, others are left out of the comparison. */
+static void add_up(struct diff_out *all, const struct diff_out *pane, const struct plan_node *node)
+{
+    for (size_t a = 0; a < PLAN_AGGS_MAX && node->aggs[a].kind; a++) {
+        const struct leat_field *field = column_of(node, a);
+        const int64_t kind = node->aggs[a].kind;
+        if (!field)
+            continue;
+        bool *has = (bool *)all + field->has_offset;
+        const bool adds = kind == LEAT_AGGREGATE_COUNT || kind == LEAT_AGGREGATE_SUM;
+        if (adds && field->type->kind == LEAT_KIND_LONG && *((const bool *)pane + field->has_offset)) {
+            *(int64_t *)(void *)((char *)all + field->offset) +=
+                *(const int64_t *)(const void *)((const char *)pane + field->offset);
+            *has = true;
+        } else if (!adds || field->type->kind != LEAT_KIND_LONG) {
+            *has = false;
+        }
+    }
+}
+
+static struct diff_out collapse(const struct oracle_row *rows, size_t count, const struct plan_node *node)
+{
+    struct diff_out all = *(const struct diff_out *)rows[count - 1].record;
+    if (node->accumulation != LEAT_DISCARDING)
+        return all;
+    for (size_t a = 0; a < PLAN_AGGS_MAX && node->aggs[a].kind; a++) {
+        const struct leat_field *field = column_of(node, a);
+        if (field) {
+            memset((char *)&all + field->offset, 0, field->type->size);
+            *((bool *)&all + field->has_offset) = false;
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        add_up(&all, rows[i].record, node);
+    return all;
+}
+
+/* ---- bags ---- */
+
+struct bag {
+    struct line *lines;
+    size_t count;
+};
+
+static int compare_lines(const void *a, const void *b)
+{
+    const struct line *x = a, *y = b;
+    int order = strcmp(x->text, y->text);
+    for (int i = 0; order == 0 && i < APPROXIMATE; i++)
+        order = x->approximate[i] < y->approximate[i] ? -1 : x->approximate[i] > y->approximate[i];
+    return order;
+}
+
+static struct bag bag_of(const struct oracle_sink *sink, const struct oracle_row *rows, size_t count)
+{
+    struct bag bag = { .lines = calloc(count + 1, sizeof *bag.lines) };
+    const struct leat_type *type = sink->results ? &diff_out_type : &diff_row_type;
+    const bool final = sink->level == ORACLE_FINAL && sink->node;
+    struct oracle_row *sorted = malloc((count + 1) * sizeof *sorted);
+    if (!bag.lines || !sorted)
+        abort();
+    if (count > 0)
+        memcpy(sorted, rows, count * sizeof *sorted);
+    if (final)
+        qsort(sorted, count, sizeof *sorted, compare_all);
+    for (size_t i = 0, next; i < count; i = next) {
+        next = i + 1;
+        while (final && next < count && compare_panes(&sorted[i], &sorted[next], false) == 0)
+            next++;
+        struct diff_out all;
+        struct oracle_row row = sorted[i];
+        if (final) {
+            all = collapse(&sorted[i], next - i, sink->node);
+            row.record = &all;
+        }
+        bag.lines[bag.count++] = line_of(&row, type, final);
+    }
+    free(sorted);
+    qsort(bag.lines, bag.count, sizeof *bag.lines, compare_lines);
+    return bag;
+}
+
+static void bag_clear(struct bag *bag)
+{
+    for (size_t i = 0; i < bag->count; i++)
+        free(bag->lines[i].text);
+    free(bag->lines);
+}
+
+static bool is_near(const struct line *expected, const struct line *got)
+{
+    const double x = expected->approximate[0], gx = got->approximate[0];
+    const double y = expected->approximate[1], gy = got->approximate[1];
+    if (isnan(x) != isnan(gx) || isnan(y) != isnan(gy))
+        return false;
+    if (!isnan(x) && fabs(x - gx) > 1 + 0.05 * x)
+        return false;
+    return isnan(y) || fabs(y - gy) <= 0.0101 * fabs(y) + 1e-9;
+}
+
+/* ---- differences ---- */
+
+static void differ(const char *name, const struct bag *expected, const struct bag *got, struct text *text)
+{
+    size_t e = 0, g = 0, shown = 0;
+    while (e < expected->count || g < got->count) {
+        const int order = e == expected->count ? 1
+            : g == got->count                  ? -1
+                                               : strcmp(expected->lines[e].text, got->lines[g].text);
+        if (order == 0 && is_near(&expected->lines[e], &got->lines[g])) {
+            e++;
+            g++;
+            continue;
+        }
+        if (shown++ < SHOWN) {
+            if (order <= 0)
+                append(text, "  %s: expected %s x0=%g y0=%g\n", name, expected->lines[e].text,
+                    expected->lines[e].approximate[0], expected->lines[e].approximate[1]);
+            if (order >= 0)
+                append(text, "  %s: got      %s x0=%g y0=%g\n", name, got->lines[g].text,
+                    got->lines[g].approximate[0], got->lines[g].approximate[1]);
+        }
+        e += order <= 0;
+        g += order >= 0;
+    }
+    if (shown > SHOWN)
+        append(text, "  %s: and %zu more\n", name, shown - SHOWN);
+}
+
+/* Panes of a window and key are numbered 0, 1, 2 ..., at most one is on time, and none is early behind it. */
+static void check_numbers(const struct oracle_sink *sink, const struct run_sink *got, struct text *text)
+{
+    const struct plan_node *node = sink->node;
+    if (!node || node->window == LEAT_WINDOW_SESSION || node->window == LEAT_WINDOW_COUNT ||
+        node->accumulation == LEAT_RETRACTING)
+        return;
+    qsort(got->rows, got->count, sizeof *got->rows, compare_all);
+    int32_t index = 0, stage = LEAT_PANE_EARLY;
+    for (size_t i = 0; i < got->count; i++) {
+        const struct diff_out *pane = got->rows[i].record;
+        if (i > 0 && compare_panes(&got->rows[i - 1], &got->rows[i], false) == 0) {
+            index++;
+        } else {
+            index = 0;
+            stage = LEAT_PANE_EARLY;
+        }
+        if (pane->pane_index != index)
+            append(text, "  %s: pane %d of [%lld, %lld) is numbered %d\n", sink->name, index,
+                (long long)pane->window_start, (long long)pane->window_end, pane->pane_index);
+        if (pane->pane < stage ||
+            (pane->pane == LEAT_PANE_ON_TIME && index > 0 && stage == LEAT_PANE_ON_TIME))
+            append(text, "  %s: pane %d of [%lld, %lld) is of kind %d behind one of kind %d\n", sink->name,
+                index, (long long)pane->window_start, (long long)pane->window_end, pane->pane, stage);
+        stage = pane->pane;
+    }
+}
+
+static const struct run_sink *find_sink(const struct run_outcome *outcome, const char *name)
+{
+    for (size_t i = 0; i < outcome->sinks_count; i++)
+        if (strcmp(outcome->sinks[i].name, name) == 0)
+            return &outcome->sinks[i];
+    return NULL;
+}
+
+static void compare_sink(const struct oracle_sink *sink, const struct run_outcome *outcome, struct text *text)
+{
+    const struct run_sink *got = find_sink(outcome, sink->name);
+    if (!got) {
+        append(text, "  no sink %s\n", sink->name);
+        return;
+    }
+    check_numbers(sink, got, text);
+    if (sink->level == ORACLE_NOTHING)
+        return;
+    struct bag expected = bag_of(sink, sink->rows, sink->count), found = bag_of(sink, got->rows, got->count);
+    differ(sink->name, &expected, &found, text);
+    bag_clear(&expected);
+    bag_clear(&found);
+    if (got->has_late_count && got->late_count != sink->count)
+        append(text, "  %s: %llu counted as late, not %zu\n", sink->name, (unsigned long long)got->late_count,
+            sink->count);
+}
+
+char *compare_outcome(
+    const struct plan *plan, const struct oracle_answer *answer, const struct run_outcome *outcome)
+{
+    struct text text = { 0 };
+    (void)plan;
+    if (outcome->result == RUN_FAILED)
+        append(&text, "  the engine has failed: %s\n", outcome->text);
+    for (size_t i = 0; outcome->result == RUN_DONE && i < answer->count; i++)
+        compare_sink(&answer->sinks[i], outcome, &text);
+    return text.data;
+}

@@ -1,0 +1,341 @@
+/* tests/differential/generate.c -- one plan for each seed. What is interesting is likely: sizes that do not divide,
+ * offsets, negative times, times near the ends, few keys and many, nulls, equal times, gaps just of a session's
+ * length, late records and those that bridge. */
+#include "tests/differential/words.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct draws {
+    uint64_t seed, count;
+};
+
+static int64_t below(struct draws *d, int64_t n)
+{
+    uint64_t x = d->seed * UINT64_C(0x9E3779B97F4A7C15) + ++d->count * UINT64_C(0xD1B54A32D192ED03);
+    x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
+    x ^= x >> 31;
+    return (int64_t)(x % (uint64_t)n);
+}
+
+static int64_t between(struct draws *d, int64_t first, int64_t last)
+{
+    return first + below(d, last - first + 1);
+}
+
+static bool one_in(struct draws *d, int64_t n)
+{
+    return below(d, n) == 0;
+}
+
+static int64_t one_of(struct draws *d, const int64_t *values, size_t count)
+{
+    return values[below(d, (int64_t)count)];
+}
+#define ONE_OF(d_, ...) \
+    one_of((d_), (const int64_t[]){ __VA_ARGS__ }, sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
+
+/* What the numbers of a plan have in common. */
+struct scale {
+    int64_t unit; /* microseconds that a small number means */
+    int64_t gap; /* of sessions, if there are any: rows are often just that far apart */
+    int64_t keys;
+};
+
+/* ---- nodes ---- */
+
+static int64_t span(struct draws *d, const struct scale *scale, int64_t most)
+{
+    const int64_t whole = between(d, 1, most) * scale->unit;
+    return scale->unit > 1 && one_in(d, 3) ? whole + between(d, 0, scale->unit - 1) : whole;
+}
+
+static void draw_sizes(struct draws *d, const struct scale *scale, struct plan_node *node)
+{
+    node->size = ONE_OF(d, 1, 2, 7, 30, 100, 300) * scale->unit;
+    node->offset = one_in(d, 2) ? between(d, -300, 300) * scale->unit : 0;
+    switch ((enum leat_window_kind)node->window) {
+    case LEAT_WINDOW_HOPPING:
+        node->slide = one_in(d, 3) ? node->size : 1 + below(d, node->size);
+        if (node->size / node->slide > 50)
+            node->slide = node->size / 50 + 1;
+        if (one_in(d, 8)) {
+            node->slide = node->size + span(d, scale, 20);
+            node->gaps = 1;
+        }
+        break;
+    case LEAT_WINDOW_CUMULATING:
+        node->step = span(d, scale, 20);
+        node->size = node->step * between(d, 1, 12);
+        break;
+    case LEAT_WINDOW_CALENDAR:
+        node->size = node->offset = 0;
+        node->unit = between(d, LEAT_DAY, LEAT_YEAR);
+        node->zone = below(d, 3);
+        break;
+    case LEAT_WINDOW_SESSION:
+        node->size = node->offset = 0;
+        node->gap = scale->gap;
+        node->gap_of_row = one_in(d, 4);
+        break;
+    case LEAT_WINDOW_COUNT:
+        node->size = node->offset = 0;
+        node->count = between(d, 1, 6);
+        node->every = one_in(d, 2) ? between(d, 1, 8) : 0;
+        break;
+    case LEAT_WINDOW_SLIDING:
+        node->offset = 0;
+        break;
+    case LEAT_WINDOW_GLOBAL:
+        node->size = node->offset = 0;
+        break;
+    case LEAT_WINDOW_TUMBLING:
+        break;
+    }
+}
+
+static void draw_triggers(struct draws *d, const struct scale *scale, struct plan_node *node)
+{
+    size_t count = 0;
+    if (node->window == LEAT_WINDOW_COUNT || (node->window != LEAT_WINDOW_GLOBAL && !one_in(d, 3)))
+        return;
+    node->triggers[count++].kind = LEAT_TRIGGER_WATERMARK;
+    while (count < PLAN_TRIGGERS_MAX && (count == 1 || one_in(d, 3))) {
+        struct plan_trigger *trigger = &node->triggers[count++];
+        trigger->kind = ONE_OF(d, LEAT_TRIGGER_COUNT, LEAT_TRIGGER_COUNT, LEAT_TRIGGER_COUNT,
+            LEAT_TRIGGER_EVENT_TIME, LEAT_TRIGGER_PROCESSING_TIME);
+        trigger->n = trigger->kind == LEAT_TRIGGER_COUNT ? between(d, 1, 5)
+            : trigger->kind == LEAT_TRIGGER_EVENT_TIME   ? span(d, scale, 40)
+                                                         : ONE_OF(d, 1000, 7000, 50000);
+        trigger->late = node->lateness > 0 && one_in(d, 3);
+        for (size_t i = 0; i + 1 < count; i++)
+            if (node->triggers[i].kind == trigger->kind && node->triggers[i].late == trigger->late)
+                *trigger = (struct plan_trigger){ 0 };
+        if (!trigger->kind)
+            return;
+    }
+}
+
+static void draw_aggs(struct draws *d, struct plan_node *node)
+{
+    size_t count = (size_t)between(d, 1, 4);
+    for (size_t a = 0; a < count; a++) {
+        struct plan_agg *agg = &node->aggs[a];
+        do {
+            agg->kind = one_in(d, 2) ? ONE_OF(d, LEAT_AGGREGATE_COUNT, LEAT_AGGREGATE_SUM, LEAT_AGGREGATE_MIN,
+                                           LEAT_AGGREGATE_MAX, LEAT_AGGREGATE_AVG)
+                                     : between(d, LEAT_AGGREGATE_COUNT, LEAT_AGGREGATE_HISTOGRAM);
+            agg->of = agg->kind == LEAT_AGGREGATE_COUNT && one_in(d, 2) ? 0 : between(d, PLAN_V, PLAN_GAP);
+            agg->by = between(d, PLAN_V, PLAN_GAP);
+            agg->n = between(d, 0, 4);
+            agg->q = ONE_OF(d, 0, 50, 90, 100);
+        } while (!column_of(node, a));
+        if (agg->kind != LEAT_AGGREGATE_USER && one_in(d, 4))
+            agg->where = between(d, 1, CONDITIONS - 1);
+    }
+}
+
+static void draw_aggregate(struct draws *d, const struct scale *scale, struct plan_node *node)
+{
+    node->kind = PLAN_AGGREGATE;
+    node->keys = between(d, PLAN_BY_K1, PLAN_BY_BOTH);
+    node->window = one_in(d, 4) ? LEAT_WINDOW_TUMBLING : between(d, LEAT_WINDOW_TUMBLING, LEAT_WINDOW_GLOBAL);
+    if (node->window == LEAT_WINDOW_CALENDAR && scale->unit < 1000000)
+        node->window = LEAT_WINDOW_TUMBLING;
+    draw_sizes(d, scale, node);
+    if (node->window != LEAT_WINDOW_COUNT && node->window != LEAT_WINDOW_GLOBAL)
+        node->lateness = ONE_OF(d, 0, 0, 0, 1, 30, 300, 100000) * (one_in(d, 2) ? 1 : scale->unit);
+    if (node->lateness == 100000 * scale->unit)
+        node->lateness = INT64_MAX;
+    if (node->window != LEAT_WINDOW_COUNT)
+        node->accumulation = ONE_OF(d, 0, 0, LEAT_ACCUMULATING, LEAT_DISCARDING, LEAT_RETRACTING);
+    draw_triggers(d, scale, node);
+    draw_aggs(d, node);
+}
+
+/* A node that keeps nothing, or little. */
+static void draw_small(struct draws *d, const struct scale *scale, struct plan_node *node, int64_t streams)
+{
+    node->in = below(d, streams);
+    node->kind = ONE_OF(d, PLAN_FILTER, PLAN_FILTER, PLAN_MAP, PLAN_MAP, PLAN_BRANCH, PLAN_UNION, PLAN_JOIN,
+        PLAN_ALARM, PLAN_TALLY);
+    node->expr = between(d, 1, node->kind == PLAN_MAP ? MAPS - 1 : CONDITIONS - 1);
+    node->keys = between(d, PLAN_BY_K1, PLAN_BY_BOTH);
+    node->in2 = below(d, streams);
+    if (node->kind == PLAN_JOIN) {
+        node->before = between(d, -20, 60) * scale->unit;
+        node->after = -node->before + ONE_OF(d, 1, 10, 60) * scale->unit;
+        if (node->before == 0 && node->after == 0)
+            node->after = 1;
+        node->lateness = ONE_OF(d, 0, 0, 0, 5, 100) * scale->unit;
+    }
+    if (node->kind == PLAN_ALARM)
+        node->size = between(d, 0, 50) * scale->unit;
+}
+
+static struct plan_node *add_node(struct plan *plan)
+{
+    return &plan->nodes[plan->nodes_count++];
+}
+
+static void draw_nodes(struct draws *d, const struct scale *scale, struct plan *plan)
+{
+    const int64_t small = ONE_OF(d, 0, 0, 1, 1, 2, 3);
+    for (int64_t i = 0; i < small; i++) {
+        const int64_t made = (int64_t)plan_streams_count(plan);
+        draw_small(d, scale, add_node(plan), made);
+        if (plan->nodes[plan->nodes_count - 1].kind == PLAN_BRANCH && one_in(d, 2))
+            *add_node(plan) = (struct plan_node){ .kind = PLAN_OTHERWISE, .in = made };
+    }
+    if (small > 0 && one_in(d, 6))
+        return;
+    const int64_t streams = (int64_t)plan_streams_count(plan);
+    struct plan_node *node = add_node(plan);
+    draw_aggregate(d, scale, node);
+    node->in = one_in(d, 3) ? below(d, streams) : streams - 1;
+    if (!one_in(d, 8) || node->accumulation == LEAT_RETRACTING)
+        return;
+    *add_node(plan) = (struct plan_node){ .kind = PLAN_AGAIN, .in = streams };
+    node = add_node(plan);
+    draw_aggregate(d, scale, node);
+    node->in = streams + 1;
+}
+
+/* ---- rows ---- */
+
+/* How event times of a split go. */
+struct times {
+    int64_t now, step_max, disorder, late, late_one_in, null_one_in;
+};
+
+static int64_t add(int64_t a, int64_t b)
+{
+    int64_t sum;
+    if (__builtin_add_overflow(a, b, &sum))
+        return b < 0 ? INT64_MIN : INT64_MAX;
+    return sum;
+}
+
+static struct plan_row draw_row(struct draws *d, const struct scale *scale, struct times *times)
+{
+    const int64_t ahead = one_in(d, 4) ? scale->gap : between(d, 0, times->step_max) * scale->unit;
+    times->now = add(times->now, ahead);
+    int64_t at = add(times->now, -between(d, 0, times->disorder) * scale->unit);
+    if (one_in(d, times->late_one_in))
+        at = add(at, one_in(d, 3) ? -scale->gap : -between(d, 0, times->late) * scale->unit);
+    struct plan_row row = {
+        .k1 = one_in(d, 3) ? 1 : below(d, scale->keys) - 1,
+        .k2 = below(d, scale->keys < PLAN_TEXTS ? scale->keys : PLAN_TEXTS),
+        .v = one_in(d, 3) ? between(d, -3, 3) : between(d, -100, 100),
+        .d = between(d, -20, 20),
+        .s = below(d, PLAN_TEXTS),
+        .b = below(d, 2),
+        .gap = one_in(d, 3) ? scale->gap : between(d, 1, 40) * scale->unit,
+        .at = at,
+    };
+    for (int bit = 0; bit < 6; bit++)
+        row.nulls |= one_in(d, times->null_one_in) ? (int64_t)1 << bit : 0;
+    row.nulls |= one_in(d, 60) ? PLAN_NULL_AT : 0;
+    return row;
+}
+
+static struct times draw_times(struct draws *d, const struct scale *scale)
+{
+    struct times times = {
+        .now = between(d, -500, 500) * scale->unit,
+        .step_max = ONE_OF(d, 0, 1, 3, 10, 40),
+        .disorder = ONE_OF(d, 0, 0, 0, 5, 30, 100),
+        .late = ONE_OF(d, 50, 200, 1000),
+        .late_one_in = ONE_OF(d, 2, 5, 20, 1000),
+        .null_one_in = ONE_OF(d, 4, 20, 1000),
+    };
+    if (scale->unit > 1000000)
+        times.now += INT64_C(1600000000000000); /* 2020: what calendars are about */
+    else if (one_in(d, 40))
+        times.now = one_in(d, 2) ? INT64_MIN + below(d, 50) : INT64_MAX - below(d, 400);
+    return times;
+}
+
+static void draw_rows(struct draws *d, const struct scale *scale, struct plan *plan)
+{
+    struct times times[PLAN_SOURCES_MAX][PLAN_SPLITS_MAX];
+    const bool kit = plan->run.mode == PLAN_KIT, alike = one_in(d, 2);
+    plan->rows_count = (size_t)(one_in(d, 8) ? between(d, 100, 400) : between(d, 1, 60));
+    plan->rows = calloc(plan->rows_count, sizeof *plan->rows);
+    if (!plan->rows)
+        abort();
+    const struct times all = draw_times(d, scale);
+    for (size_t s = 0; s < PLAN_SOURCES_MAX; s++)
+        for (size_t p = 0; p < PLAN_SPLITS_MAX; p++)
+            times[s][p] = alike ? all : draw_times(d, scale);
+    bool ended[PLAN_SOURCES_MAX] = { false };
+    for (size_t i = 0; i < plan->rows_count; i++) {
+        const int64_t source = below(d, (int64_t)plan->sources_count);
+        const int64_t split = below(d, plan->sources[source].splits);
+        struct plan_row *row = &plan->rows[i];
+        if (kit && (ended[source] || one_in(d, 20)))
+            *row = (struct plan_row){ .step = PLAN_ADVANCE, .at = ONE_OF(d, 1, 999, 1000, 8000, 60000) };
+        else if (kit && one_in(d, 40))
+            *row = (struct plan_row){ .step = PLAN_LIFT,
+                .at = add(times[source][split].now, between(d, -50, 50) * scale->unit) };
+        else if (kit && one_in(d, 200))
+            *row = (struct plan_row){ .step = PLAN_END };
+        else
+            *row = draw_row(d, scale, &times[source][split]);
+        row->source = source;
+        row->split = row->step == PLAN_ROW ? split : 0;
+        ended[source] = ended[source] || row->step == PLAN_END;
+    }
+}
+
+/* ---- how it runs ---- */
+
+static void draw_run(struct draws *d, struct plan *plan)
+{
+    struct plan_run *run = &plan->run;
+    const int64_t mode = below(d, 100);
+    run->mode = mode < 45 ? PLAN_KIT : mode < 96 ? PLAN_SIMULATION : PLAN_THREADS;
+    run->seed = below(d, 1000000);
+    run->parallelism = between(d, 1, 4);
+    run->batch = ONE_OF(d, 1, 7, 64, 1024);
+    if (run->mode == PLAN_KIT)
+        return;
+    run->channel = ONE_OF(d, 0, 2, 4);
+    run->budget = ONE_OF(d, 0, 0, 0, 1, 4096, 1 << 20);
+    if (one_in(d, 2))
+        run->checkpoint_every = ONE_OF(d, 1, 3, 10, 50);
+}
+
+static void draw_crashes(struct draws *d, struct plan *plan)
+{
+    struct plan_run *run = &plan->run;
+    const int64_t rows = (int64_t)plan->rows_count;
+    if (!run->checkpoint_every)
+        return;
+    run->crash_at = one_in(d, 3) ? 0 : between(d, 1, rows);
+    run->crash_again = one_in(d, 3) ? between(d, 1, rows) : 0;
+    run->stop_at = one_in(d, 2) ? between(d, 1, rows) : 0;
+    if (run->stop_at)
+        run->parallelism2 = between(d, 1, 5);
+}
+
+struct plan *plan_generate(uint64_t seed)
+{
+    struct draws d = { .seed = seed };
+    struct plan *plan = calloc(1, sizeof *plan);
+    if (!plan)
+        abort();
+    struct scale scale = { .unit = ONE_OF(&d, 1, 1, 1, 1000, INT64_C(3600000000)),
+        .keys = ONE_OF(&d, 1, 2, 3, 8, 40) };
+    scale.gap = ONE_OF(&d, 1, 5, 10, 25) * scale.unit;
+    draw_run(&d, plan);
+    plan->sources_count = (size_t)ONE_OF(&d, 1, 1, 1, 2, 2, 3);
+    for (size_t i = 0; i < plan->sources_count; i++) {
+        plan->sources[i].splits = ONE_OF(&d, 1, 1, 1, 2, 3, 4);
+        plan->sources[i].ooo = ONE_OF(&d, 0, 0, 5, 30, 200) * scale.unit;
+    }
+    draw_nodes(&d, &scale, plan);
+    draw_rows(&d, &scale, plan);
+    draw_crashes(&d, plan);
+    return plan;
+}

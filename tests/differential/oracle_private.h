@@ -1,0 +1,111 @@
+/* tests/differential/oracle_private.h -- the inside of the oracle: streams as lists of events.
+ *
+ * A stream is what an operator sees: records, watermarks and moves of the clock, in the order of the input's steps.
+ * What one step brings to an operator comes all at once, records before the watermark. */
+#ifndef LEAT_TESTS_DIFFERENTIAL_ORACLE_PRIVATE_H
+#define LEAT_TESTS_DIFFERENTIAL_ORACLE_PRIVATE_H
+#include "tests/differential/oracle.h"
+
+typedef __int128 wide;
+
+/* Below the first instant: nothing has been said. */
+#define NO_WATERMARK ((wide)INT64_MIN - 1)
+
+enum event_kind { EVENT_ROW = 1, EVENT_WATERMARK, EVENT_CLOCK };
+struct event {
+    enum event_kind kind;
+    size_t step;
+    const void *record;
+    int64_t at; /* ROW: event time; CLOCK: what it shows */
+    wide w; /* WATERMARK: it; ROW: that of its split if it is behind it, else NO_WATERMARK */
+    int change;
+};
+
+struct stream {
+    struct event *events;
+    size_t count, capacity;
+    bool in_order; /* rows of a key come in this order, whatever the schedule */
+    bool one_lane; /* of a single split: its watermark is the operator's */
+    bool unsure; /* what is in it depends on timing */
+    bool behind; /* rows may come behind a watermark that only the schedule knows */
+    uint32_t sources; /* bits: where rows come from */
+};
+
+struct oracle {
+    const struct plan *plan;
+    enum oracle_mistake mistake;
+    bool paced; /* the watermark is told after each row: the kit */
+    struct stream streams[PLAN_STREAMS_MAX];
+    struct oracle_answer *answer;
+    struct chunk {
+        struct chunk *next;
+        max_align_t data[];
+    } * chunks;
+};
+
+void *oracle_alloc(struct oracle *o, size_t size); /* zeroed; lives as long as the answer */
+void oracle_push(struct stream *stream, const struct event *event);
+/* A row caused by `event`; `w` is the operator's watermark. */
+void oracle_emit(struct stream *stream, const struct event *event, const void *record, int64_t at, wide w);
+struct oracle_sink *oracle_sink(struct oracle *o, const char *word, size_t stream, bool results);
+void oracle_sink_add(struct oracle_sink *sink, const void *record, int64_t event_us, int change);
+/* All rows of a stream into its sink. */
+void oracle_sink_stream(struct oracle *o, struct oracle_sink *sink, const struct stream *stream);
+
+int64_t cut(wide time);
+wide floor_mod(wide a, wide b);
+bool same_key(const struct oracle *o, int64_t keys, const struct diff_row *a, const struct diff_row *b);
+
+/* The aggregates of a node over rows, in the order in which they came. */
+void oracle_fold(struct oracle *o, const struct plan_node *node, const struct event *const *rows,
+    size_t count, struct diff_out *out);
+/* Whether a result may depend on the order in which rows of one time came. */
+bool oracle_is_order_bound(const struct plan_node *node);
+
+void oracle_join(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_process(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_aggregate(struct oracle *o, const struct plan_node *node, size_t stream);
+
+/* Windows, and what has become of them. */
+struct window {
+    const struct diff_row *key; /* any row of the key */
+    wide start, end; /* not cut */
+    const struct event **rows;
+    size_t count, capacity;
+    size_t fired_count; /* rows that the last pane knew */
+    size_t triggered_count; /* rows at the last firing, for count triggers */
+    int32_t panes;
+    bool on_time, gone;
+    const struct diff_out *last; /* pane */
+    int64_t due_us; /* of the clock; 0: none */
+};
+
+struct windows {
+    struct oracle *o;
+    const struct plan_node *node;
+    struct window **at;
+    size_t count, capacity;
+    wide w;
+    int64_t clock_us;
+    struct stream *out;
+    enum oracle_level level;
+};
+struct window *windows_add(struct windows *ws, const struct diff_row *key, wide start, wide end);
+void window_add_row(struct window *window, const struct event *row);
+/* Rule 18, with w that of the operator or the row's, whichever is larger. */
+bool window_is_dropped(const struct windows *ws, wide end, wide w);
+/* A row was added: the panes that follow from it. */
+void window_after_row(struct windows *ws, struct window *window, const struct event *row);
+void windows_pass(struct windows *ws, const struct event *event);
+void windows_clock(struct windows *ws, const struct event *event);
+void window_fire(struct windows *ws, struct window *window, enum leat_pane pane, const struct event *event);
+const struct plan_trigger *trigger_of(const struct plan_node *node, int64_t kind, bool late);
+/* The windows of a time, for all kinds where it alone says which. */
+size_t oracle_assign(
+    struct oracle *o, const struct plan_node *node, int64_t at, wide (*bounds)[2], size_t max);
+
+/* Kinds whose windows depend on the other records: each takes one row. False: too late. */
+bool oracle_session_row(struct windows *ws, const struct event *row);
+bool oracle_sliding_row(struct windows *ws, const struct event *row);
+bool oracle_count_row(struct windows *ws, const struct event *row);
+#endif
