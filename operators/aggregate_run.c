@@ -174,17 +174,17 @@ int leat__run_flush(struct leat__run *run, struct leat__ctx *ctx)
     return leat__emit(ctx, 0, out);
 }
 
-/* A batch of output with room, for late panes or for others. */
-static int open_out(struct leat__run *run, struct leat__ctx *ctx, bool late)
+/* A batch of output with room for so many rows (or empty), for late panes or for others. */
+static int open_out(struct leat__run *run, struct leat__ctx *ctx, bool late, uint32_t rows)
 {
-    if (run->out && (run->out->late != late || leat__batch_is_full(run->out)))
+    if (run->out && (run->out->late != late || run->out->capacity - run->out->count < rows))
         LEAT_TRY(leat__run_flush(run, ctx));
     if (run->out)
         return 0;
     LEAT_TRY(leat__rows_get(ctx, run->spec->out, &run->out));
     if (late) {
         run->out->late = 1;
-        run->out->late_wm_us = ctx->watermark_us;
+        run->out->late_wm_us = run->in_watermark ? run->forwarded_us : ctx->watermark_us;
     }
     return 0;
 }
@@ -239,20 +239,67 @@ static int fill_row(struct leat__run *run, struct leat__ctx *ctx, const struct l
     return run->spec->users_count ? fill_users(run, ctx, values, out_row) : 0;
 }
 
-int leat__run_give(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *pane, uint64_t hash,
-    const unsigned char *values)
+/* A pane of a window whose end nobody has been told to be over is not late for them: a watermark that has jumped
+ * over the end is told when all that it causes was given. */
+static bool is_late(const struct leat__run *run, const struct leat__pane *pane)
 {
-    LEAT_TRY(open_out(run, ctx, pane->kind == LEAT_PANE_LATE));
+    return pane->kind == LEAT_PANE_LATE &&
+        (!run->in_watermark || leat__time_passed(pane->window.end - 1, run->forwarded_us));
+}
+
+/* Adds the row to the open batch, which has room. */
+static int push_row(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *pane,
+    uint64_t hash, const unsigned char *values, enum leat_change change)
+{
     const uint32_t out_row = run->out->count;
     (void)leat__batch_push(run->out);
     run->out->event_us[out_row] = pane->window.end - 1;
     run->out->key_hash[out_row] = hash;
+    leat__batch_set_change(run->out, out_row, (uint8_t)change);
     const int refused = fill_row(run, ctx, pane, values, out_row);
-    if (refused < 0)
-        return refused;
-    if (refused)
+    if (refused > 0)
         run->out->count--;
-    if (leat__batch_is_full(run->out))
+    return refused < 0 ? refused : !refused;
+}
+
+int leat__run_give_change(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *pane,
+    uint64_t hash, const unsigned char *values, enum leat_change change)
+{
+    LEAT_TRY(open_out(run, ctx, is_late(run, pane), 1));
+    const int given = push_row(run, ctx, pane, hash, values, change);
+    if (given >= 0 && leat__batch_is_full(run->out))
         LEAT_TRY(leat__run_flush(run, ctx));
-    return !refused;
+    return given;
+}
+
+/* A pair in two batches: when the new pane is refused it is too late to keep the old one, so it comes again. */
+static int replace_apart(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *old_pane,
+    const unsigned char *old_values, const struct leat__pane *pane, uint64_t hash,
+    const unsigned char *values)
+{
+    const int old_given = leat__run_give_change(run, ctx, old_pane, hash, old_values, LEAT_UPDATE_BEFORE);
+    if (old_given < 0)
+        return old_given;
+    const int given = leat__run_give_change(run, ctx, pane, hash, values, LEAT_UPDATE_AFTER);
+    if (given == 0 && old_given > 0) {
+        const int again = leat__run_give_change(run, ctx, old_pane, hash, old_values, LEAT_UPDATE_AFTER);
+        return again < 0 ? again : 0;
+    }
+    return given;
+}
+
+int leat__run_replace(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *old_pane,
+    const unsigned char *old_values, const struct leat__pane *pane, uint64_t hash,
+    const unsigned char *values)
+{
+    LEAT_TRY(open_out(run, ctx, is_late(run, pane), 2));
+    if (run->out->capacity < 2)
+        return replace_apart(run, ctx, old_pane, old_values, pane, hash, values);
+    const int old_given = push_row(run, ctx, old_pane, hash, old_values, LEAT_UPDATE_BEFORE);
+    const int given = old_given < 0 ? old_given : push_row(run, ctx, pane, hash, values, LEAT_UPDATE_AFTER);
+    if (given == 0 && old_given > 0)
+        run->out->count--;
+    if (given >= 0 && leat__batch_is_full(run->out))
+        LEAT_TRY(leat__run_flush(run, ctx));
+    return given;
 }

@@ -13,6 +13,7 @@
 #ifndef LEAT_OPERATORS_AGGREGATE_RUN_PRIVATE_H
 #define LEAT_OPERATORS_AGGREGATE_RUN_PRIVATE_H
 #include "operators/aggregate_private.h"
+#include <leat/change.h>
 
 /* Rows that are added at a time: few enough to keep their slots in the first-level cache. */
 #define LEAT__RUN_CHUNK 256u
@@ -36,6 +37,9 @@ struct leat__run {
     uint32_t kept_capacity;
 
     struct leat_batch *out;
+    /* While a watermark is worked on: the one that others have been told, by which a pane is late or not. */
+    bool in_watermark;
+    int64_t forwarded_us;
     uint32_t items_max; /* keys to take from a cursor at a time */
     uint32_t batches_given; /* in this call */
     uint32_t keys_seen; /* counted by the operator */
@@ -73,7 +77,17 @@ LEAT_NODISCARD int leat__run_late(
 
 /* Gives a row of output for `pane` from `values`, at event time pane->window.end - 1. A late one goes into a
  * batch with that mark. 1 when it was given, 0 when a callback has refused it. */
-LEAT_NODISCARD int leat__run_give(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *pane,
+LEAT_NODISCARD int leat__run_give_change(struct leat__run *run, struct leat__ctx *ctx,
+    const struct leat__pane *pane, uint64_t hash, const unsigned char *values, enum leat_change change);
+static inline LEAT_NODISCARD int leat__run_give(struct leat__run *run, struct leat__ctx *ctx,
+    const struct leat__pane *pane, uint64_t hash, const unsigned char *values)
+{
+    return leat__run_give_change(run, ctx, pane, hash, values, LEAT_INSERT);
+}
+/* Gives the pair: the pane that was given before, from its values, is replaced. 0: a callback has refused the new
+ * one, and the old one stands. */
+LEAT_NODISCARD int leat__run_replace(struct leat__run *run, struct leat__ctx *ctx,
+    const struct leat__pane *old_pane, const unsigned char *old_values, const struct leat__pane *pane,
     uint64_t hash, const unsigned char *values);
 LEAT_NODISCARD int leat__run_flush(struct leat__run *run, struct leat__ctx *ctx);
 

@@ -65,6 +65,7 @@ struct leat_op_class {
 /* What an instance counts; only its worker writes, with relaxed atomic stores, so that others may read. */
 struct leat_counters {
     uint64_t records_in, records_out, late_records, dropped_records, dead_letters, bytes_in, bytes_out;
+    uint64_t unassigned_records; /* between windows with gaps (semantics 14) */
     int64_t watermark_us;
     uint64_t busy_ns, backpressured_ns, state_keys;
 };
