@@ -290,6 +290,22 @@ static void declare_key(
     spec->key_types = leat__key_describe(node, keyed->key, spec->in, LEAT_KEY_NULLS_GROUP);
 }
 
+void leat__process_declare(struct leat_node *node, struct leat__process_spec *spec,
+    const struct leat_keyed_stream *in, const struct leat_process_opts *o)
+{
+    node->spec = spec;
+    spec->in = leat__input_type(node, 0);
+    spec->has_event_time = in->in.node && in->in.node->outputs[in->in.port].has_event_time;
+    declare_fn(node, spec, o->fn);
+    declare_key(node, spec, in);
+    declare_states(node, spec, o);
+    if (o->out)
+        leat__output(node, o->out, NULL);
+    else
+        leat__declare_error(node, "out", LEAT_EDECLARE, "missing: the type of the output record");
+    declare_sides(node, o, spec);
+}
+
 leat_stream *leat_process_sized(
     leat_keyed_stream *in, const char *name, const struct leat_process_opts *opts, size_t size)
 {
@@ -302,17 +318,7 @@ leat_stream *leat_process_sized(
     struct leat__process_spec *spec = leat__spec(node, sizeof *spec);
     if (!spec || !opts)
         return leat__stream(node, 0);
-    node->spec = spec;
-    spec->in = leat__input_type(node, 0);
-    spec->has_event_time = in->in.node && in->in.node->outputs[in->in.port].has_event_time;
-    declare_fn(node, spec, o.fn);
-    declare_key(node, spec, in);
-    declare_states(node, spec, &o);
-    if (o.out)
-        leat__output(node, o.out, NULL);
-    else
-        leat__declare_error(node, "out", LEAT_EDECLARE, "missing: the type of the output record");
-    declare_sides(node, &o, spec);
+    leat__process_declare(node, spec, in, &o);
     if (!leat__node_is_inert(node))
         node->detail = describe(node, spec);
     return leat__stream(node, 0);

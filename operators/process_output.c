@@ -138,6 +138,13 @@ void leat_out_at(struct leat_ctx *ctx, int64_t event_us)
     p->outs.moves |= lane_of(p, p->outs.row_port, event_us) != p->outs.row_lane;
 }
 
+void leat__outs_take_back(struct leat__process *p)
+{
+    if (p->outs.row)
+        p->outs.lanes[p->outs.row_port][p->outs.row_lane].last->count--;
+    p->outs.row = NULL;
+}
+
 /* ---- after a callback ---- */
 
 static int adopt_rows(

@@ -227,6 +227,8 @@ void leat__outs_close(struct leat__process *p);
 /* The rows of the callback stand on their own from now on. */
 LEAT_NODISCARD int leat__outs_commit(struct leat__process *p);
 void leat__outs_forget(struct leat__process *p);
+/* The row made last, in this callback, is taken back. */
+void leat__outs_take_back(struct leat__process *p);
 /* Emits full batches, or all. 1: there are more, but this call has given enough. */
 LEAT_NODISCARD int leat__outs_emit(struct leat__process *p, bool all);
 
@@ -273,6 +275,10 @@ void leat__process_fail(struct leat__process *p, int code);
 void *leat__process_alloc(struct leat__process *p, size_t size);
 /* The process function whose callback has this context; NULL, with the record refused, in another's. */
 struct leat__process *leat__process_of(struct leat_ctx *ctx, const char *call);
+
+/* Declares the parts of a process function and its outputs, behind leat__input: for the engine's own as well. */
+void leat__process_declare(struct leat_node *node, struct leat__process_spec *spec,
+    const struct leat_keyed_stream *in, const struct leat_process_opts *o);
 
 extern const struct leat_op_class leat__process_class;
 #endif

@@ -17,6 +17,7 @@
 #include <leat/log.h>
 #include <leat/map.h>
 #include <leat/memory.h>
+#include <leat/pattern.h>
 #include <leat/peek.h>
 #include <leat/process.h>
 #include <leat/source.h>
