@@ -76,6 +76,7 @@ leat_stream *leat_aggregate_sized(
     if (o.out) {
         const uint32_t port = leat__output(node, o.out, NULL);
         node->outputs[port].partitioned_by = partitioned;
+        node->outputs[port].changes = spec->window.accumulation == LEAT_RETRACTING;
     }
     if (!leat__node_is_inert(node)) {
         bind_late(node, in);

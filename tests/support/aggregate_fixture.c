@@ -37,28 +37,89 @@ static bool has_field(const struct leat_type *type, const char *name)
 struct words {
     struct leat_window_opts window;
     struct leat_aggregate_opts aggregate;
-    char by[64];
+    char by[64], zone[64];
+    const struct leat_trigger_fn *trigger;
+    uint32_t triggers_count;
+    bool alone; /* no LEAT_ON_WATERMARK */
     bool skip;
 };
+
+static void add_trigger(struct words *words, struct leat_trigger trigger)
+{
+    assert_true(words->triggers_count < COUNT_OF(words->window.triggers) - 1);
+    words->window.triggers[words->triggers_count++] = trigger;
+}
+
+static bool read_trigger(struct words *words, const char *word, int64_t number)
+{
+    if (strncmp(word, "count=", 6) == 0)
+        add_trigger(words, (struct leat_trigger)LEAT_ON_COUNT((uint64_t)number));
+    else if (strncmp(word, "event=", 6) == 0)
+        add_trigger(words, (struct leat_trigger)LEAT_EVERY_EVENT_TIME(number));
+    else if (strncmp(word, "clock=", 6) == 0)
+        add_trigger(words, (struct leat_trigger)LEAT_EVERY_PROCESSING_TIME(number));
+    else if (strncmp(word, "late-count=", 11) == 0)
+        add_trigger(words, (struct leat_trigger)LEAT_LATE_ON_COUNT((uint64_t)number));
+    else if (strncmp(word, "late-event=", 11) == 0)
+        add_trigger(words, (struct leat_trigger)LEAT_LATE_EVERY_EVENT_TIME(number));
+    else if (strncmp(word, "late-clock=", 11) == 0)
+        add_trigger(words, (struct leat_trigger)LEAT_LATE_EVERY_PROCESSING_TIME(number));
+    else if (strcmp(word, "trigger") == 0)
+        add_trigger(words, (struct leat_trigger)LEAT_ON_TRIGGER(words->trigger));
+    else if (strcmp(word, "alone") == 0)
+        words->alone = words->window.discard_remainder = true;
+    else
+        return false;
+    return true;
+}
+
+static bool read_kind(struct words *words, const char *word, int64_t number)
+{
+    struct leat_window_opts *o = &words->window;
+    if (strncmp(word, "slide=", 6) == 0) {
+        o->kind = LEAT_WINDOW_HOPPING;
+        o->slide_us = number;
+    } else if (strncmp(word, "step=", 5) == 0) {
+        o->kind = LEAT_WINDOW_CUMULATING;
+        o->step_us = number;
+    } else if (strncmp(word, "day=", 4) == 0 || strncmp(word, "month=", 6) == 0) {
+        o->kind = LEAT_WINDOW_CALENDAR;
+        o->unit = *word == 'd' ? LEAT_DAY : LEAT_MONTH;
+        (void)snprintf(words->zone, sizeof words->zone, "%s", strchr(word, '=') + 1);
+        o->zone = words->zone;
+    } else if (strncmp(word, "last=", 5) == 0) {
+        o->kind = LEAT_WINDOW_COUNT;
+        o->count = (uint64_t)number;
+    } else if (strncmp(word, "every=", 6) == 0)
+        o->every = (uint64_t)number;
+    else if (strcmp(word, "global") == 0)
+        o->kind = LEAT_WINDOW_GLOBAL;
+    else if (strcmp(word, "gaps") == 0)
+        o->allow_gaps = true;
+    else
+        return false;
+    return true;
+}
 
 static void read_word(struct words *words, const char *word)
 {
     const char *value = strchr(word, '=');
     const int64_t number = value ? strtoll(value + 1, NULL, 10) : 0;
+    if (read_trigger(words, word, number) || read_kind(words, word, number))
+        return;
     if (strncmp(word, "size=", 5) == 0)
         words->window.size_us = number;
     else if (strncmp(word, "offset=", 7) == 0)
         words->window.offset_us = number;
     else if (strncmp(word, "lateness=", 9) == 0)
         words->window.allowed_lateness_us = strcmp(word, "lateness=never") == 0 ? LEAT_NEVER : number;
-    else if (strncmp(word, "count=", 6) == 0) {
-        words->window.triggers[0] = (struct leat_trigger)LEAT_ON_COUNT((uint64_t)number);
-        words->window.triggers[1] = (struct leat_trigger)LEAT_ON_WATERMARK;
-    } else if (strncmp(word, "by=", 3) == 0) {
+    else if (strncmp(word, "by=", 3) == 0) {
         (void)snprintf(words->by, sizeof words->by, "%s", word + 3);
         *strchr(words->by, '+') = ',';
     } else if (strcmp(word, "discarding") == 0)
         words->window.accumulation = LEAT_DISCARDING;
+    else if (strcmp(word, "retracting") == 0)
+        words->window.accumulation = LEAT_RETRACTING;
     else if (strcmp(word, "ordered") == 0)
         words->aggregate.ordered = true;
     else if (strcmp(word, "saturate") == 0)
@@ -67,8 +128,8 @@ static void read_word(struct words *words, const char *word)
         words->aggregate.on_overflow = LEAT_OVERFLOW_WRAP;
     else if (strcmp(word, "skip") == 0)
         words->skip = true;
-    else if (strcmp(word, "user") == 0)
-        return; /* the caller has given it */
+    else if (strcmp(word, "watermark") == 0 || strcmp(word, "user") == 0)
+        return; /* the default; the caller has given it */
     else
         fail_msg("no such word: %s", word);
 }
@@ -76,13 +137,21 @@ static void read_word(struct words *words, const char *word)
 leat_stream *agg_declare(
     leat_stream *in, const char *text, const struct leat_type *out, const struct leat_aggregate_fn *user)
 {
-    struct words words = { .window.kind = LEAT_WINDOW_TUMBLING, .by = "k" };
+    return agg_declare_triggered(in, text, out, user, NULL);
+}
+
+leat_stream *agg_declare_triggered(leat_stream *in, const char *text, const struct leat_type *out,
+    const struct leat_aggregate_fn *user, const struct leat_trigger_fn *trigger)
+{
+    struct words words = { .window.kind = LEAT_WINDOW_TUMBLING, .by = "k", .trigger = trigger };
     char copy[256];
     char *rest = NULL;
     uint32_t count = 0;
     (void)snprintf(copy, sizeof copy, "%s", text);
     for (char *word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest))
         read_word(&words, word);
+    if (!words.alone && (words.triggers_count || strstr(text, "watermark")))
+        add_trigger(&words, (struct leat_trigger)LEAT_ON_WATERMARK);
     for (uint32_t i = 0; i < COUNT_OF(known_aggs); i++)
         if (has_field(out, known_aggs[i].as))
             words.aggregate.aggs[count++] = known_aggs[i];

@@ -1,8 +1,10 @@
 /* tests/support/aggregate_fixture.h -- aggregates over windows of one kind of event, declared by a line of
  * words and run by the operator harness: for the tests of operators/aggregate_*.c and window_aggregate.c.
  *
- * Words, separated by commas: size=10 offset=3 lateness=5 (or lateness=never) count=2 discarding ordered
- * saturate wrap by=s+k skip. What is aggregated follows from the names of the fields that the output record
+ * Words, separated by commas: size=10 offset=3 lateness=5 (or lateness=never) discarding retracting ordered
+ * saturate wrap by=s+k skip; slide=5 (hopping) gaps, step=5 (cumulating), day=Europe/Berlin month=UTC, global,
+ * last=5 every=2 (count windows); triggers: count=2 event=3 clock=4 late-count=2 late-event=3 late-clock=4
+ * trigger, with LEAT_ON_WATERMARK unless `alone`, which discards the remainder; watermark: nothing else. What is aggregated follows from the names of the fields that the output record
  * has: n, values, total, lowest, highest, mean (of v), dsum, dmin, dmax, dmean (of d), smin, smax (of s),
  * double_total, inverse_max. */
 #ifndef LEAT_TESTS_AGGREGATE_FIXTURE_H
@@ -11,6 +13,7 @@
 #include "base/strbuf.h"
 #include "record/schema.h"
 #include "tests/support/harness.h"
+#include <leat/window.h>
 
 struct agg_event {
     bool has_k;
@@ -49,6 +52,9 @@ void agg_release(struct agg_setup *s);
  * NULL. */
 leat_stream *agg_declare(
     leat_stream *in, const char *words, const struct leat_type *out, const struct leat_aggregate_fn *user);
+/* With a trigger for the word `trigger`. */
+leat_stream *agg_declare_triggered(leat_stream *in, const char *words, const struct leat_type *out,
+    const struct leat_aggregate_fn *user, const struct leat_trigger_fn *trigger);
 /* A topology with that, ready to run. `opts` may be NULL. */
 void agg_start(
     struct agg_setup *s, const char *words, const char *out_fields, const struct harness_opts *opts);

@@ -258,6 +258,8 @@ static void print_all(struct run *r)
         leat__strbuf_printf(&r->out, "late %llu\n", (unsigned long long)h->counters.late_records);
     if (h->counters.dropped_records)
         leat__strbuf_printf(&r->out, "dropped %llu\n", (unsigned long long)h->counters.dropped_records);
+    if (h->counters.unassigned_records)
+        leat__strbuf_printf(&r->out, "unassigned %llu\n", (unsigned long long)h->counters.unassigned_records);
     if (h->code < 0)
         print_failure(r);
     assert_false(r->out.failed);

@@ -29,6 +29,7 @@
  *   expired {"id":1} @10                   another output by its name
  *   late 1                                 totals of the node's counters, if not zero
  *   dropped 1
+ *   unassigned 1
  *   error text                             the job failed with this in its message (part of it)
  *
  * Every case also runs with a store that everything spills to all the time, with a checkpoint, a crash and a
