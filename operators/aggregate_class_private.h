@@ -52,7 +52,7 @@ struct leat__agg_class {
 typedef bool leat__agg_choose_fn(struct leat__agg *agg, const struct leat__aggregate_spec *spec);
 leat__agg_choose_fn leat__agg_choose_number, leat__agg_choose_text, leat__agg_choose_moments,
     leat__agg_choose_bits, leat__agg_choose_histogram, leat__agg_choose_pick, leat__agg_choose_set,
-    leat__agg_choose_list, leat__agg_choose_hll, leat__agg_choose_quantile;
+    leat__agg_choose_list, leat__agg_choose_tree, leat__agg_choose_hll, leat__agg_choose_quantile;
 
 static inline bool leat__agg_set_family(
     struct leat__agg *agg, const struct leat__agg_class *family, size_t size, enum leat__agg_gives gives)

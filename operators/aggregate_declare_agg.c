@@ -350,6 +350,25 @@ static bool can_be_null(const struct leat__aggregate_spec *spec, const struct le
         agg->kind == LEAT_AGGREGATE_VAR_SAMP || agg->kind == LEAT_AGGREGATE_STDDEV_SAMP;
 }
 
+/* Values that are in an order: where records are taken back all of them are kept. */
+static bool is_of_order(enum leat_aggregate_kind kind)
+{
+    return kind == LEAT_AGGREGATE_MIN || kind == LEAT_AGGREGATE_MAX ||
+        (kind >= LEAT_AGGREGATE_FIRST && kind <= LEAT_AGGREGATE_MAX_BY) || kind == LEAT_AGGREGATE_TOP_N ||
+        kind == LEAT_AGGREGATE_BOTTOM_N || kind == LEAT_AGGREGATE_COLLECT_LIST ||
+        kind == LEAT_AGGREGATE_STRING_JOIN;
+}
+
+/* False when the kind does not take the class of `of`. */
+static bool choose_family(struct leat__agg *agg, const struct leat__aggregate_spec *spec)
+{
+    const bool is_extreme = agg->kind == LEAT_AGGREGATE_MIN || agg->kind == LEAT_AGGREGATE_MAX;
+    leat__agg_choose_fn *choose =
+        is_extreme && agg->of_class == LEAT_VALUE_STRING ? leat__agg_choose_text : kinds[agg->kind].choose;
+    return choose(agg, spec) &&
+        (!spec->takes_changes || !is_of_order(agg->kind) || leat__agg_choose_tree(agg, spec));
+}
+
 /* Columns, family and size; false with the error told, or nothing known of the input. */
 static bool declare_values(struct leat_node *node, struct leat__aggregate_spec *spec, struct leat__agg *agg,
     const struct leat_aggregate *given, const char *option)
@@ -365,12 +384,9 @@ static bool declare_values(struct leat_node *node, struct leat__aggregate_spec *
     }
     if (!spec->in || !agg->of || !find_column(node, spec, agg->of, option, &agg->column) || !fits)
         return false;
-    const struct leat__column *column = &spec->columns[agg->column];
-    const bool is_order = agg->kind == LEAT_AGGREGATE_MIN || agg->kind == LEAT_AGGREGATE_MAX;
-    agg->of_class = column->value_class;
-    if (!(is_order && agg->of_class == LEAT_VALUE_STRING ? leat__agg_choose_text(agg, spec)
-                                                         : kinds[agg->kind].choose(agg, spec))) {
-        wrong_class(node, option, agg, column->value_class);
+    agg->of_class = spec->columns[agg->column].value_class;
+    if (!choose_family(agg, spec)) {
+        wrong_class(node, option, agg, agg->of_class);
         return false;
     }
     agg->nullable = can_be_null(spec, agg);
@@ -415,10 +431,11 @@ static void declare_agg(struct leat_node *node, struct leat__aggregate_spec *spe
 static bool shares(const struct leat__agg *agg, const struct leat__agg *other)
 {
     const bool is_sharing = agg->kind == LEAT_AGGREGATE_APPROX_QUANTILE ||
-        (agg->kind >= LEAT_AGGREGATE_VAR_POP && agg->kind <= LEAT_AGGREGATE_STDDEV_SAMP);
+        (agg->kind >= LEAT_AGGREGATE_VAR_POP && agg->kind <= LEAT_AGGREGATE_STDDEV_SAMP) ||
+        (agg->family->retract && is_of_order(agg->kind));
     return is_sharing && other->family == agg->family && other->column == agg->column &&
-        other->where == agg->where && memcmp(&other->error, &agg->error, sizeof agg->error) == 0 &&
-        !other->is_shared;
+        other->where == agg->where && other->by == agg->by && other->n == agg->n &&
+        memcmp(&other->error, &agg->error, sizeof agg->error) == 0 && !other->is_shared;
 }
 
 /* Accumulators behind each other, the present word first if any can be null. */
