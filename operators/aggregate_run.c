@@ -262,27 +262,34 @@ static int push_row(struct leat__run *run, struct leat__ctx *ctx, const struct l
     return refused < 0 ? refused : !refused;
 }
 
-int leat__run_give_change(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *pane,
+static int give(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *pane, bool late,
     uint64_t hash, const unsigned char *values, enum leat_change change)
 {
-    LEAT_TRY(open_out(run, ctx, is_late(run, pane), 1));
+    LEAT_TRY(open_out(run, ctx, late, 1));
     const int given = push_row(run, ctx, pane, hash, values, change);
     if (given >= 0 && leat__batch_is_full(run->out))
         LEAT_TRY(leat__run_flush(run, ctx));
     return given;
 }
 
-/* A pair in two batches: when the new pane is refused it is too late to keep the old one, so it comes again. */
+int leat__run_give_change(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *pane,
+    uint64_t hash, const unsigned char *values, enum leat_change change)
+{
+    return give(run, ctx, pane, is_late(run, pane), hash, values, change);
+}
+
+/* Batches of one row: when the new pane is refused it is too late to keep the old one back, so it comes again. */
 static int replace_apart(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *old_pane,
     const unsigned char *old_values, const struct leat__pane *pane, uint64_t hash,
     const unsigned char *values)
 {
-    const int old_given = leat__run_give_change(run, ctx, old_pane, hash, old_values, LEAT_UPDATE_BEFORE);
+    const bool late = is_late(run, pane);
+    const int old_given = give(run, ctx, old_pane, late, hash, old_values, LEAT_UPDATE_BEFORE);
     if (old_given < 0)
         return old_given;
-    const int given = leat__run_give_change(run, ctx, pane, hash, values, LEAT_UPDATE_AFTER);
+    const int given = give(run, ctx, pane, late, hash, values, LEAT_UPDATE_AFTER);
     if (given == 0 && old_given > 0) {
-        const int again = leat__run_give_change(run, ctx, old_pane, hash, old_values, LEAT_UPDATE_AFTER);
+        const int again = give(run, ctx, old_pane, late, hash, old_values, LEAT_UPDATE_AFTER);
         return again < 0 ? again : 0;
     }
     return given;
@@ -292,9 +299,9 @@ int leat__run_replace(struct leat__run *run, struct leat__ctx *ctx, const struct
     const unsigned char *old_values, const struct leat__pane *pane, uint64_t hash,
     const unsigned char *values)
 {
-    LEAT_TRY(open_out(run, ctx, is_late(run, pane), 2));
-    if (run->out->capacity < 2)
+    if (run->items_max < 2)
         return replace_apart(run, ctx, old_pane, old_values, pane, hash, values);
+    LEAT_TRY(open_out(run, ctx, is_late(run, pane), 2));
     const int old_given = push_row(run, ctx, old_pane, hash, old_values, LEAT_UPDATE_BEFORE);
     const int given = old_given < 0 ? old_given : push_row(run, ctx, pane, hash, values, LEAT_UPDATE_AFTER);
     if (given == 0 && old_given > 0)
