@@ -11,6 +11,7 @@
 #include <leat/file.h>
 #include <leat/filter.h>
 #include <leat/generator.h>
+#include <leat/group_aggregate.h>
 #include <leat/job.h>
 #include <leat/join.h>
 #include <leat/key.h>

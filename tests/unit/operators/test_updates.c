@@ -1,0 +1,294 @@
+/* tests/unit/operators/test_updates.c -- operators that give and take changes: runs their case files, and random
+ * inputs against naive folds. */
+#include "tests/support/cases.h"
+#include "tests/support/op_records.h"
+#include "tests/support/unit.h"
+#include <glob.h>
+#include <leat/group_aggregate.h>
+#include <stdio.h>
+
+/* ---- group aggregate ---- */
+
+static leat_stream *group_with(const struct case_setup *setup, struct leat_group_aggregate_opts opts)
+{
+    opts.out = case_type(setup, "total");
+    return leat_group_aggregate(leat_group_by(setup->inputs[0], "by-key", "key"), "totals", &opts);
+}
+static leat_stream *declare_group(const struct case_setup *setup)
+{
+    return group_with(setup,
+        (struct leat_group_aggregate_opts){
+            .aggs = { LEAT_COUNT("records"), LEAT_SUM("value", "sum"), LEAT_MIN("text", "least") } });
+}
+static leat_stream *declare_group_max(const struct case_setup *setup)
+{
+    return group_with(setup, (struct leat_group_aggregate_opts){ .aggs = { LEAT_MAX("value", "most") } });
+}
+static leat_stream *declare_group_retract(const struct case_setup *setup)
+{
+    return group_with(setup,
+        (struct leat_group_aggregate_opts){
+            .aggs = { LEAT_COUNT("records"), LEAT_SUM("value", "sum"), LEAT_AVG("value", "mean") } });
+}
+static leat_stream *declare_group_folded(const struct case_setup *setup)
+{
+    return group_with(setup,
+        (struct leat_group_aggregate_opts){
+            .aggs = { LEAT_COUNT("records"), LEAT_SUM("value", "sum"), LEAT_AVG("value", "mean") },
+            .mini_batch_us = 1000 });
+}
+static leat_stream *declare_group_ttl(const struct case_setup *setup)
+{
+    return group_with(setup,
+        (struct leat_group_aggregate_opts){
+            .aggs = { LEAT_COUNT("records"), LEAT_SUM("value", "sum") }, .ttl = { .us = 16 } });
+}
+static leat_stream *declare_group_ttl_processing(const struct case_setup *setup)
+{
+    return group_with(setup,
+        (struct leat_group_aggregate_opts){ .aggs = { LEAT_COUNT("records"), LEAT_SUM("value", "sum") },
+            .ttl = { .us = 16, .time = LEAT_PROCESSING_TIME } });
+}
+static leat_stream *declare_group_folded_ttl(const struct case_setup *setup)
+{
+    return group_with(setup,
+        (struct leat_group_aggregate_opts){
+            .aggs = { LEAT_COUNT("records"), LEAT_SUM("value", "sum"), LEAT_AVG("value", "mean") },
+            .ttl = { .us = 16 },
+            .mini_batch_rows = 1000 });
+}
+
+static const struct case_operator operators[] = {
+    { "group", declare_group },
+    { "group-max", declare_group_max },
+    { "group-retract", declare_group_retract },
+    { "group-folded", declare_group_folded },
+    { "group-ttl", declare_group_ttl },
+    { "group-ttl-processing", declare_group_ttl_processing },
+    { "group-folded-ttl", declare_group_folded_ttl },
+};
+
+/* ---- random inputs against naive folds ---- */
+
+#define KEYS 12u
+#define LIVE_MAX 64u
+
+static uint64_t seed_of(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *state >> 33;
+}
+
+/* Records that were given and not taken back, of any key. */
+struct live {
+    struct {
+        uint32_t key;
+        int64_t value;
+    } records[LIVE_MAX];
+    uint32_t count;
+};
+
+/* What the changes have come to, by key. */
+struct fold {
+    bool there[KEYS];
+    int64_t count[KEYS], sum[KEYS];
+    bool half; /* the last change was UPDATE_BEFORE of this key */
+    uint32_t half_key;
+};
+
+static void fold_change(struct fold *f, const struct op_pair *row, uint8_t change)
+{
+    assert_true(row->text.len == 2 && row->text.data[0] == 'k');
+    const uint32_t key = (uint32_t)(row->text.data[1] - 'a');
+    assert_true(key < KEYS);
+    const bool takes_back = change == LEAT_UPDATE_BEFORE || change == LEAT_DELETE;
+    assert_int_equal(f->half, change == LEAT_UPDATE_AFTER);
+    if (f->half)
+        assert_int_equal(f->half_key, key);
+    if (takes_back) {
+        assert_true(f->there[key]);
+        assert_int_equal(f->count[key], row->left);
+        assert_int_equal(f->sum[key], row->right);
+    } else if (change == LEAT_INSERT) {
+        assert_false(f->there[key]);
+    }
+    f->there[key] = !takes_back;
+    f->count[key] = row->left;
+    f->sum[key] = row->right;
+    f->half = change == LEAT_UPDATE_BEFORE;
+    f->half_key = key;
+}
+
+static void fold_outs(struct fold *f, struct harness *h)
+{
+    for (uint32_t i = 0; i < h->outs_count; i++)
+        for (uint32_t row = 0; row < h->outs[i].batch->count; row++)
+            fold_change(f, leat_batch_at(h->outs[i].batch, row), leat__batch_change(h->outs[i].batch, row));
+    assert_false(f->half);
+}
+
+static void add_random(struct leat_batch *batch, struct live *live, uint64_t *seed, int64_t ts)
+{
+    char key[3] = "k?";
+    const bool takes_back = live->count == LIVE_MAX || (live->count && seed_of(seed) % 5 < 2);
+    const uint32_t at = takes_back ? (uint32_t)(seed_of(seed) % live->count) : live->count++;
+    if (!takes_back) {
+        live->records[at].key = (uint32_t)(seed_of(seed) % KEYS);
+        live->records[at].value = (int64_t)(seed_of(seed) % 3);
+    }
+    key[1] = (char)('a' + live->records[at].key);
+    (void)op_event_add(batch, 1, NULL, ts, live->records[at].value, key);
+    batch->event_us[batch->count - 1] = ts;
+    leat__batch_set_change(batch, batch->count - 1, takes_back ? LEAT_DELETE : LEAT_INSERT);
+    if (takes_back)
+        live->records[at] = live->records[--live->count];
+}
+
+static struct harness *random_harness(leat_topology **t, uint64_t seed, uint64_t mini_rows)
+{
+    const uint32_t sizes[] = { 1, 2, 7, 64 };
+    *t = leat_topology_new("random");
+    leat_stream *in = harness_source(*t, "in", &op_event_type, "ts");
+    in->node->outputs[0].changes = true;
+    leat_stream *out = leat_group_aggregate(leat_group_by(in, "by-text", "text"), "totals",
+        &(struct leat_group_aggregate_opts){ .aggs = { LEAT_COUNT("left"), LEAT_SUM("value", "right") },
+            .out = &op_pair_type,
+            .mini_batch_rows = mini_rows });
+    return harness_new(out,
+        &(struct harness_opts){
+            .batch_rows = sizes[seed % 4], .with_store = true, .budget_bytes = seed % 3 == 0 ? 1 : 0 });
+}
+
+static void run_random(uint64_t seed, uint64_t mini_rows)
+{
+    leat_topology *t;
+    struct live live = { .count = 0 };
+    struct fold fold = { .half = false };
+    uint64_t state = seed;
+    struct harness *h = random_harness(&t, seed, mini_rows);
+    for (int64_t round = 0; round < 30; round++) {
+        struct leat_batch *batch = harness_rows(h, 0);
+        const uint32_t rows = 1 + (uint32_t)(seed_of(&state) % batch->capacity);
+        for (uint32_t i = 0; i < rows; i++)
+            add_random(batch, &live, &state, 10 * round + (int64_t)(seed_of(&state) % 9));
+        assert_int_equal(harness_batch(h, 0, batch), 0);
+        if (seed_of(&state) % 4 == 0)
+            assert_int_equal(harness_watermark(h, 0, 10 * round + 9), 0);
+        else if (seed_of(&state) % 4 == 0)
+            assert_int_equal(harness_crash(h, NULL), 0);
+    }
+    assert_int_equal(harness_end(h, 0), 0);
+    fold_outs(&fold, h);
+    int64_t count[KEYS] = { 0 }, sum[KEYS] = { 0 };
+    for (uint32_t i = 0; i < live.count; i++) {
+        count[live.records[i].key]++;
+        sum[live.records[i].key] += live.records[i].value;
+    }
+    for (uint32_t key = 0; key < KEYS; key++) {
+        FAIL_UNLESS(fold.there[key] == (count[key] > 0), "seed %llu: key %u", (unsigned long long)seed, key);
+        if (count[key])
+            FAIL_UNLESS(fold.count[key] == count[key] && fold.sum[key] == sum[key], "seed %llu: key %u",
+                (unsigned long long)seed, key);
+    }
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+static void test_group_aggregate__given_random_changes__when_folded__then_they_are_the_naive_result(
+    void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        run_random(seed, 0);
+        run_random(seed, 1 + seed % 40);
+    }
+}
+
+/* ---- declarations ---- */
+
+static void check_refused(leat_topology *t, const char *text)
+{
+    FAIL_UNLESS(leat_topology_errors_count(t) == 1, "%zu errors, the last is %s",
+        leat_topology_errors_count(t),
+        leat_topology_errors_count(t) ? leat_topology_error(t, leat_topology_errors_count(t) - 1)->message
+                                      : "none");
+    const char *message = leat_topology_error(t, 0)->message;
+    FAIL_UNLESS(strstr(message, text) != NULL, "%s: expected %s", message, text);
+    leat_topology_free(t);
+}
+
+static void refuse_group(struct leat_group_aggregate_opts opts, bool changes, bool has_time, const char *text)
+{
+    leat_topology *t = leat_topology_new("refused");
+    leat_stream *in = harness_source(t, "in", &op_event_type, has_time ? "ts" : NULL);
+    in->node->outputs[0].changes = changes;
+    if (!opts.out)
+        opts.out = &op_pair_type;
+    (void)leat_group_aggregate(leat_group_by(in, "by-text", "text"), "totals", &opts);
+    check_refused(t, text);
+}
+
+#define COUNT_SUM .aggs = { LEAT_COUNT("left"), LEAT_SUM("value", "right") }
+
+static void test_group_aggregate__given_bad_options__when_declared__then_each_is_named(void **state)
+{
+    (void)state;
+    refuse_group((struct leat_group_aggregate_opts){ COUNT_SUM, .ttl = { .us = -1 } }, false, true, "ttl.us");
+    refuse_group((struct leat_group_aggregate_opts){ COUNT_SUM, .ttl = { .us = 1, .on_read = true } }, false,
+        true, "ttl.on_read");
+    refuse_group(
+        (struct leat_group_aggregate_opts){ COUNT_SUM, .ttl = { .us = 1 } }, false, false, "no event time");
+    refuse_group(
+        (struct leat_group_aggregate_opts){ COUNT_SUM, .mini_batch_us = -1 }, false, true, "mini_batch_us");
+    refuse_group((struct leat_group_aggregate_opts){ COUNT_SUM, .on_overflow = (enum leat_on_overflow)9 },
+        false, true, "on_overflow");
+    refuse_group(
+        (struct leat_group_aggregate_opts){ .aggs = { LEAT_COUNT("left") } }, false, true, "\"right\"");
+}
+
+static void test_group_aggregate__given_what_can_not_be_taken_back__when_over_changes__then_it_is_named(
+    void **state)
+{
+    (void)state;
+    refuse_group(
+        (struct leat_group_aggregate_opts){
+            .aggs = { LEAT_COUNT("left"),
+                { .kind = LEAT_AGGREGATE_APPROX_COUNT_DISTINCT, .of = "value", .as = "right" } } },
+        true, true, "can not take records back");
+}
+
+static void run_file(void **state)
+{
+    case_run_file(*state, operators, COUNT_OF(operators));
+}
+
+int main(void)
+{
+    static const char *const folders[] = { "group_aggregate" };
+    struct CMUnitTest tests[64] = {
+        cmocka_unit_test(
+            test_group_aggregate__given_random_changes__when_folded__then_they_are_the_naive_result),
+        cmocka_unit_test(test_group_aggregate__given_bad_options__when_declared__then_each_is_named),
+        cmocka_unit_test(
+            test_group_aggregate__given_what_can_not_be_taken_back__when_over_changes__then_it_is_named),
+    };
+    size_t count = 0;
+    glob_t found = { 0 };
+    for (size_t i = 0; i < COUNT_OF(folders); i++) {
+        char pattern[128];
+        (void)snprintf(pattern, sizeof pattern, "tests/operators/%s/*.case", folders[i]);
+        if (glob(pattern, i ? GLOB_APPEND : 0, NULL, &found) != 0) {
+            print_error("%s: there are none; run me at the top of the project\n", pattern);
+            return 1;
+        }
+    }
+    while (tests[count].test_func)
+        count++;
+    for (size_t i = 0; i < found.gl_pathc && count < COUNT_OF(tests); i++)
+        tests[count++] = (struct CMUnitTest){
+            .name = found.gl_pathv[i], .test_func = run_file, .initial_state = found.gl_pathv[i]
+        };
+    const int failed = _cmocka_run_group_tests("updates", tests, count, NULL, NULL);
+    globfree(&found);
+    return failed;
+}
