@@ -57,7 +57,7 @@ static enum leat_fire obeying__on_record(
     return (enum leat_fire)fire;
 }
 
-/* Times ending in 5 purge, those in 7 set another one 2 later, those in 9 are refused, others fire. */
+/* Times that end in 5 purge as well, those in 7 set another one, those in 66 are refused; all others fire. */
 static enum leat_fire obeying__on_timer(struct leat_ctx *ctx, int64_t us, enum leat_time_kind kind,
     const struct leat_bounds *window, struct told *told)
 {
@@ -67,7 +67,7 @@ static enum leat_fire obeying__on_timer(struct leat_ctx *ctx, int64_t us, enum l
         return LEAT_FIRE_AND_PURGE;
     if (us % 10 == 7)
         leat_timer_set(ctx, kind, us + 1);
-    if (us % 10 == 9) {
+    if (us % 100 == 66) {
         leat_timer_set(ctx, kind, us + 100);
         leat_fail(ctx, "refused the timer");
     }
@@ -88,8 +88,8 @@ static leat_stream *declare_case(const struct case_setup *setup)
 {
     agg_event_type = *case_type(setup, "event");
     assert_int_equal(agg_event_type.size, sizeof(struct agg_event));
-    return agg_declare_triggered(setup->inputs[0], setup->file->operator_name, case_type(setup, "result"), NULL,
-        &obeying_trigger);
+    return agg_declare_triggered(
+        setup->inputs[0], setup->file->operator_name, case_type(setup, "result"), NULL, &obeying_trigger);
 }
 
 static void run_file(void **path)
@@ -115,8 +115,7 @@ static int run_files(void)
     struct CMUnitTest *tests = calloc(found.gl_pathc, sizeof *tests);
     for (size_t i = 0; tests && i < found.gl_pathc; i++)
         tests[i] = (struct CMUnitTest){ found.gl_pathv[i], run_file, NULL, NULL, found.gl_pathv[i] };
-    const int failed =
-        tests ? _cmocka_run_group_tests("files", tests, found.gl_pathc, NULL, NULL) : 1;
+    const int failed = tests ? _cmocka_run_group_tests("files", tests, found.gl_pathc, NULL, NULL) : 1;
     globfree(&found);
     free(tests);
     return failed;
