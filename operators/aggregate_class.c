@@ -4,5 +4,7 @@
 
 const struct leat_op_class *leat__aggregate_class_of(const struct leat__aggregate_spec *spec)
 {
+    if (spec->window.kind == LEAT_WINDOW_COUNT)
+        return &leat__count_aggregate_class;
     return spec->assigner ? &leat__window_aggregate_class : NULL;
 }

@@ -313,4 +313,5 @@ bool leat__out_time_unit(const struct leat_type *type, int64_t (**from_us)(int64
 /* After the whole spec is known. NULL: there is none for all of it. */
 const struct leat_op_class *leat__aggregate_class_of(const struct leat__aggregate_spec *spec);
 extern const struct leat_op_class leat__window_aggregate_class;
+extern const struct leat_op_class leat__count_aggregate_class;
 #endif

@@ -241,10 +241,11 @@ static int fill_row(struct leat__run *run, struct leat__ctx *ctx, const struct l
 
 /* A pane of a window whose end nobody has been told to be over is not late for them: a watermark that has jumped
  * over the end is told when all that it causes was given. */
-static bool is_late(const struct leat__run *run, const struct leat__pane *pane)
+static bool is_late(const struct leat__run *run, const struct leat__ctx *ctx, const struct leat__pane *pane)
 {
-    return pane->kind == LEAT_PANE_LATE &&
-        (!run->in_watermark || leat__time_passed(pane->window.end - 1, run->forwarded_us));
+    const int64_t told_us = run->in_watermark ? run->forwarded_us : ctx->watermark_us;
+    return (pane->kind == LEAT_PANE_LATE || run->any_late) &&
+        leat__time_passed(pane->window.end - 1, told_us);
 }
 
 /* Adds the row to the open batch, which has room. */
@@ -275,7 +276,7 @@ static int give(struct leat__run *run, struct leat__ctx *ctx, const struct leat_
 int leat__run_give_change(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *pane,
     uint64_t hash, const unsigned char *values, enum leat_change change)
 {
-    return give(run, ctx, pane, is_late(run, pane), hash, values, change);
+    return give(run, ctx, pane, is_late(run, ctx, pane), hash, values, change);
 }
 
 /* Batches of one row: when the new pane is refused it is too late to keep the old one back, so it comes again. */
@@ -283,7 +284,7 @@ static int replace_apart(struct leat__run *run, struct leat__ctx *ctx, const str
     const unsigned char *old_values, const struct leat__pane *pane, uint64_t hash,
     const unsigned char *values)
 {
-    const bool late = is_late(run, pane);
+    const bool late = is_late(run, ctx, pane);
     const int old_given = give(run, ctx, old_pane, late, hash, old_values, LEAT_UPDATE_BEFORE);
     if (old_given < 0)
         return old_given;
@@ -301,7 +302,7 @@ int leat__run_replace(struct leat__run *run, struct leat__ctx *ctx, const struct
 {
     if (run->items_max < 2)
         return replace_apart(run, ctx, old_pane, old_values, pane, hash, values);
-    LEAT_TRY(open_out(run, ctx, is_late(run, pane), 2));
+    LEAT_TRY(open_out(run, ctx, is_late(run, ctx, pane), 2));
     const int old_given = push_row(run, ctx, old_pane, hash, old_values, LEAT_UPDATE_BEFORE);
     const int given = old_given < 0 ? old_given : push_row(run, ctx, pane, hash, values, LEAT_UPDATE_AFTER);
     if (given == 0 && old_given > 0)

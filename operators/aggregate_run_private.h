@@ -40,6 +40,7 @@ struct leat__run {
     /* While a watermark is worked on: the one that others have been told, by which a pane is late or not. */
     bool in_watermark;
     int64_t forwarded_us;
+    bool any_late; /* panes of every kind may be behind what others have been told: windows without a clock */
     uint32_t items_max; /* keys to take from a cursor at a time */
     uint32_t batches_given; /* in this call */
     uint32_t keys_seen; /* counted by the operator */

@@ -1,5 +1,5 @@
-/* tests/unit/operators/test_window_triggers.c -- triggers and panes of windows, as text: tests/operators/
- * window_triggers/ (semantics 21-27). The operator line of a file is the fixture's words; the word `trigger` is the
+/* tests/unit/operators/test_window_triggers.c -- triggers and panes of windows (semantics 21-27) and windows by
+ * count, as text: tests/operators/window_triggers/, tests/operators/count_aggregate/. The operator line of a file is the fixture's words; the word `trigger` is the
  * one below, which does what a record's text says. */
 #include "tests/support/aggregate_fixture.h"
 #include "tests/support/cases.h"
@@ -105,10 +105,10 @@ static void run_file(void **path)
     case_run_file(*path, &operator_of_file, 1);
 }
 
-static int run_files(void)
+static int run_files(const char *pattern)
 {
     glob_t found = { 0 };
-    if (glob("tests/operators/window_triggers/*.case", 0, NULL, &found) != 0) {
+    if (glob(pattern, 0, NULL, &found) != 0) {
         (void)fprintf(stderr, "no case files: run from the top of the repository\n");
         return 1;
     }
@@ -123,5 +123,6 @@ static int run_files(void)
 
 int main(void)
 {
-    return run_files();
+    return run_files("tests/operators/window_triggers/*.case") +
+        run_files("tests/operators/count_aggregate/*.case");
 }
