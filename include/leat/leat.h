@@ -7,6 +7,7 @@
 #include <leat/branch.h>
 #include <leat/change.h>
 #include <leat/ctx.h>
+#include <leat/deduplicate.h>
 #include <leat/error.h>
 #include <leat/file.h>
 #include <leat/filter.h>

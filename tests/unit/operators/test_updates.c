@@ -4,6 +4,7 @@
 #include "tests/support/op_records.h"
 #include "tests/support/unit.h"
 #include <glob.h>
+#include <leat/deduplicate.h>
 #include <leat/group_aggregate.h>
 #include <stdio.h>
 
@@ -58,7 +59,52 @@ static leat_stream *declare_group_folded_ttl(const struct case_setup *setup)
             .mini_batch_rows = 1000 });
 }
 
+/* ---- deduplicate ---- */
+
+static leat_stream *deduplicate_with(const struct case_setup *setup, struct leat_deduplicate_opts opts)
+{
+    return leat_deduplicate(leat_group_by(setup->inputs[0], "by-key", "key"), "once", &opts);
+}
+static leat_stream *declare_dedup_first(const struct case_setup *setup)
+{
+    return deduplicate_with(setup, (struct leat_deduplicate_opts){ .within_us = 10 });
+}
+static leat_stream *declare_dedup_first_time(const struct case_setup *setup)
+{
+    return deduplicate_with(setup, (struct leat_deduplicate_opts){ .within_us = 10, .by_event_time = true });
+}
+static leat_stream *declare_dedup_last(const struct case_setup *setup)
+{
+    return deduplicate_with(setup, (struct leat_deduplicate_opts){ .keep = LEAT_KEEP_LAST, .within_us = 10 });
+}
+static leat_stream *declare_dedup_last_time(const struct case_setup *setup)
+{
+    return deduplicate_with(setup,
+        (struct leat_deduplicate_opts){ .keep = LEAT_KEEP_LAST, .within_us = 10, .by_event_time = true });
+}
+static leat_stream *declare_dedup_ever(const struct case_setup *setup)
+{
+    return deduplicate_with(setup, (struct leat_deduplicate_opts){ .within_us = LEAT_NEVER });
+}
+static leat_stream *declare_dedup_ever_last(const struct case_setup *setup)
+{
+    return deduplicate_with(
+        setup, (struct leat_deduplicate_opts){ .keep = LEAT_KEEP_LAST, .within_us = LEAT_NEVER });
+}
+static leat_stream *declare_dedup_processing(const struct case_setup *setup)
+{
+    return deduplicate_with(
+        setup, (struct leat_deduplicate_opts){ .within_us = 10, .time = LEAT_PROCESSING_TIME });
+}
+
 static const struct case_operator operators[] = {
+    { "dedup-first", declare_dedup_first },
+    { "dedup-first-time", declare_dedup_first_time },
+    { "dedup-last", declare_dedup_last },
+    { "dedup-last-time", declare_dedup_last_time },
+    { "dedup-ever", declare_dedup_ever },
+    { "dedup-ever-last", declare_dedup_ever_last },
+    { "dedup-processing", declare_dedup_processing },
     { "group", declare_group },
     { "group-max", declare_group_max },
     { "group-retract", declare_group_retract },
@@ -257,6 +303,33 @@ static void test_group_aggregate__given_what_can_not_be_taken_back__when_over_ch
         true, true, "can not take records back");
 }
 
+static void test_deduplicate__given_bad_options__when_declared__then_each_is_named(void **state)
+{
+    static const struct {
+        struct leat_deduplicate_opts opts;
+        bool has_time, changes;
+        const char *want;
+    } rows[] = {
+        { { .within_us = 0 }, true, false, "within_us: 0" },
+        { { .within_us = -1 }, true, false, "within_us: -1" },
+        { { .keep = (enum leat_keep)7, .within_us = 1 }, true, false, "keep: 7" },
+        { { .within_us = 1, .time = (enum leat_time_kind)7 }, true, false, "time: 7" },
+        { { .within_us = 1 }, false, false, "has no event time" },
+        { { .within_us = LEAT_NEVER, .by_event_time = true }, false, false, "has no event time" },
+        { { .within_us = 1, .time = LEAT_PROCESSING_TIME, .by_event_time = true }, true, false,
+            "by_event_time" },
+        { { .within_us = 1 }, true, true, "put leat_changelog before it" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        leat_topology *t = leat_topology_new("refused");
+        leat_stream *in = harness_source(t, "in", &op_event_type, rows[i].has_time ? "ts" : NULL);
+        in->node->outputs[0].changes = rows[i].changes;
+        (void)leat_deduplicate(leat_group_by(in, "by-text", "text"), "once", &rows[i].opts);
+        check_refused(t, rows[i].want);
+    }
+}
+
 static void run_file(void **state)
 {
     case_run_file(*state, operators, COUNT_OF(operators));
@@ -264,10 +337,11 @@ static void run_file(void **state)
 
 int main(void)
 {
-    static const char *const folders[] = { "group_aggregate" };
+    static const char *const folders[] = { "group_aggregate", "deduplicate" };
     struct CMUnitTest tests[64] = {
         cmocka_unit_test(
             test_group_aggregate__given_random_changes__when_folded__then_they_are_the_naive_result),
+        cmocka_unit_test(test_deduplicate__given_bad_options__when_declared__then_each_is_named),
         cmocka_unit_test(test_group_aggregate__given_bad_options__when_declared__then_each_is_named),
         cmocka_unit_test(
             test_group_aggregate__given_what_can_not_be_taken_back__when_over_changes__then_it_is_named),
