@@ -26,6 +26,7 @@
 #include <leat/stream.h>
 #include <leat/test.h>
 #include <leat/timer.h>
+#include <leat/top_n.h>
 #include <leat/type.h>
 #include <leat/union.h>
 #include <leat/window.h>

@@ -6,6 +6,7 @@
 #include <glob.h>
 #include <leat/deduplicate.h>
 #include <leat/group_aggregate.h>
+#include <leat/top_n.h>
 #include <stdio.h>
 
 /* ---- group aggregate ---- */
@@ -97,7 +98,53 @@ static leat_stream *declare_dedup_processing(const struct case_setup *setup)
         setup, (struct leat_deduplicate_opts){ .within_us = 10, .time = LEAT_PROCESSING_TIME });
 }
 
+/* ---- top n ---- */
+
+static leat_stream *top_with(const struct case_setup *setup, struct leat_top_n_opts opts)
+{
+    opts.n = 2;
+    opts.by = "value";
+    if (opts.rank)
+        opts.out = case_type(setup, "ranked");
+    return leat_top_n(leat_group_by(setup->inputs[0], "by-key", "key"), "top", &opts);
+}
+static leat_stream *declare_top(const struct case_setup *setup)
+{
+    return top_with(setup, (struct leat_top_n_opts){ .descending = true });
+}
+static leat_stream *declare_top_ranked(const struct case_setup *setup)
+{
+    return top_with(setup, (struct leat_top_n_opts){ .descending = true, .rank = "rank" });
+}
+static leat_stream *declare_bottom_ranked(const struct case_setup *setup)
+{
+    return top_with(setup, (struct leat_top_n_opts){ .rank = "rank" });
+}
+static leat_stream *window_top_with(const struct case_setup *setup, struct leat_window_opts windows)
+{
+    leat_windowed_stream *w =
+        leat_window(leat_group_by(setup->inputs[0], "by-key", "key"), "windows", &windows);
+    (void)leat_late_records(w);
+    return leat_window_top_n(w, "top",
+        &(struct leat_top_n_opts){
+            .n = 2, .by = "value", .descending = true, .rank = "rank", .out = case_type(setup, "ranked") });
+}
+static leat_stream *declare_window_top(const struct case_setup *setup)
+{
+    return window_top_with(setup, (struct leat_window_opts){ .kind = LEAT_WINDOW_TUMBLING, .size_us = 10 });
+}
+static leat_stream *declare_window_top_hopping(const struct case_setup *setup)
+{
+    return window_top_with(
+        setup, (struct leat_window_opts){ .kind = LEAT_WINDOW_HOPPING, .size_us = 10, .slide_us = 5 });
+}
+
 static const struct case_operator operators[] = {
+    { "top-2", declare_top },
+    { "top-2-ranked", declare_top_ranked },
+    { "bottom-2-ranked", declare_bottom_ranked },
+    { "window-top-2", declare_window_top },
+    { "window-top-2-hopping", declare_window_top_hopping },
     { "dedup-first", declare_dedup_first },
     { "dedup-first-time", declare_dedup_first_time },
     { "dedup-last", declare_dedup_last },
@@ -330,6 +377,54 @@ static void test_deduplicate__given_bad_options__when_declared__then_each_is_nam
     }
 }
 
+static void test_top_n__given_bad_options__when_declared__then_each_is_named(void **state)
+{
+    static const struct {
+        struct leat_top_n_opts opts;
+        const char *want;
+    } rows[] = {
+        { { .n = 0, .by = "value" }, "n: 0" },
+        { { .n = 1001, .by = "value" }, "n: 1001" },
+        { { .n = 1 }, "by: missing" },
+        { { .n = 1, .by = "valu" }, "value" },
+        { { .n = 1, .by = "value", .rank = "rang" }, "no field \"rang\"" },
+        { { .n = 1, .by = "value", .rank = "text" }, "must be an int or a long" },
+        { { .n = 1, .by = "value", .rank = "left", .out = &op_pair_type }, "nothing fills field \"right\"" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        leat_topology *t = leat_topology_new("refused");
+        leat_stream *in = harness_source(t, "in", &op_event_type, "ts");
+        (void)leat_top_n(leat_group_by(in, "by-text", "text"), "top", &rows[i].opts);
+        check_refused(t, rows[i].want);
+    }
+}
+
+static void test_window_top_n__given_windows_that_it_does_not_take__when_declared__then_it_says_so(
+    void **state)
+{
+    static const struct {
+        struct leat_window_opts windows;
+        const char *want;
+    } rows[] = {
+        { { .kind = LEAT_WINDOW_SESSION, .gap_us = 10 }, "must be tumbling, hopping" },
+        { { .kind = LEAT_WINDOW_TUMBLING, .size_us = 10, .allowed_lateness_us = 1 }, "allow lateness" },
+        { { .kind = LEAT_WINDOW_TUMBLING,
+              .size_us = 10,
+              .triggers = { LEAT_ON_WATERMARK, LEAT_ON_COUNT(3) } },
+            "fire before their ends" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        leat_topology *t = leat_topology_new("refused");
+        leat_stream *in = harness_source(t, "in", &op_event_type, "ts");
+        (void)leat_window_top_n(
+            leat_window(leat_group_by(in, "by-text", "text"), "windows", &rows[i].windows), "top",
+            &(struct leat_top_n_opts){ .n = 1, .by = "value" });
+        check_refused(t, rows[i].want);
+    }
+}
+
 static void run_file(void **state)
 {
     case_run_file(*state, operators, COUNT_OF(operators));
@@ -337,11 +432,14 @@ static void run_file(void **state)
 
 int main(void)
 {
-    static const char *const folders[] = { "group_aggregate", "deduplicate" };
+    static const char *const folders[] = { "group_aggregate", "deduplicate", "top_n" };
     struct CMUnitTest tests[64] = {
         cmocka_unit_test(
             test_group_aggregate__given_random_changes__when_folded__then_they_are_the_naive_result),
         cmocka_unit_test(test_deduplicate__given_bad_options__when_declared__then_each_is_named),
+        cmocka_unit_test(test_top_n__given_bad_options__when_declared__then_each_is_named),
+        cmocka_unit_test(
+            test_window_top_n__given_windows_that_it_does_not_take__when_declared__then_it_says_so),
         cmocka_unit_test(test_group_aggregate__given_bad_options__when_declared__then_each_is_named),
         cmocka_unit_test(
             test_group_aggregate__given_what_can_not_be_taken_back__when_over_changes__then_it_is_named),
