@@ -1,5 +1,7 @@
 /* tests/differential/declare.c -- see declare.h. */
 #include "tests/differential/declare.h"
+#include "diff_group.h"
+#include <leat/group_aggregate.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +74,24 @@ static void extent__result(struct leat_ctx *ctx, const struct extent *extent, st
     out->l3 = extent->any ? extent->most - extent->least : 0;
 }
 LEAT_DEFINE_AGGREGATE(extent, diff_row, extent, diff_out);
+
+static void extent_of_all__add(struct leat_ctx *ctx, const struct diff_row *row, struct extent *extent)
+{
+    extent__add(ctx, row, extent);
+}
+
+static void extent_of_all__merge(struct leat_ctx *ctx, struct extent *into, const struct extent *from)
+{
+    extent__merge(ctx, into, from);
+}
+
+static void extent_of_all__result(struct leat_ctx *ctx, const struct extent *extent, struct diff_group *out)
+{
+    (void)ctx;
+    out->has_l3 = extent->any != 0;
+    out->l3 = extent->any ? extent->most - extent->least : 0;
+}
+LEAT_DEFINE_AGGREGATE(extent_of_all, diff_row, extent, diff_group);
 
 /* The same, but that it can not be merged. */
 static struct leat_aggregate_fn lonely_aggregate;
@@ -264,14 +284,19 @@ static void add_agg(struct leat_aggregate_opts *opts, size_t count, const struct
                        : (struct leat_aggregate)LEAT_USER(&extent_aggregate);
 }
 
-#pragma weak leat_changelog_sized
+static void add_aggs(struct leat_aggregate_opts *opts, const struct plan_node *node)
+{
+    size_t count = 0;
+    lonely_aggregate = extent_aggregate;
+    lonely_aggregate.name = "lonely";
+    lonely_aggregate.merge = NULL;
+    for (size_t a = 0; a < PLAN_AGGS_MAX && node->aggs[a].kind; a++)
+        if (column_of(node, a))
+            add_agg(opts, count++, node, a);
+}
 
 static leat_stream *declare_changelog(leat_stream *results, size_t stream)
 {
-    if (!leat_changelog_sized) { /* before it is built, what needs it is refused anyway */
-        leat_filter_expr(results, name_of("changes", stream), "no changelog yet");
-        return results;
-    }
     return leat_changelog(results, name_of("changes", stream),
         &(struct leat_changelog_opts){ .field = "change", .out = &diff_out_type });
 }
@@ -280,19 +305,29 @@ static leat_stream *declare_aggregate(struct declared *d, const struct plan_node
 {
     struct leat_aggregate_opts opts = { .out = &diff_out_type };
     const struct leat_window_opts windows = window_opts(node);
-    size_t count = 0;
-    lonely_aggregate = extent_aggregate;
-    lonely_aggregate.name = "lonely";
-    lonely_aggregate.merge = NULL;
-    for (size_t a = 0; a < PLAN_AGGS_MAX && node->aggs[a].kind; a++)
-        if (column_of(node, a))
-            add_agg(&opts, count++, node, a);
+    add_aggs(&opts, node);
     leat_windowed_stream *windowed = leat_window(
         declare_keys(node, d->streams[node->in], name_of("by", stream)), name_of("w", stream), &windows);
     leat_stream *results = leat_aggregate(windowed, name_of("n", stream), &opts);
     add_sink(d, leat_late_records(windowed), "late", stream);
     const bool changes = node->accumulation == LEAT_RETRACTING;
     add_sink(d, changes ? declare_changelog(results, stream) : results, "out", stream);
+    return results;
+}
+
+static leat_stream *declare_group(struct declared *d, const struct plan_node *node, size_t stream)
+{
+    struct leat_aggregate_opts aggs = { .out = NULL };
+    struct leat_group_aggregate_opts opts = { .out = &diff_group_type,
+        .mini_batch_rows = (uint64_t)node->count };
+    add_aggs(&aggs, node);
+    memcpy(opts.aggs, aggs.aggs, sizeof opts.aggs);
+    for (size_t a = 0; a < PLAN_AGGS_MAX; a++)
+        if (opts.aggs[a].kind == LEAT_AGGREGATE_USER)
+            opts.aggs[a].fn = &extent_of_all_aggregate;
+    leat_stream *results = leat_group_aggregate(
+        declare_keys(node, d->streams[node->in], name_of("by", stream)), name_of("n", stream), &opts);
+    add_sink(d, declare_changelog(results, stream), "out", stream);
     return results;
 }
 
@@ -308,12 +343,15 @@ static leat_stream *declare_process(struct declared *d, const struct plan_node *
         declare_keys(node, d->streams[node->in], name_of("by", stream)), name_of("n", stream), &opts);
 }
 
-static leat_stream *declare_again(leat_stream *in, const char *name)
+static leat_stream *declare_again(const struct declared *d, const struct plan_node *node, const char *name)
 {
-    return leat_project(in, name,
-        &(struct leat_project_opts){ .out = &diff_row_type,
-            .fields = { { "k1", NULL }, { "k2", NULL }, { "l0", "v" }, { "d0", "d" }, { "s0", "s" },
-                { "b0", "b" }, { "5", "gap" }, { "window_end", "at" } } });
+    const struct plan_node *made_by = &d->plan->nodes[node->in - (int64_t)d->plan->sources_count];
+    struct leat_project_opts opts = { .out = &diff_row_type,
+        .fields = { { "k1", NULL }, { "k2", NULL }, { "l0", "v" }, { "d0", "d" }, { "s0", "s" },
+            { "b0", "b" }, { "5", "gap" }, { "window_end", "at" } } };
+    if (made_by->kind == PLAN_GROUP)
+        opts.fields[7] = (struct leat_projection){ 0 }; /* there are no windows */
+    return leat_project(d->streams[node->in], name, &opts);
 }
 
 static leat_stream *declare_node(struct declared *d, const struct plan_node *node, size_t stream)
@@ -339,11 +377,13 @@ static leat_stream *declare_node(struct declared *d, const struct plan_node *nod
         return declare_join(d, node, stream);
     case PLAN_AGGREGATE:
         return declare_aggregate(d, node, stream);
+    case PLAN_GROUP:
+        return declare_group(d, node, stream);
     case PLAN_ALARM:
     case PLAN_TALLY:
         return declare_process(d, node, stream);
     case PLAN_AGAIN:
-        return declare_again(in, name);
+        return declare_again(d, node, name);
     case PLAN_KINDS:
         break;
     }
@@ -361,7 +401,8 @@ leat_topology *declare_plan(const struct plan *plan, struct run_io *io)
     for (size_t i = 0; i < plan->nodes_count; i++) {
         const size_t stream = plan->sources_count + i;
         d.streams[stream] = declare_node(&d, &plan->nodes[i], stream);
-        if (plan->nodes[i].kind != PLAN_AGGREGATE && !plan_is_read(plan, stream))
+        const bool own = plan->nodes[i].kind == PLAN_AGGREGATE || plan->nodes[i].kind == PLAN_GROUP;
+        if (!own && !plan_is_read(plan, stream))
             add_sink(&d, d.streams[stream], "out", stream);
     }
     return d.t;

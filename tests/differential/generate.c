@@ -116,7 +116,13 @@ static void draw_triggers(struct draws *d, const struct scale *scale, struct pla
     }
 }
 
-static void draw_aggs(struct draws *d, struct plan_node *node)
+static bool can_take_back(int64_t kind)
+{
+    return kind != LEAT_AGGREGATE_USER && kind != LEAT_AGGREGATE_APPROX_COUNT_DISTINCT;
+}
+
+/* `changes`: only those that can take records back. */
+static void draw_aggs(struct draws *d, struct plan_node *node, bool changes)
 {
     size_t count = (size_t)between(d, 1, 4);
     for (size_t a = 0; a < count; a++) {
@@ -129,7 +135,7 @@ static void draw_aggs(struct draws *d, struct plan_node *node)
             agg->by = between(d, PLAN_V, PLAN_GAP);
             agg->n = between(d, 0, 4);
             agg->q = ONE_OF(d, 0, 50, 90, 100);
-        } while (!column_of(node, a));
+        } while (!column_of(node, a) || (changes && !can_take_back(agg->kind)));
         if (agg->kind != LEAT_AGGREGATE_USER && one_in(d, 4))
             agg->where = between(d, 1, CONDITIONS - 1);
     }
@@ -150,7 +156,15 @@ static void draw_aggregate(struct draws *d, const struct scale *scale, struct pl
     if (node->window != LEAT_WINDOW_COUNT)
         node->accumulation = ONE_OF(d, 0, 0, LEAT_ACCUMULATING, LEAT_DISCARDING, LEAT_RETRACTING);
     draw_triggers(d, scale, node);
-    draw_aggs(d, node);
+    draw_aggs(d, node, false);
+}
+
+static void draw_group(struct draws *d, struct plan_node *node, bool changes)
+{
+    node->kind = PLAN_GROUP;
+    node->keys = between(d, PLAN_BY_K1, PLAN_BY_BOTH);
+    node->count = one_in(d, 4) ? between(d, 1, 20) : 0;
+    draw_aggs(d, node, changes);
 }
 
 /* A node that keeps nothing, or little. */
@@ -191,14 +205,26 @@ static void draw_nodes(struct draws *d, const struct scale *scale, struct plan *
         return;
     const int64_t streams = (int64_t)plan_streams_count(plan);
     struct plan_node *node = add_node(plan);
-    draw_aggregate(d, scale, node);
+    if (one_in(d, 8))
+        draw_group(d, node, false);
+    else
+        draw_aggregate(d, scale, node);
     node->in = one_in(d, 3) ? below(d, streams) : streams - 1;
-    if (!one_in(d, 8) || node->accumulation == LEAT_RETRACTING)
+    if (!one_in(d, plan_gives_changes(plan, (size_t)streams) ? 2 : 8))
         return;
     *add_node(plan) = (struct plan_node){ .kind = PLAN_AGAIN, .in = streams };
+    if (one_in(d, 3))
+        *add_node(plan) = (struct plan_node){
+            .kind = one_in(d, 2) ? PLAN_FILTER : PLAN_MAP, .in = streams + 1, .expr = between(d, 1, 3)
+        };
+    const int64_t last = (int64_t)plan_streams_count(plan) - 1;
     node = add_node(plan);
-    draw_aggregate(d, scale, node);
-    node->in = streams + 1;
+    const bool changes = plan_gives_changes(plan, (size_t)last);
+    if (changes || one_in(d, 3))
+        draw_group(d, node, changes);
+    else
+        draw_aggregate(d, scale, node);
+    node->in = last;
 }
 
 /* ---- rows ---- */
@@ -312,7 +338,10 @@ static void draw_crashes(struct draws *d, struct plan *plan)
     const int64_t rows = (int64_t)plan->rows_count;
     if (!run->checkpoint_every)
         return;
-    run->crash_at = one_in(d, 3) ? 0 : between(d, 1, rows);
+    if (one_in(d, 2))
+        run->crash_behind = between(d, 1, 4);
+    else
+        run->crash_at = one_in(d, 3) ? 0 : between(d, 1, rows);
     run->crash_again = one_in(d, 3) ? between(d, 1, rows) : 0;
     run->stop_at = one_in(d, 2) ? between(d, 1, rows) : 0;
     if (run->stop_at)

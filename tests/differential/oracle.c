@@ -49,6 +49,7 @@ struct oracle_sink *oracle_sink(struct oracle *o, const char *word, size_t strea
     (void)snprintf(sink->name, sizeof sink->name, "%s%zu", word, stream);
     sink->level = ORACLE_EXACT;
     sink->results = results;
+    sink->changes = results && plan_gives_changes(o->plan, stream);
     return sink;
 }
 
@@ -65,10 +66,20 @@ void oracle_sink_add(struct oracle_sink *sink, const void *record, int64_t event
 
 void oracle_sink_stream(struct oracle *o, struct oracle_sink *sink, const struct stream *stream)
 {
-    (void)o;
-    for (size_t i = 0; i < stream->count; i++)
-        if (stream->events[i].kind == EVENT_ROW)
-            oracle_sink_add(sink, stream->events[i].record, stream->events[i].at, stream->events[i].change);
+    for (size_t i = 0; i < stream->count; i++) {
+        const struct event *event = &stream->events[i];
+        const void *record = event->record;
+        if (event->kind != EVENT_ROW)
+            continue;
+        if (sink->changes) {
+            struct diff_out *out = oracle_alloc(o, sizeof *out);
+            *out = *(const struct diff_out *)record;
+            out->has_change = true;
+            out->change = event->change;
+            record = out;
+        }
+        oracle_sink_add(sink, record, event->at, event->change);
+    }
     if (stream->unsure)
         sink->level = ORACLE_NOTHING;
 }
@@ -363,6 +374,9 @@ static void run_node(struct oracle *o, size_t i)
     case PLAN_AGGREGATE:
         oracle_aggregate(o, node, stream);
         break;
+    case PLAN_GROUP:
+        oracle_group(o, node, stream);
+        break;
     case PLAN_ALARM:
     case PLAN_TALLY:
         oracle_process(o, node, stream);
@@ -373,7 +387,7 @@ static void run_node(struct oracle *o, size_t i)
     case PLAN_KINDS:
         break;
     }
-    if (node->kind == PLAN_AGGREGATE || plan_is_read(o->plan, stream))
+    if (node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP || plan_is_read(o->plan, stream))
         return;
     oracle_sink_stream(
         o, oracle_sink(o, "out", stream, plan_gives_results(o->plan, stream)), &o->streams[stream]);

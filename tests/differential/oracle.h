@@ -22,6 +22,7 @@ struct oracle_sink {
     char name[24];
     enum oracle_level level;
     bool results; /* DiffOut */
+    bool changes;
     const struct plan_node *node; /* the aggregate that gave them; NULL: none */
     struct oracle_row *rows;
     size_t count, capacity;
@@ -48,6 +49,7 @@ enum oracle_mistake {
     MISTAKE_SLIDING_EXCLUSIVE, /* the record at t - size is not in */
     MISTAKE_WHERE_IGNORED,
     MISTAKE_LATE_PANE_ON_TIME,
+    MISTAKE_RETRACTIONS_IGNORED,
     MISTAKES,
 };
 

@@ -63,6 +63,7 @@ void oracle_fold(struct oracle *o, const struct plan_node *node, const struct ev
 bool oracle_is_order_bound(const struct plan_node *node);
 
 void oracle_join(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_group(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_process(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_aggregate(struct oracle *o, const struct plan_node *node, size_t stream);
 

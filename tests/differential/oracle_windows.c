@@ -301,5 +301,6 @@ void oracle_aggregate(struct oracle *o, const struct plan_node *node, size_t str
     oracle_sink_stream(o, sink, out);
     sink->node = node;
     sink->level = ws.level;
-    out->unsure = ws.level != ORACLE_EXACT;
+    const bool adds_up = ws.level == ORACLE_FINAL && node->accumulation == LEAT_RETRACTING;
+    out->unsure = ws.level != ORACLE_EXACT && !adds_up;
 }

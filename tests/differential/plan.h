@@ -56,6 +56,7 @@ enum plan_kind {
     PLAN_ALARM, /* a process function: a timer for each record, `size` after it */
     PLAN_TALLY, /* a process function: numbers the records of a key */
     PLAN_AGAIN, /* makes rows of the results of an aggregate */
+    PLAN_GROUP, /* keys, the aggregates, count: rows of a mini-batch; a stream of changes */
     PLAN_KINDS,
 };
 
@@ -94,6 +95,7 @@ struct plan_run {
     int64_t mode, seed;
     int64_t parallelism, batch, channel, budget;
     int64_t checkpoint_every; /* records seen; 0: no checkpoints at all */
+    int64_t crash_behind; /* so many complete checkpoints; 0: never */
     int64_t crash_at, crash_again; /* records seen; 0: never */
     int64_t stop_at; /* a savepoint there, then `parallelism2` goes on */
     int64_t parallelism2;
@@ -117,6 +119,8 @@ const char *plan_text(int64_t index, size_t *len);
 bool plan_is_sound(const struct plan *plan);
 /* Whether a stream's records are results of an aggregate (DiffOut), not rows (DiffRow). */
 bool plan_gives_results(const struct plan *plan, size_t stream);
+/* Whether its records are changes. */
+bool plan_gives_changes(const struct plan *plan, size_t stream);
 bool plan_is_read(const struct plan *plan, size_t stream);
 size_t plan_streams_count(const struct plan *plan);
 

@@ -8,6 +8,7 @@
  *
  * Numbers that are 0 are left out; each "trigger.kind" and "agg.kind" begins another trigger, another aggregate. */
 #include "tests/differential/plan.h"
+#include <leat/window.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,8 +41,9 @@ static const struct plan_number agg_numbers[] = { NUMBER(plan_agg, kind), NUMBER
     NUMBER(plan_agg, where), NUMBER(plan_agg, by), NUMBER(plan_agg, n), NUMBER(plan_agg, q) };
 static const struct plan_number run_numbers[] = { NUMBER(plan_run, mode), NUMBER(plan_run, seed),
     NUMBER(plan_run, parallelism), NUMBER(plan_run, batch), NUMBER(plan_run, channel),
-    NUMBER(plan_run, budget), NUMBER(plan_run, checkpoint_every), NUMBER(plan_run, crash_at),
-    NUMBER(plan_run, crash_again), NUMBER(plan_run, stop_at), NUMBER(plan_run, parallelism2) };
+    NUMBER(plan_run, budget), NUMBER(plan_run, checkpoint_every), NUMBER(plan_run, crash_behind),
+    NUMBER(plan_run, crash_at), NUMBER(plan_run, crash_again), NUMBER(plan_run, stop_at),
+    NUMBER(plan_run, parallelism2) };
 
 const struct plan_numbers plan_row_numbers = NUMBERS(row_numbers),
                           plan_source_numbers = NUMBERS(source_numbers),
@@ -95,9 +97,25 @@ bool plan_gives_results(const struct plan *plan, size_t stream)
     if (stream < plan->sources_count)
         return false;
     const struct plan_node *node = &plan->nodes[stream - plan->sources_count];
-    if (node->kind == PLAN_AGGREGATE)
+    if (node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP)
         return true;
     return node->kind == PLAN_UNION && plan_gives_results(plan, (size_t)node->in);
+}
+
+/* What can be behind a stream of changes: more of the same, or what adds them up. */
+static bool passes_changes(const struct plan_node *node)
+{
+    return node->kind == PLAN_FILTER || node->kind == PLAN_MAP || node->kind == PLAN_AGAIN;
+}
+
+bool plan_gives_changes(const struct plan *plan, size_t stream)
+{
+    if (stream < plan->sources_count)
+        return false;
+    const struct plan_node *node = &plan->nodes[stream - plan->sources_count];
+    if (node->kind == PLAN_GROUP || (node->kind == PLAN_AGGREGATE && node->accumulation == LEAT_RETRACTING))
+        return true;
+    return passes_changes(node) && plan_gives_changes(plan, (size_t)node->in);
 }
 
 static bool has_two_inputs(const struct plan_node *node)
@@ -121,8 +139,8 @@ static bool is_sound_node(const struct plan *plan, size_t i)
     if (node->kind <= 0 || node->kind >= PLAN_KINDS || node->in < 0 || node->in >= below)
         return false;
     const bool results = plan_gives_results(plan, (size_t)node->in);
-    const bool keyed = node->kind == PLAN_JOIN || node->kind == PLAN_AGGREGATE || node->kind == PLAN_ALARM ||
-        node->kind == PLAN_TALLY;
+    const bool keyed = node->kind == PLAN_JOIN || node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP ||
+        node->kind == PLAN_ALARM || node->kind == PLAN_TALLY;
     if (keyed && (node->keys < PLAN_BY_K1 || node->keys > PLAN_BY_BOTH))
         return false;
     if (node->kind == PLAN_OTHERWISE)
@@ -131,6 +149,12 @@ static bool is_sound_node(const struct plan *plan, size_t i)
     if (has_two_inputs(node) &&
         (node->in2 < 0 || node->in2 >= below || plan_gives_results(plan, (size_t)node->in2) != results))
         return false;
+    const bool changes = plan_gives_changes(plan, (size_t)node->in) ||
+        (has_two_inputs(node) && plan_gives_changes(plan, (size_t)node->in2));
+    if (changes && !passes_changes(node) && node->kind != PLAN_GROUP)
+        return false;
+    if (changes && node->kind != PLAN_GROUP && !plan_is_read(plan, (size_t)below))
+        return false; /* rows have no field for the change */
     return node->kind == PLAN_UNION || results == (node->kind == PLAN_AGAIN);
 }
 

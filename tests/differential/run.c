@@ -162,6 +162,7 @@ static struct {
     leat_job *job;
     uint64_t seen; /* atomic */
     uint64_t checkpoint_every, cancel_at, stop_at;
+    uint64_t cancel_behind, complete; /* checkpoints */
     uint64_t refused; /* checkpoints: the job is about to end */
 } watch;
 
@@ -170,12 +171,22 @@ static bool passes(uint64_t before, uint64_t after, uint64_t at)
     return at > before && at <= after;
 }
 
+static void on_complete(void *arg, uint64_t id, const struct leat_error *error)
+{
+    (void)arg;
+    (void)id;
+    if (!error || error->code == 0)
+        watch.complete++;
+    if (watch.cancel_behind && watch.complete == watch.cancel_behind)
+        leat_job_cancel(watch.job);
+}
+
 static void on_seen(uint32_t rows)
 {
     struct leat_error ignored = { 0 };
     const uint64_t before = __atomic_fetch_add(&watch.seen, rows, __ATOMIC_RELAXED), after = before + rows;
     if (watch.checkpoint_every && before / watch.checkpoint_every != after / watch.checkpoint_every)
-        watch.refused += leat_job_checkpoint(watch.job, NULL, NULL, NULL, &ignored) < 0;
+        watch.refused += leat_job_checkpoint(watch.job, NULL, on_complete, NULL, &ignored) < 0;
     if (passes(before, after, watch.cancel_at))
         leat_job_cancel(watch.job);
     if (passes(before, after, watch.stop_at))
@@ -209,7 +220,8 @@ static struct leat_job_opts job_opts(
 
 /* One run of the job; what it ended as. */
 static enum leat_job_state run_once(const struct plan *plan, struct run_world *world,
-    struct run_outcome *outcome, int64_t parallelism, int64_t cancel_at, int64_t stop_at)
+    struct run_outcome *outcome, int64_t parallelism, int64_t cancel_at, int64_t cancel_behind,
+    int64_t stop_at)
 {
     struct leat_error err = { 0 };
     leat_topology *t = declare(plan, world, outcome);
@@ -222,7 +234,8 @@ static enum leat_job_state run_once(const struct plan *plan, struct run_world *w
         return LEAT_JOB_FAILED;
     }
     watch.job = job;
-    watch.seen = 0;
+    watch.seen = watch.complete = 0;
+    watch.cancel_behind = (uint64_t)cancel_behind;
     watch.checkpoint_every = (uint64_t)plan->run.checkpoint_every;
     watch.cancel_at = (uint64_t)cancel_at;
     watch.stop_at = (uint64_t)stop_at;
@@ -249,14 +262,15 @@ static void run_job(const struct plan *plan, struct run_world *world, struct run
         make_root(world);
     const int64_t crashes[2] = { run->crash_at, run->crash_again };
     for (int i = 0; i < 2 && durable && state == LEAT_JOB_CANCELLED; i++)
-        if (crashes[i] > 0)
-            state = run_once(plan, world, outcome, parallelism, crashes[i], 0);
+        if (crashes[i] > 0 || (i == 0 && run->crash_behind > 0))
+            state =
+                run_once(plan, world, outcome, parallelism, crashes[i], i == 0 ? run->crash_behind : 0, 0);
     if (durable && run->stop_at > 0 && state == LEAT_JOB_CANCELLED) {
-        state = run_once(plan, world, outcome, parallelism, 0, run->stop_at);
+        state = run_once(plan, world, outcome, parallelism, 0, 0, run->stop_at);
         parallelism = run->parallelism2 > 0 ? run->parallelism2 : parallelism;
     }
     if (state == LEAT_JOB_CANCELLED || state == LEAT_JOB_STOPPED)
-        state = run_once(plan, world, outcome, parallelism, 0, 0);
+        state = run_once(plan, world, outcome, parallelism, 0, 0, 0);
     if (state != LEAT_JOB_FINISHED && outcome->result == RUN_DONE)
         fail(outcome, RUN_FAILED, LEAT_EIO, "the job has not finished");
     for (size_t i = 0; outcome->result == RUN_DONE && i < world->io.sinks_count; i++) {
