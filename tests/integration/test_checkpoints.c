@@ -37,7 +37,7 @@ static void test_checkpoints__given_a_high_rate__then_results_are_those_without(
         const struct leat_job_opts opts = durable_opts(&d, parallelisms[i]);
         assert_state(durable_run(&d, &opts, &err, &metrics), LEAT_JOB_FINISHED, &err);
         durable_expect("checkpoints", &d, &expected);
-        FAIL_UNLESS(metrics.completed >= 3, "only %llu checkpoints", (unsigned long long)metrics.completed);
+        FAIL_UNLESS(metrics.completed >= 2, "only %llu checkpoints", (unsigned long long)metrics.completed);
         assert_int_equal(metrics.failed, 0);
         assert_int_equal(durable_checkpoints(&d, NULL), 1);
         durable_release(&d);
@@ -47,6 +47,13 @@ static void test_checkpoints__given_a_high_rate__then_results_are_those_without(
     }
     durable_release(&d);
     lines_clear(&expected);
+}
+
+static void stop_with_four(void *arg, const struct leat_progress *progress)
+{
+    struct durable *d = arg;
+    if (progress->checkpoints.completed >= 4)
+        leat_job_stop(__atomic_load_n(&d->running, __ATOMIC_ACQUIRE));
 }
 
 static void test_checkpoints__given_a_number_to_keep__then_that_many_stay(void **state)
@@ -59,9 +66,9 @@ static void test_checkpoints__given_a_number_to_keep__then_that_many_stay(void *
     d.rate_per_s = 100000;
     struct leat_job_opts opts = durable_opts(&d, 1);
     opts.checkpoints_retained = 3;
-    d.on_record = stop_at;
-    d.on_record_arg = &d;
-    d.cancel_at = 60000;
+    opts.on_progress = stop_with_four;
+    opts.progress_arg = &d;
+    opts.progress_interval_us = 5000;
     assert_state(durable_run(&d, &opts, &err, &metrics), LEAT_JOB_STOPPED, &err);
     assert_true(metrics.completed >= 4);
     uint64_t newest;
@@ -96,13 +103,30 @@ static void test_checkpoints__given_metrics__then_they_say_what_the_last_one_was
     durable_release(&d);
 }
 
-/* Holds a worker for much longer than a checkpoint may take, a few times: disks may be slow, too. */
+#define TIMEOUT_US 2000000 /* no checkpoint takes that long by itself, on the slowest of machines */
+
+static bool given_up; /* atomic */
+
+static void note_given_up(
+    void *arg, enum leat_log_level level, const char *subject, const char *node, const char *text)
+{
+    (void)arg;
+    (void)level;
+    (void)subject;
+    (void)node;
+    if (strstr(text, "given up"))
+        __atomic_store_n(&given_up, true, __ATOMIC_RELEASE);
+}
+
+/* Holds a worker for longer than a checkpoint may take, at each batch from the 6000th record on until one was given up:
+ * one that is being completed may need the worker, and has no timeout any more. */
 static void hold(void *arg, struct leat_ctx *ctx, uint64_t n)
 {
     (void)arg;
-    (void)ctx;
-    if (n == 1500 || n == 6000 || n == 12000)
-        (void)usleep(700000);
+    if (n < 6000 || ctx->row != 0)
+        return;
+    for (int64_t us = 0; us < 2 * TIMEOUT_US && !__atomic_load_n(&given_up, __ATOMIC_ACQUIRE); us += 1000)
+        (void)usleep(1000);
 }
 
 static void test_checkpoints__given_a_worker_that_is_stuck__then_one_is_given_up_and_the_next_covers_it(
@@ -117,12 +141,14 @@ static void test_checkpoints__given_a_worker_that_is_stuck__then_one_is_given_up
     durable_expected(&d, &expected);
     d.rate_per_s = 20000;
     struct leat_job_opts opts = durable_opts(&d, 2);
-    opts.checkpoint_timeout_us = 100000;
+    opts.checkpoint_timeout_us = TIMEOUT_US;
     opts.checkpoint_failures_tolerated = LEAT_ANY;
+    opts.log = note_given_up;
     d.on_record = hold;
+    __atomic_store_n(&given_up, false, __ATOMIC_RELEASE);
     assert_state(durable_run(&d, &opts, &err, &metrics), LEAT_JOB_FINISHED, &err);
     assert_true(metrics.failed >= 1);
-    assert_true(metrics.completed >= 2);
+    assert_true(metrics.completed >= 1);
     durable_expect("after a timeout", &d, &expected);
     assert_int_equal(durable_checkpoints(&d, NULL), 1);
     durable_release(&d);
@@ -130,6 +156,7 @@ static void test_checkpoints__given_a_worker_that_is_stuck__then_one_is_given_up
     durable_init(&d, 1, COUNT); /* none is tolerated */
     d.rate_per_s = 20000;
     d.on_record = hold;
+    __atomic_store_n(&given_up, false, __ATOMIC_RELEASE);
     opts.checkpoint_dir = d.checkpoints;
     opts.checkpoint_failures_tolerated = 0;
     assert_state(durable_run(&d, &opts, &err, &metrics), LEAT_JOB_FAILED, &err);

@@ -47,8 +47,11 @@ static void watch(struct leat_ctx *ctx, const struct event *e)
     (void)ctx;
     (void)e;
     leat_job *job = __atomic_load_n(&place.running, __ATOMIC_ACQUIRE);
-    if (job && __atomic_add_fetch(&place.seen, 1, __ATOMIC_RELAXED) == place.cancel_at)
+    const uint64_t n = job ? __atomic_add_fetch(&place.seen, 1, __ATOMIC_RELAXED) : 0;
+    if (place.cancel_at && n == place.cancel_at)
         leat_job_cancel(job);
+    if (place.cancel_at && n > place.cancel_at)
+        (void)usleep(500); /* the end must not come before the cancel */
 }
 LEAT_DEFINE_PEEK(watch, event);
 

@@ -42,7 +42,7 @@ class Tree:
 def run(*command, **options):
     """Exit code and the lines of the output, errors included."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=120, check=False, **options)
+                          text=True, timeout=600, check=False, **options)
     return done.returncode, done.stdout.splitlines()
 
 
