@@ -72,6 +72,7 @@ leat_stream *leat_aggregate_sized(
     spec->assigner = leat__windows_assigner(in);
     check_overflow(node, spec, o.on_overflow);
     leat__aggs_declare(node, spec, o.aggs, OPTS_AGGS_MAX);
+    leat__session_declare(node, spec);
     const char *partitioned = spec->in && spec->out ? leat__out_declare(node, spec, &in->keyed) : NULL;
     if (o.out) {
         const uint32_t port = leat__output(node, o.out, NULL);

@@ -158,6 +158,7 @@ struct leat__aggregate_spec {
     const struct leat_key *key;
     struct leat_window_opts window;
     const struct leat__assigner *assigner; /* of aligned windows, else NULL */
+    const struct leat__session_spec *session; /* SESSION with gaps of records; else NULL */
     uint64_t fire_count; /* records of an early pane; 0: none */
     enum leat_on_overflow on_overflow;
     bool ordered;
@@ -264,6 +265,8 @@ const char *leat__aggs_describe(struct leat_node *node, const struct leat_aggreg
 
 /* ---- filling ---- */
 
+struct leat__session_spec;
+
 /* What a row of output is about. */
 struct leat__pane {
     struct leat__window window;
@@ -310,6 +313,8 @@ bool leat__out_time_unit(const struct leat_type *type, int64_t (**from_us)(int64
 
 /* ---- operators ---- */
 
+/* What only windows that merge or follow the records ask for; after the aggregates were declared. */
+void leat__session_declare(struct leat_node *node, struct leat__aggregate_spec *spec);
 /* After the whole spec is known. NULL: there is none for all of it. */
 const struct leat_op_class *leat__aggregate_class_of(const struct leat__aggregate_spec *spec);
 extern const struct leat_op_class leat__window_aggregate_class;

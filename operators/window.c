@@ -160,6 +160,7 @@ static void check_aliens(struct leat_node *node, const struct leat_window_opts *
     check_alien(node, o, o->zone != NULL, "zone", BIT(CALENDAR));
     check_alien(node, o, o->gap_us != 0, "gap_us", BIT(SESSION));
     check_alien(node, o, o->gap != NULL, "gap", BIT(SESSION));
+    check_alien(node, o, o->gap_fn != NULL, "gap_fn", BIT(SESSION));
     check_alien(node, o, o->max_length_us != 0, "max_length_us", BIT(SESSION));
     check_alien(node, o, o->count != 0, "count", BIT(COUNT));
     check_alien(node, o, o->every != 0, "every", BIT(COUNT));
@@ -241,11 +242,12 @@ static void check_gap(struct leat_node *node, const char *gap)
 
 static void check_session(struct leat_node *node, const struct leat_window_opts *o)
 {
-    if (o->gap && o->gap_us)
-        leat__declare_error(node, "gap_us", LEAT_EDECLARE, "set together with .gap: one of them is the gap");
+    if ((o->gap != NULL) + (o->gap_us != 0) + (o->gap_fn != NULL) > 1)
+        leat__declare_error(node, "gap_us", LEAT_EDECLARE,
+            "two of .gap_us, .gap and .gap_fn are set: one of them is the gap");
     else if (o->gap)
         check_gap(node, o->gap);
-    else
+    else if (!o->gap_fn)
         (void)check_above_zero(node, "gap_us", o->gap_us, "gap");
     if (o->max_length_us < 0)
         (void)check_above_zero(node, "max_length_us", o->max_length_us, "length of a session");
@@ -328,7 +330,8 @@ static void print_kind(const struct leat_window_opts *o, struct leat_strbuf *to)
         leat__strbuf_printf(to, "calendar %s in %s", units[o->unit], o->zone ? o->zone : "UTC");
         break;
     case LEAT_WINDOW_SESSION:
-        leat__strbuf_printf(to, "session gap %s", o->gap ? o->gap : leat__duration_text(o->gap_us, b));
+        leat__strbuf_printf(to, "session gap %s",
+            o->gap ? o->gap : o->gap_fn ? o->gap_fn->name : leat__duration_text(o->gap_us, b));
         if (o->max_length_us)
             leat__strbuf_printf(to, " up to %s", leat__duration_text(o->max_length_us, b));
         break;

@@ -114,6 +114,14 @@ struct leat_trigger_fn {
     void (*merge)(struct leat_ctx *ctx, void *into, const void *from);
 };
 
+/* The gap of a record by a callback: microseconds > 0. */
+struct leat_gap_fn {
+    size_t size;
+    const char *name;
+    const struct leat_type *in;
+    int64_t (*gap)(struct leat_ctx *ctx, const void *record);
+};
+
 /* ---- windows ---- */
 
 struct leat_window_opts {
@@ -137,6 +145,7 @@ struct leat_window_opts {
     bool allow_gaps;
     bool
         discard_remainder; /* triggers without LEAT_ON_WATERMARK: what has not fired when a window ends is lost */
+    const struct leat_gap_fn *gap_fn; /* SESSION: or a callback's; made by LEAT_DEFINE_GAP */
 };
 
 /* Which firing of a window and key a result is from; the values of an output field named `pane`. */
@@ -179,4 +188,13 @@ LEAT_END_DECLS
     } \
     static const struct leat_trigger_fn fn_##_trigger = { sizeof(struct leat_trigger_fn), #fn_, &in_##_type, \
         sizeof(struct state_), fn_##__on_record_any, fn_##__on_timer_any, fn_##__merge_any }
+
+/* After `static int64_t fn(struct leat_ctx *, const struct order *)`: defines fn_gap. */
+#define LEAT_DEFINE_GAP(fn_, in_) \
+    static int64_t fn_##__gap_any(struct leat_ctx *ctx, const void *record) \
+    { \
+        return fn_(ctx, (const struct in_ *)record); \
+    } \
+    static const struct leat_gap_fn fn_##_gap = { sizeof(struct leat_gap_fn), #fn_, &in_##_type, \
+        fn_##__gap_any }
 #endif

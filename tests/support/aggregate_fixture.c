@@ -37,7 +37,7 @@ static bool has_field(const struct leat_type *type, const char *name)
 struct words {
     struct leat_window_opts window;
     struct leat_aggregate_opts aggregate;
-    char by[64], zone[64];
+    char by[64], zone[64], gap[64];
     const struct leat_trigger_fn *trigger;
     uint32_t triggers_count;
     bool alone; /* no LEAT_ON_WATERMARK */
@@ -96,8 +96,29 @@ static bool read_kind(struct words *words, const char *word, int64_t number)
         o->kind = LEAT_WINDOW_GLOBAL;
     else if (strcmp(word, "gaps") == 0)
         o->allow_gaps = true;
+    else if (strcmp(word, "sliding") == 0)
+        o->kind = LEAT_WINDOW_SLIDING;
     else
         return false;
+    return true;
+}
+
+static bool read_session(struct words *words, const char *word, int64_t number)
+{
+    struct leat_window_opts *o = &words->window;
+    if (strncmp(word, "max=", 4) == 0) {
+        o->max_length_us = number;
+        return true;
+    }
+    if (strncmp(word, "gap", 3) != 0 || strcmp(word, "gaps") == 0)
+        return false;
+    o->kind = LEAT_WINDOW_SESSION;
+    if (strncmp(word, "gap=", 4) == 0) {
+        o->gap_us = number;
+    } else {
+        (void)snprintf(words->gap, sizeof words->gap, "%s", word + 7);
+        o->gap = words->gap;
+    }
     return true;
 }
 
@@ -105,7 +126,7 @@ static void read_word(struct words *words, const char *word)
 {
     const char *value = strchr(word, '=');
     const int64_t number = value ? strtoll(value + 1, NULL, 10) : 0;
-    if (read_trigger(words, word, number) || read_kind(words, word, number))
+    if (read_trigger(words, word, number) || read_session(words, word, number) || read_kind(words, word, number))
         return;
     if (strncmp(word, "size=", 5) == 0)
         words->window.size_us = number;

@@ -3,7 +3,7 @@
  *
  * Words, separated by commas: size=10 offset=3 lateness=5 (or lateness=never) discarding retracting ordered
  * saturate wrap by=s+k skip; slide=5 (hopping) gaps, step=5 (cumulating), day=Europe/Berlin month=UTC, global,
- * last=5 every=2 (count windows); triggers: count=2 event=3 clock=4 late-count=2 late-event=3 late-clock=4
+ * last=5 every=2 (count windows), gap=5 or gap_by=v, max=20 (sessions), sliding; triggers: count=2 event=3 clock=4 late-count=2 late-event=3 late-clock=4
  * trigger, with LEAT_ON_WATERMARK unless `alone`, which discards the remainder; watermark: nothing else. What is aggregated follows from the names of the fields that the output record
  * has: n, values, total, lowest, highest, mean (of v), dsum, dmin, dmax, dmean (of d), smin, smax (of s),
  * double_total, inverse_max. */
