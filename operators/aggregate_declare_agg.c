@@ -90,13 +90,19 @@ static void describe_column(struct leat__column *column)
     column->is_place = column->in_place || can_be_widened(kind);
 }
 
-/* The column of this text, made where it is missing; false with the error told. */
+/* A field never fails, so that it may be read whatever a condition says. */
+static bool is_same(const struct leat__column *column, const char *of, uint32_t where)
+{
+    return strcmp(column->text, of) == 0 && (column->is_place || column->where == where);
+}
+
+/* The column of this text and condition, made where it is missing; false with the error told. */
 static bool find_column(struct leat_node *node, struct leat__aggregate_spec *spec, const char *of,
-    const char *option, uint32_t *index)
+    uint32_t where, const char *option, uint32_t *index)
 {
     struct leat_error err = { 0 };
     for (*index = 0; *index < spec->columns_count; ++*index)
-        if (strcmp(spec->columns[*index].text, of) == 0)
+        if (is_same(&spec->columns[*index], of, where))
             return true;
     struct leat_expr *expr = NULL;
     if (leat__expr_new(of, spec->in, &expr, &err) < 0) {
@@ -107,6 +113,8 @@ static bool find_column(struct leat_node *node, struct leat__aggregate_spec *spe
     struct leat__column *column = &spec->columns[spec->columns_count++];
     column->expr = expr;
     column->text = of;
+    column->where = where;
+    column->index = *index;
     describe_column(column);
     return true;
 }
@@ -190,7 +198,7 @@ static bool declare_where(struct leat_node *node, struct leat__aggregate_spec *s
         return true;
     const char *where = leat__spec_str(node, given->where);
     const char *place = leat__spec_printf(node, "%s.where", option);
-    if (!spec->in || !where || !place || !find_column(node, spec, where, place, &agg->where))
+    if (!spec->in || !where || !place || !find_column(node, spec, where, LEAT__NO_COLUMN, place, &agg->where))
         return false;
     const enum leat_value_class value_class = spec->columns[agg->where].value_class;
     if (value_class != LEAT_VALUE_BOOL)
@@ -218,7 +226,7 @@ static bool declare_by(struct leat_node *node, struct leat__aggregate_spec *spec
     const char *place = leat__spec_printf(node, "%s.by", option);
     if (!wants)
         return true;
-    if (!spec->in || !by || !place || !find_column(node, spec, by, place, &agg->by))
+    if (!spec->in || !by || !place || !find_column(node, spec, by, agg->where, place, &agg->by))
         return false;
     agg->by_class = spec->columns[agg->by].value_class;
     if (agg->by_class == LEAT_VALUE_NULL)
@@ -382,7 +390,7 @@ static bool declare_values(struct leat_node *node, struct leat__aggregate_spec *
             kinds[given->kind].name);
         return false;
     }
-    if (!spec->in || !agg->of || !find_column(node, spec, agg->of, option, &agg->column) || !fits)
+    if (!spec->in || !agg->of || !find_column(node, spec, agg->of, agg->where, option, &agg->column) || !fits)
         return false;
     agg->of_class = spec->columns[agg->column].value_class;
     if (!choose_family(agg, spec)) {

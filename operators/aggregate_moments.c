@@ -160,7 +160,7 @@ static inline void float_retract(struct float_moments *m, double value)
     const double from_mean = value - m->mean;
     m->mean -= from_mean / (double)m->count;
     m->distances -= from_mean * (value - m->mean);
-    if (m->distances < 0)
+    if (m->distances < 0 || m->count == 1)
         m->distances = 0;
 }
 

@@ -29,6 +29,8 @@
 
 /* ---- columns: what aggregates read ---- */
 
+#define LEAT__NO_COLUMN UINT32_MAX
+
 struct leat__column {
     const struct leat_expr *expr;
     const char *text; /* of the expression; columns are distinct in it */
@@ -37,6 +39,10 @@ struct leat__column {
     struct leat_place place;
     enum leat_value_class value_class; /* TIMESTAMP that is no place: microseconds */
     bool nullable;
+    /* Wanted only where this earlier column is true, so that rows for which it is not are not refused for what
+     * the expression would make of them; or LEAT__NO_COLUMN. */
+    uint32_t where;
+    uint32_t index; /* its own */
 };
 
 /* The values of a batch: of row r at base + r * stride, an int64_t, a double or a struct leat_sv by class. */
@@ -51,12 +57,15 @@ struct leat__column_scratch {
     uint64_t *widened; /* values that do not stand in the row in their class's form */
     uint8_t *nulls;
     uint32_t capacity;
+    struct leat_strbuf text; /* strings of rows that were evaluated one by one */
+    struct leat_sv *texts;
 };
 
 LEAT_NODISCARD int leat__column_init(
     const struct leat__column *column, struct leat__ctx *ctx, struct leat__column_scratch *scratch);
 void leat__column_release(struct leat__column_scratch *scratch);
-/* Evaluates; rows whose value can not be had (overflow) are refused, and then the view is void. */
+/* Evaluates; rows whose value can not be had (overflow) are refused, and then the view is void. Views are an array
+ * in the order of the spec's columns, and evaluated in that order. */
 LEAT_NODISCARD int leat__column_eval(const struct leat__column *column, struct leat__column_scratch *scratch,
     struct leat__ctx *ctx, const struct leat_batch *batch, struct leat__column_view *view);
 
@@ -88,8 +97,6 @@ enum leat__agg_gives {
 };
 
 struct leat__agg_class;
-
-#define LEAT__NO_COLUMN UINT32_MAX
 
 struct leat__agg {
     enum leat__agg_op op;

@@ -152,4 +152,37 @@ LEAT_END_DECLS
     static const struct leat_aggregate_fn fn_##_aggregate = { sizeof(struct leat_aggregate_fn), #fn_, \
         &in_##_type, &out_##_type, sizeof(struct accumulator_), fn_##__accumulate, fn_##__merge_any, \
         fn_##__result_any, NULL }
+
+/* The same of an aggregate that takes records back, each of which was added before, with also
+ *   static void fn__retract(struct leat_ctx *, const struct order *, struct spread *); */
+#define LEAT_DEFINE_RETRACTABLE_AGGREGATE(fn_, in_, accumulator_, out_) \
+    static void fn_##__accumulate(struct leat_ctx *ctx, const struct leat_batch *batch, \
+        const uint32_t *rows, uint32_t count, void *const *accumulators) \
+    { \
+        for (uint32_t i = 0; i < count; i++) { \
+            ctx->row = rows[i]; \
+            fn_##__add(ctx, (const struct in_ *)leat_batch_at(batch, rows[i]), \
+                (struct accumulator_ *)accumulators[i]); \
+        } \
+    } \
+    static void fn_##__take_back(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows, \
+        uint32_t count, void *const *accumulators) \
+    { \
+        for (uint32_t i = 0; i < count; i++) { \
+            ctx->row = rows[i]; \
+            fn_##__retract(ctx, (const struct in_ *)leat_batch_at(batch, rows[i]), \
+                (struct accumulator_ *)accumulators[i]); \
+        } \
+    } \
+    static void fn_##__merge_any(struct leat_ctx *ctx, void *into, const void *from) \
+    { \
+        fn_##__merge(ctx, (struct accumulator_ *)into, (const struct accumulator_ *)from); \
+    } \
+    static void fn_##__result_any(struct leat_ctx *ctx, const void *accumulator, void *out) \
+    { \
+        fn_##__result(ctx, (const struct accumulator_ *)accumulator, (struct out_ *)out); \
+    } \
+    static const struct leat_aggregate_fn fn_##_aggregate = { sizeof(struct leat_aggregate_fn), #fn_, \
+        &in_##_type, &out_##_type, sizeof(struct accumulator_), fn_##__accumulate, fn_##__merge_any, \
+        fn_##__result_any, fn_##__take_back }
 #endif

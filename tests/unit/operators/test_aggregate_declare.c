@@ -170,7 +170,61 @@ static const struct leat_aggregate_fn other_input = { .size = sizeof(struct leat
     .accumulate = ignore_rows,
     .result = ignore_result };
 
+static const double falling[] = { 1, 1 };
+
+#define KIND(kind_, ...) \
+    { TEN }, \
+    { \
+        .aggs = { { .kind = LEAT_AGGREGATE_##kind_, .as = "n", __VA_ARGS__ } } \
+    }
+#define OF_LONGS FIELD("n", "{\"type\":\"array\",\"items\":\"long\"}")
+
 static const struct mistake mistakes[] = {
+    { "condition of a number", KIND(COUNT, .where = "v + 1"), NULL,
+        { "aggs[0].where: v + 1 is an integer, and a condition is a boolean" } },
+    { "condition of what is not there", KIND(COUNT, .where = "vv > 1"), NULL, { "aggs[0].where: " } },
+    { "sum under a condition to what can not be null", KIND(SUM, .of = "ts", .where = "v > 1"), NULL,
+        { "aggs[0]: over no values the result is null, and `where` may leave none" } },
+    { "min_by without by", KIND(MIN_BY, .of = "v"), FIELD("n", OR_NULL("\"long\"")),
+        { "aggs[0]: `by` is missing: the field or expression that min_by chooses by" } },
+    { "by of another", KIND(SUM, .of = "v", .by = "d"), FIELD("n", OR_NULL("\"long\"")),
+        { "aggs[0]: `by` is for min_by and max_by, and this is sum" } },
+    { "by null", KIND(MAX_BY, .of = "v", .by = "null"), FIELD("n", OR_NULL("\"long\"")),
+        { "aggs[0].by: null is always null" } },
+    { "top of none", KIND(TOP_N, .of = "v"), OF_LONGS, { "aggs[0]: `n` is missing: how many values top_n" } },
+    { "top of too many", KIND(TOP_N, .of = "v", .n = 1000000), OF_LONGS, { "`n` is 1000000; 262144 are" } },
+    { "n of another", KIND(COLLECT_SET, .of = "v", .n = 1), OF_LONGS,
+        { "`n` is for top_n, bottom_n and collect_list, and this is collect_set" } },
+    { "list to a long", KIND(COLLECT_LIST, .of = "v"), NULL,
+        { "field \"n\" of result is of type long, and the result is an array of the values" } },
+    { "list of strings to longs", KIND(COLLECT_LIST, .of = "s"), OF_LONGS,
+        { "the result is an array of values of another type" } },
+    { "join of numbers", KIND(STRING_JOIN, .of = "v"), FIELD("n", OR_NULL("\"string\"")),
+        { "v is an integer, and string_join is for strings" } },
+    { "separator of another", KIND(COUNT, .of = "v", .separator = ";"), NULL,
+        { "`separator` is for string_join, and this is count" } },
+    { "quantile of a string", KIND(APPROX_QUANTILE, .of = "s", .q = 0.5), FIELD("n", OR_NULL("\"double\"")),
+        { "s is a string, and approx_quantile is for numbers" } },
+    { "quantile beyond 1", KIND(APPROX_QUANTILE, .of = "v", .q = 99), FIELD("n", OR_NULL("\"double\"")),
+        { "`q` is 99; it is from 0" } },
+    { "error too small", KIND(APPROX_QUANTILE, .of = "v", .q = 1, .error = 1e-9),
+        FIELD("n", OR_NULL("\"double\"")),
+        { "`error` is 1e-09; of approx_quantile it is from 0.0005 to 0.5" } },
+    { "error of another", KIND(COUNT_DISTINCT, .of = "v", .error = 0.1), NULL,
+        { "`error` is for approximate aggregates, and this is count_distinct" } },
+    { "bits of doubles", KIND(BIT_AND, .of = "d"), FIELD("n", OR_NULL("\"long\"")),
+        { "d is a floating-point number, and bit_and is for integers" } },
+    { "every of numbers", KIND(BOOL_AND, .of = "v"), FIELD("n", OR_NULL("\"boolean\"")),
+        { "v is an integer, and bool_and is for booleans" } },
+    { "histogram without bounds", KIND(HISTOGRAM, .of = "v"), OF_LONGS,
+        { "`bounds` are missing or too many" } },
+    { "histogram of bounds that do not rise",
+        KIND(HISTOGRAM, .of = "v", .bounds = falling, .bounds_count = 2), OF_LONGS,
+        { "`bounds` must rise: bounds[1] is 1, not above the one before" } },
+    { "variance of a sample to what can not be null", KIND(VAR_SAMP, .of = "ts"), FIELD("n", "\"double\""),
+        { "over fewer than two values the result is null" } },
+    { "bounds of another", KIND(COUNT, .bounds = falling, .bounds_count = 2), NULL,
+        { "`bounds` are for histogram" } },
     { "no kind", { .size_us = 10 }, { .aggs = { LEAT_COUNT("n") } }, NULL,
         { "window \"windows\": kind: not set: give LEAT_WINDOW_TUMBLING" } },
     { "another kind", { .kind = 9, .size_us = 10 }, { .aggs = { LEAT_COUNT("n") } }, NULL,
@@ -181,7 +235,7 @@ static const struct mistake mistakes[] = {
         { .kind = LEAT_WINDOW_TUMBLING, .size_us = -1, .allowed_lateness_us = -2 },
         { .aggs = { LEAT_COUNT("n") } }, NULL, { "size_us: -1us", "allowed_lateness_us: -2us is negative" } },
     { "accumulation", { TEN, .accumulation = 7 }, { .aggs = { LEAT_COUNT("n") } }, NULL,
-        { "accumulation: 7 is neither" } },
+        { "accumulation: 7 is none of" } },
     { "count alone", { TEN, .triggers = { LEAT_ON_COUNT(5) } }, { .aggs = { LEAT_COUNT("n") } }, NULL,
         { "triggers: LEAT_ON_COUNT alone would never give" } },
     { "count of none", { TEN, .triggers = { LEAT_ON_WATERMARK, LEAT_ON_COUNT(0) } },

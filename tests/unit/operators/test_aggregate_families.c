@@ -53,6 +53,8 @@ static const struct exact {
 
 /* ---- the engine's side ---- */
 
+static uint32_t every_row[ROWS_MAX];
+
 struct world {
     struct agg_setup s;
     struct leat_node *node;
@@ -72,6 +74,8 @@ static void start(
     struct leat_strbuf schema = { 0 };
     struct leat_aggregate aggs[64] = { 0 };
     memset(w, 0, sizeof *w);
+    for (uint32_t i = 0; i < ROWS_MAX; i++)
+        every_row[i] = i;
     w->mem.arena = &w->arena;
     agg_event_type = *agg_type_of(&w->s, RECORD("event", AGG_EVENT_FIELDS));
     leat__strbuf_str(&schema, "{\"type\":\"record\",\"name\":\"result\",\"fields\":[");
@@ -205,8 +209,6 @@ static unsigned char *merged(struct world *w, const unsigned char *a, const unsi
     leat__strbuf_release(&both);
     return value;
 }
-
-static uint32_t every_row[ROWS_MAX];
 
 /* Rows in random runs, which are then put together in random neighbours. */
 static unsigned char *in_groups(struct world *w, uint32_t count)
@@ -481,8 +483,6 @@ static void test_every_kind__given_random_rows_in_any_grouping__then_as_computed
 {
     (void)unused;
     agg_seed();
-    for (uint32_t i = 0; i < ROWS_MAX; i++)
-        every_row[i] = i;
     for (uint32_t round = 0; round < 300; round++) {
         struct world w;
         struct leat_strbuf want = { 0 };
@@ -596,12 +596,291 @@ static void test_invertible_kinds__given_a_part_subtracted__then_the_rest(void *
     end(&w);
 }
 
+/* ---- doubles, and what is approximate ---- */
+
+static double float_of(struct world *w, const unsigned char *value, const char *field)
+{
+    struct leat_batch *out;
+    struct leat_place place;
+    double number = -1;
+    const void *row = result(w, value, &out);
+    assert_int_equal(leat_record_find(w->out, field, &place, NULL), 0);
+    if (leat_record_is_null(row, &place))
+        number = -2; /* no variance */
+    else
+        assert_int_equal(leat_record_get_f64(row, &place, &number), 0);
+    leat__batch_release(out);
+    return number;
+}
+
+static bool is_near(double a, double b, double tolerance)
+{
+    return fabs(a - b) <= tolerance * (1 + fabs(b));
+}
+
+#define DOUBLE OR_NULL("\"double\"")
+static const struct exact moments[] = {
+    { { .kind = LEAT_AGGREGATE_VAR_POP, .of = "v", .as = "vp" }, DOUBLE },
+    { { .kind = LEAT_AGGREGATE_STDDEV_SAMP, .of = "v", .as = "vs" }, DOUBLE },
+    { { .kind = LEAT_AGGREGATE_VAR_SAMP, .of = "d", .as = "ds" }, DOUBLE },
+    { { .kind = LEAT_AGGREGATE_STDDEV_POP, .of = "d", .as = "dp" }, DOUBLE },
+    { LEAT_AVG("d", "mean"), DOUBLE },
+    { LEAT_SUM("d", "sum"), DOUBLE },
+};
+
+struct spread {
+    long double mean, squares;
+    uint32_t count;
+};
+
+static struct spread spread_of(const struct agg_event *of, uint32_t count, bool is_v)
+{
+    struct spread s = { 0 };
+    for (uint32_t i = 0; i < count; i++)
+        if (is_v ? of[i].has_v : of[i].has_d) {
+            s.mean += is_v ? (long double)of[i].v : (long double)of[i].d;
+            s.count++;
+        }
+    s.mean /= s.count ? s.count : 1;
+    for (uint32_t i = 0; i < count; i++)
+        if (is_v ? of[i].has_v : of[i].has_d) {
+            const long double x = (is_v ? (long double)of[i].v : (long double)of[i].d) - s.mean;
+            s.squares += x * x;
+        }
+    return s;
+}
+
+static void check_moments(
+    struct world *w, const unsigned char *value, const struct agg_event *of, uint32_t count)
+{
+    const struct spread v = spread_of(of, count, true), d = spread_of(of, count, false);
+    const double vp = float_of(w, value, "vp"), vs = float_of(w, value, "vs"), ds = float_of(w, value, "ds"),
+                 dp = float_of(w, value, "dp"), mean = float_of(w, value, "mean");
+    FAIL_UNLESS(
+        v.count ? is_near(vp, (double)(v.squares / v.count), 1e-12) : vp == -2, "%g of %u", vp, v.count);
+    FAIL_UNLESS(
+        v.count > 1 ? is_near(vs, sqrt((double)(v.squares / (v.count - 1))), 1e-12) : vs == -2, "%g", vs);
+    FAIL_UNLESS(d.count > 1 ? is_near(ds, (double)(d.squares / (d.count - 1)), 1e-6) : ds == -2, "%g", ds);
+    FAIL_UNLESS(d.count ? is_near(dp * dp, (double)(d.squares / d.count), 1e-6) : dp == -2, "%g", dp);
+    FAIL_UNLESS(d.count ? is_near(mean, (double)d.mean, 1e-12) : mean == -2, "%g", mean);
+}
+
+static void test_variance__given_random_rows__then_near_that_of_long_doubles(void **unused)
+{
+    (void)unused;
+    agg_seed();
+    for (uint32_t round = 0; round < 200; round++) {
+        struct world w;
+        start(&w, moments, COUNT_OF(moments), round % 2, false);
+        const uint32_t count = random_rows(rows, false), some = count ? agg_below(count) : 0;
+        for (uint32_t i = 0; i < count; i++)
+            rows[i].d += round % 4 < 2 ? 1e6 : 0; /* far from zero, where squares alone would cancel */
+        put_rows(&w, rows, count);
+        unsigned char *value = in_groups(&w, count);
+        check_moments(&w, value, rows, count);
+        if (round % 2) {
+            feed(&w, &w.mem, value, every_row, some, true);
+            check_moments(&w, value, rows + some, count - some);
+        }
+        end(&w);
+    }
+}
+
+static void test_variance__given_the_largest_integers__then_exact(void **unused)
+{
+    (void)unused;
+    struct world w;
+    start(&w, moments, COUNT_OF(moments), false, false);
+    for (uint32_t i = 0; i < 100; i++)
+        rows[i] = (struct agg_event){ .has_v = true, .v = i % 2 ? INT64_MAX : INT64_MIN + 1 };
+    put_rows(&w, rows, 100);
+    unsigned char *value = in_groups(&w, 100);
+    assert_true(float_of(&w, value, "vp") == (double)INT64_MAX * (double)INT64_MAX);
+    for (uint32_t i = 0; i < 100; i++)
+        rows[i].v = INT64_MAX - (i % 2);
+    put_rows(&w, rows, 100);
+    value = in_groups(&w, 100);
+    assert_true(float_of(&w, value, "vp") == 0.25);
+    end(&w);
+}
+
+static void test_sums_of_doubles__given_what_is_not_finite_taken_back__then_as_if_never_there(void **unused)
+{
+    (void)unused;
+    struct world w;
+    const double numbers[] = { 1.5, (double)NAN, (double)INFINITY, -(double)INFINITY, 2.5, 1e300 };
+    start(&w, moments, COUNT_OF(moments), true, false);
+    for (uint32_t i = 0; i < COUNT_OF(numbers); i++)
+        rows[i] = (struct agg_event){ .has_d = true, .d = numbers[i] };
+    put_rows(&w, rows, COUNT_OF(numbers));
+    unsigned char *value = new_value(&w);
+    feed(&w, &w.mem, value, every_row, COUNT_OF(numbers), false);
+    assert_true(isnan(float_of(&w, value, "sum")) && isnan(float_of(&w, value, "ds")));
+    feed(&w, &w.mem, value, every_row + 1, 1, true);
+    assert_true(isnan(float_of(&w, value, "sum"))); /* inf - inf */
+    feed(&w, &w.mem, value, every_row + 3, 1, true);
+    assert_true(float_of(&w, value, "sum") == (double)INFINITY);
+    feed(&w, &w.mem, value, every_row + 2, 1, true);
+    feed(&w, &w.mem, value, every_row + 5, 1, true);
+    assert_true(float_of(&w, value, "sum") == 4 && float_of(&w, value, "mean") == 2);
+    feed(&w, &w.mem, value, every_row, 1, true);
+    feed(&w, &w.mem, value, every_row + 4, 1, true);
+    assert_true(float_of(&w, value, "sum") == -2 && float_of(&w, value, "dp") == -2); /* null */
+    end(&w);
+}
+
+static const struct exact sketches[] = {
+    { { .kind = LEAT_AGGREGATE_APPROX_COUNT_DISTINCT, .of = "v", .as = "vs" }, "\"long\"" },
+    { { .kind = LEAT_AGGREGATE_APPROX_COUNT_DISTINCT, .of = "s", .error = 0.05, .as = "ss" }, "\"long\"" },
+    { { .kind = LEAT_AGGREGATE_APPROX_QUANTILE, .of = "d", .q = 0, .as = "q0" }, DOUBLE },
+    { { .kind = LEAT_AGGREGATE_APPROX_QUANTILE, .of = "d", .q = 0.5, .as = "q50" }, DOUBLE },
+    { { .kind = LEAT_AGGREGATE_APPROX_QUANTILE, .of = "d", .q = 0.99, .as = "q99" }, DOUBLE },
+    { { .kind = LEAT_AGGREGATE_APPROX_QUANTILE, .of = "d", .q = 1, .error = 0.001, .as = "q100" }, DOUBLE },
+};
+
+static int rising(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void check_quantiles(struct world *w, const unsigned char *value, double *values, uint32_t count)
+{
+    static const struct {
+        const char *field;
+        double q, error;
+    } asked[] = { { "q0", 0, 0.01 }, { "q50", 0.5, 0.01 }, { "q99", 0.99, 0.01 }, { "q100", 1, 0.001 } };
+    qsort(values, count, sizeof *values, rising);
+    for (uint32_t i = 0; i < COUNT_OF(asked); i++) {
+        const double got = float_of(w, value, asked[i].field);
+        const double want = count ? values[(uint32_t)(asked[i].q * (count - 1))] : -2;
+        FAIL_UNLESS(got == want || fabs(got - want) <= fabs(want) * asked[i].error * (1 + 1e-9),
+            "%s of %u: %.17g, want %.17g", asked[i].field, count, got, want);
+    }
+}
+
+static void test_quantiles__given_random_rows_in_any_grouping__then_within_the_error(void **unused)
+{
+    (void)unused;
+    agg_seed();
+    for (uint32_t round = 0; round < 200; round++) {
+        struct world w;
+        double values[ROWS_MAX];
+        uint32_t there = 0;
+        start(&w, sketches, COUNT_OF(sketches), false, false);
+        const uint32_t count = random_rows(rows, false);
+        for (uint32_t i = 0; i < count; i++) {
+            if (agg_below(10) == 0)
+                rows[i].d = 0;
+            else if (round % 2)
+                rows[i].d *= exp((double)agg_below(30) - 20);
+            if (agg_below(50) == 0)
+                rows[i].d = agg_below(2) ? (double)INFINITY : -(double)INFINITY;
+            if (rows[i].has_d)
+                values[there++] = rows[i].d;
+        }
+        put_rows(&w, rows, count);
+        unsigned char *once = new_value(&w), *grouped = in_groups(&w, count);
+        struct leat_strbuf a = { 0 }, b = { 0 };
+        feed(&w, &w.mem, once, every_row, count, false);
+        check_quantiles(&w, once, values, there);
+        assert_int_equal(leat__agg_encode_values(w.spec, once, &a), 0);
+        assert_int_equal(leat__agg_encode_values(w.spec, grouped, &b), 0);
+        assert_int_equal(a.len, b.len); /* the same sketches, bit by bit */
+        assert_memory_equal(a.data, b.data, a.len);
+        leat__strbuf_release(&a);
+        leat__strbuf_release(&b);
+        end(&w);
+    }
+}
+
+static void test_quantiles__given_a_nan_and_values_of_every_size__then_nan_is_last_and_buckets_are_bounded(
+    void **unused)
+{
+    (void)unused;
+    struct world w;
+    struct leat_strbuf bytes = { 0 };
+    start(&w, sketches, COUNT_OF(sketches), false, false);
+    for (uint32_t i = 0; i < ROWS_MAX; i++)
+        rows[i] = (struct agg_event){ .has_d = true, .d = exp2((double)i * 3.4 - 1020) };
+    rows[7].d = (double)NAN;
+    put_rows(&w, rows, ROWS_MAX);
+    unsigned char *value = in_groups(&w, ROWS_MAX);
+    assert_true(isnan(float_of(&w, value, "q100")));
+    assert_true(is_near(float_of(&w, value, "q99"), rows[594].d, 0.01));
+    for (uint32_t round = 0; round < 40; round++) { /* as many buckets as there can be */
+        for (uint32_t i = 0; i < ROWS_MAX; i++)
+            rows[i].d = exp(((double)agg_below(100000) / 100000 - 0.5) * 1400);
+        put_rows(&w, rows, ROWS_MAX);
+        feed(&w, &w.mem, value, every_row, ROWS_MAX, false);
+    }
+    assert_int_equal(leat__agg_encode_values(w.spec, value, &bytes), 0);
+    FAIL_UNLESS(bytes.len < 16 * (2100 + 20800) + 1000, "%zu bytes", bytes.len);
+    leat__strbuf_release(&bytes);
+    end(&w);
+}
+
+/* `count` different values, each of them several times, over as many values as groups. */
+static int64_t approx_count(struct world *w, uint32_t count, const char *field)
+{
+    static char texts[ROWS_MAX][24];
+    unsigned char *groups[3] = { new_value(w), new_value(w), new_value(w) };
+    const uint64_t salt = agg_random() >> 20;
+    for (uint32_t from = 0; from < count; from += ROWS_MAX / 2) {
+        uint32_t some = 0;
+        for (uint32_t i = from; i < count && i < from + ROWS_MAX / 2; i++)
+            for (uint32_t twice = 0; twice < 2; twice++, some++) {
+                const int len =
+                    snprintf(texts[some], sizeof texts[some], "%llu-%u", (unsigned long long)salt, i);
+                rows[some] = (struct agg_event){
+                    .has_v = true, .v = (int64_t)(salt + i), .has_s = true, .s = { texts[some], (size_t)len }
+                };
+            }
+        put_rows(w, rows, some);
+        feed(w, &w->mem, groups[agg_below(3)], every_row, some, false);
+        feed(w, &w->mem, groups[agg_below(3)], every_row, some / 3, false);
+    }
+    groups[1] = merged(w, groups[2], groups[1]);
+    assert_int_equal(leat__agg_combine_values(w->spec, NULL, &w->mem, groups[0], groups[1], NULL), 0);
+    return (int64_t)float_of(w, groups[0], field);
+}
+
+static void test_approximate_distinct__given_known_numbers__then_within_the_stated_error(void **unused)
+{
+    (void)unused;
+    static const uint32_t counts[] = { 0, 1, 2, 10, 100, 1000, 2048, 2100, 5000, 20000, 60000 };
+    agg_seed();
+    for (uint32_t i = 0; i < COUNT_OF(counts); i++) {
+        struct world w;
+        double squares = 0;
+        const uint32_t rounds = counts[i] > 5000 ? 4 : 8;
+        start(&w, sketches, COUNT_OF(sketches), false, false);
+        for (uint32_t round = 0; round < rounds; round++) {
+            const double v = (double)approx_count(&w, counts[i], "vs"), n = counts[i];
+            squares += n > 0 ? (v / n - 1) * (v / n - 1) : v;
+            FAIL_UNLESS(fabs(v - n) <= n * 0.05, "%g of %g", v, n); /* five times the standard error */
+            const double s = (double)approx_count(&w, counts[i], "ss");
+            FAIL_UNLESS(fabs(s - n) <= n * 0.25 + 0.5, "%g of %g", s, n);
+        }
+        FAIL_UNLESS(
+            sqrt(squares / rounds) <= 0.01 * 2, "%u: standard error %g", counts[i], sqrt(squares / rounds));
+        end(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_kind__given_random_rows_in_any_grouping__then_as_computed_naively),
         cmocka_unit_test(test_every_kind__given_records_taken_back__then_as_if_they_had_never_been),
         cmocka_unit_test(test_invertible_kinds__given_a_part_subtracted__then_the_rest),
+        cmocka_unit_test(test_variance__given_random_rows__then_near_that_of_long_doubles),
+        cmocka_unit_test(test_variance__given_the_largest_integers__then_exact),
+        cmocka_unit_test(test_sums_of_doubles__given_what_is_not_finite_taken_back__then_as_if_never_there),
+        cmocka_unit_test(test_quantiles__given_random_rows_in_any_grouping__then_within_the_error),
+        cmocka_unit_test(
+            test_quantiles__given_a_nan_and_values_of_every_size__then_nan_is_last_and_buckets_are_bounded),
+        cmocka_unit_test(test_approximate_distinct__given_known_numbers__then_within_the_stated_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
