@@ -1,8 +1,8 @@
 /* state/run.c -- entries on their way to the store: gathered in any order, sorted, written at once.
  *
- * An entry is head (table, namespace), key, value in one buffer, and a small record to sort by: the rank of
- * its head among the few of the run, the first eight bytes of the key, then the keys themselves. Filled on
- * the worker, sorted and written by a task.
+ * An entry is head (table, namespace), key, value in one buffer, and a small record of it. Filled on the worker;
+ * sorted and written by a task: first by the rank of the head among the few of the run and by the first eight bytes
+ * of the key, byte by byte; those that are equal in these by their whole keys.
  *
  * Invariant: no two entries of a run have the same key; a broken one is found by the check after sorting. */
 #include "base/alloc.h"
@@ -11,6 +11,13 @@
 #include <stdlib.h>
 
 #define SORTED_LENGTH 12u
+#define ENTRIES_MIN 256u
+#define ENTRY_BYTES 128u /* of a small entry, all told */
+#define DIGITS 12u /* bytes of order and rank */
+#define PREFETCH_AHEAD 16u
+#define WRITING_BYTES \
+    56u /* of an entry while its run is sorted and written, beside its record: an item, and how the
+                            store wants it */
 
 int leat__run_new(size_t bytes, struct leat__run **run)
 {
@@ -18,7 +25,10 @@ int leat__run_new(size_t bytes, struct leat__run **run)
     if (!*run)
         return LEAT_ENOMEM;
     (*run)->group = UINT32_MAX;
-    if (!leat__strbuf_reserve(&(*run)->data, bytes / 4)) { /* a small entry has more record than bytes */
+    /* Once, as for small entries: what grows is copied, on the worker. Pages that stay untouched are none. */
+    (*run)->capacity = bytes / ENTRY_BYTES < ENTRIES_MIN ? ENTRIES_MIN : (uint32_t)(bytes / ENTRY_BYTES);
+    (*run)->entries = leat__malloc((*run)->capacity * sizeof *(*run)->entries);
+    if (!(*run)->entries || !leat__strbuf_reserve(&(*run)->data, bytes / 2)) {
         leat__run_free(*run);
         *run = NULL;
         return LEAT_ENOMEM;
@@ -38,9 +48,7 @@ void leat__run_free(struct leat__run *run)
 
 size_t leat__run_bytes(const struct leat__run *run)
 {
-    /* Beside the record there will be its spare for sorting and the entry as the store wants it. */
-    return run->data.len +
-        (size_t)run->count * (2 * sizeof(struct leat__run_entry) + sizeof(struct leat_store_entry));
+    return run->data.len + (size_t)run->count * (sizeof(struct leat__run_entry) + WRITING_BYTES);
 }
 
 bool leat__run_group(struct leat__run *run, const char head[LEAT__STORE_HEAD])
@@ -64,7 +72,6 @@ bool leat__run_group(struct leat__run *run, const char head[LEAT__STORE_HEAD])
     struct leat__run_group *group = &run->groups[run->group];
     memcpy(group->head, head, LEAT__STORE_HEAD);
     group->index = run->group;
-    group->rank = 0;
     return true;
 }
 
@@ -78,7 +85,7 @@ static uint64_t order_of(const char *key, size_t len)
 static bool begin(struct leat__run *run, struct leat_sv key, size_t more, enum leat_store_write write)
 {
     if (run->count == run->capacity) {
-        const uint32_t capacity = run->capacity ? 2 * run->capacity : 256;
+        const uint32_t capacity = 2 * run->capacity;
         struct leat__run_entry *grown = leat__realloc(run->entries, capacity * sizeof *grown);
         if (!grown)
             return false;
@@ -132,14 +139,21 @@ bool leat__run_end(struct leat__run *run)
 
 /* ---- sorting ---- */
 
+/* What is moved about while sorting. */
+struct item {
+    uint64_t order;
+    uint32_t rank; /* of its group */
+    uint32_t index; /* of its entry */
+};
+_Static_assert(WRITING_BYTES == sizeof(struct item) + sizeof(struct leat_store_entry), "as arrange takes it");
+
 static int compare_groups(const void *a, const void *b)
 {
     return memcmp(((const struct leat__run_group *)a)->head, ((const struct leat__run_group *)b)->head,
         LEAT__STORE_HEAD);
 }
 
-/* From here on the group of an entry is its rank. */
-static int rank_groups(struct leat__run *run)
+static int make_items(struct leat__run *run, struct item *items)
 {
     uint32_t *ranks = leat__malloc(run->groups_count * sizeof *ranks);
     if (!ranks)
@@ -148,35 +162,79 @@ static int rank_groups(struct leat__run *run)
     for (uint32_t i = 0; i < run->groups_count; i++)
         ranks[run->groups[i].index] = i;
     for (uint32_t i = 0; i < run->count; i++)
-        run->entries[i].group = ranks[run->entries[i].group];
+        items[i] = (struct item){ run->entries[i].order, ranks[run->entries[i].group], i };
     leat__free(ranks);
     return 0;
 }
 
-static bool sorts_before(
-    const struct leat__run *run, const struct leat__run_entry *a, const struct leat__run_entry *b)
+static struct leat_sv item_key(const struct leat__run *run, const struct item *item)
 {
-    if (a->group != b->group)
-        return a->group < b->group;
-    if (a->order != b->order)
-        return a->order < b->order;
-    return leat_sv_cmp((struct leat_sv){ run->data.data + a->offset, a->key_len },
-               (struct leat_sv){ run->data.data + b->offset, b->key_len }) < 0;
+    const struct leat__run_entry *entry = &run->entries[item->index];
+    return (struct leat_sv){ run->data.data + entry->offset, entry->key_len };
 }
 
-static void sort_short(const struct leat__run *run, struct leat__run_entry *entries, uint32_t count)
+static bool is_tie(const struct item *a, const struct item *b)
 {
+    return a->rank == b->rank && a->order == b->order;
+}
+
+static bool sorts_before(const struct leat__run *run, const struct item *a, const struct item *b)
+{
+    if (a->rank != b->rank)
+        return a->rank < b->rank;
+    if (a->order != b->order)
+        return a->order < b->order;
+    return leat_sv_cmp(item_key(run, a), item_key(run, b)) < 0;
+}
+
+static uint32_t digit_of(const struct item *item, uint32_t digit)
+{
+    return digit < 8 ? (uint32_t)(item->order >> 8 * digit) & 255u : (item->rank >> 8 * (digit - 8)) & 255u;
+}
+
+/* Sorts by rank and order, byte by byte from the last; bytes that are the same in all cost nothing. The result
+ * is in *items. */
+static void sort_by_digits(struct item **items, struct item **spare, uint32_t count)
+{
+    uint64_t differ = 0;
+    uint32_t differ_rank = 0;
     for (uint32_t i = 1; i < count; i++) {
-        const struct leat__run_entry entry = entries[i];
-        uint32_t at = i;
-        for (; at > 0 && sorts_before(run, &entry, &entries[at - 1]); at--)
-            entries[at] = entries[at - 1];
-        entries[at] = entry;
+        differ |= (*items)[i].order ^ (*items)[0].order;
+        differ_rank |= (*items)[i].rank ^ (*items)[0].rank;
+    }
+    const struct item differing = { differ, differ_rank, 0 };
+    for (uint32_t digit = 0; digit < DIGITS; digit++) {
+        uint32_t at[256] = { 0 }, sum = 0;
+        if (digit_of(&differing, digit) == 0)
+            continue;
+        for (uint32_t i = 0; i < count; i++)
+            at[digit_of(&(*items)[i], digit)]++;
+        for (uint32_t d = 0; d < 256; d++) {
+            const uint32_t n = at[d];
+            at[d] = sum;
+            sum += n;
+        }
+        for (uint32_t i = 0; i < count; i++)
+            (*spare)[at[digit_of(&(*items)[i], digit)]++] = (*items)[i];
+        struct item *sorted = *spare;
+        *spare = *items;
+        *items = sorted;
     }
 }
 
-static void merge(const struct leat__run *run, const struct leat__run_entry *from, uint32_t middle,
-    uint32_t end, struct leat__run_entry *to)
+static void sort_short(const struct leat__run *run, struct item *items, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        const struct item item = items[i];
+        uint32_t at = i;
+        for (; at > 0 && sorts_before(run, &item, &items[at - 1]); at--)
+            items[at] = items[at - 1];
+        items[at] = item;
+    }
+}
+
+static void merge(
+    const struct leat__run *run, const struct item *from, uint32_t middle, uint32_t end, struct item *to)
 {
     uint32_t left = 0, right = middle;
     for (uint32_t i = 0; i < end; i++) {
@@ -186,20 +244,10 @@ static void merge(const struct leat__run *run, const struct leat__run_entry *fro
     }
 }
 
-static int sort(struct leat__run *run)
+/* Sorts by whole keys, in place. */
+static void sort_by_keys(const struct leat__run *run, struct item *items, struct item *spare, uint32_t count)
 {
-    const uint32_t count = run->count;
-    uint32_t sorted = 1;
-    if (rank_groups(run) < 0)
-        return LEAT_ENOMEM;
-    while (sorted < count && !sorts_before(run, &run->entries[sorted], &run->entries[sorted - 1]))
-        sorted++;
-    if (sorted >= count)
-        return 0;
-    struct leat__run_entry *from = run->entries;
-    struct leat__run_entry *to = leat__malloc(count * sizeof *to);
-    if (!to)
-        return LEAT_ENOMEM;
+    struct item *from = items, *to = spare;
     for (uint32_t i = 0; i < count; i += SORTED_LENGTH)
         sort_short(run, from + i, count - i < SORTED_LENGTH ? count - i : SORTED_LENGTH);
     for (uint32_t width = SORTED_LENGTH; width < count; width *= 2) {
@@ -207,31 +255,71 @@ static int sort(struct leat__run *run)
             const uint32_t end = count - i < 2 * width ? count - i : 2 * width;
             merge(run, from + i, width < end ? width : end, end, to + i);
         }
-        struct leat__run_entry *merged = to;
+        struct item *merged = to;
         to = from;
         from = merged;
     }
-    run->entries = from;
-    leat__free(to);
-    return 0;
+    if (from != items)
+        memcpy(items, from, count * sizeof *items);
+}
+
+static void sort(const struct leat__run *run, struct item **items, struct item **spare)
+{
+    const uint32_t count = run->count;
+    uint32_t sorted = 1;
+    while (sorted < count && !sorts_before(run, &(*items)[sorted], &(*items)[sorted - 1]))
+        sorted++;
+    if (sorted >= count)
+        return;
+    sort_by_digits(items, spare, count);
+    for (uint32_t from = 0, to; from < count; from = to) {
+        for (to = from + 1; to < count && is_tie(&(*items)[from], &(*items)[to]);)
+            to++;
+        if (to - from > 1)
+            sort_by_keys(run, *items + from, *spare + from, to - from);
+    }
+}
+
+static void fill_entries(
+    const struct leat__run *run, const struct item *items, struct leat_store_entry *entries)
+{
+    for (uint32_t i = 0; i < run->count; i++) {
+        if (i + PREFETCH_AHEAD < run->count)
+            __builtin_prefetch(&run->entries[items[i + PREFETCH_AHEAD].index]);
+        const struct leat__run_entry *e = &run->entries[items[i].index];
+        const char *key = run->data.data + e->offset;
+        LEAT_ASSERT(i == 0 || sorts_before(run, &items[i - 1], &items[i]));
+        entries[i] = (struct leat_store_entry){ { key, e->key_len }, { key + e->key_len, e->value_len },
+            (enum leat_store_write)e->write };
+    }
+}
+
+/* The entries in order, in memory of their own. NULL: no memory. */
+static struct leat_store_entry *arrange(struct leat__run *run)
+{
+    struct item *items = leat__malloc(run->count * sizeof *items);
+    struct item *spare = leat__malloc(run->count * sizeof *spare);
+    struct leat_store_entry *entries = NULL;
+    if (items && spare && make_items(run, items) == 0) {
+        sort(run, &items, &spare);
+        leat__free(spare);
+        spare = NULL;
+        entries = leat__malloc(run->count * sizeof *entries);
+        if (entries)
+            fill_entries(run, items, entries);
+    }
+    leat__free(items);
+    leat__free(spare);
+    return entries;
 }
 
 int leat__run_write(struct leat__run *run, struct leat_store *store, struct leat_error *err)
 {
     if (run->count == 0)
         return 0;
-    if (sort(run) < 0)
-        return leat__error(err, LEAT_ENOMEM, "out of memory for sorting %u entries", run->count);
-    struct leat_store_entry *entries = leat__malloc(run->count * sizeof *entries);
+    struct leat_store_entry *entries = arrange(run);
     if (!entries)
         return leat__error(err, LEAT_ENOMEM, "out of memory for writing %u entries", run->count);
-    for (uint32_t i = 0; i < run->count; i++) {
-        const struct leat__run_entry *e = &run->entries[i];
-        const char *key = run->data.data + e->offset;
-        LEAT_ASSERT(i == 0 || sorts_before(run, e - 1, e));
-        entries[i] = (struct leat_store_entry){ { key, e->key_len }, { key + e->key_len, e->value_len },
-            (enum leat_store_write)e->write };
-    }
     const int code = store->store_class->write(store, entries, run->count, err);
     leat__free(entries);
     return code;

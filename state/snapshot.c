@@ -24,6 +24,10 @@
 #define CHUNK_SLOTS 64u
 #define RUNS_AHEAD 3u /* waiting to be written: collecting pauses then */
 #define EPOCHS_MAX 4u
+/* A run, where there is no budget that says how long it may be. */
+#define RUN_SHARE 2u /* of what is used */
+#define RUN_BYTES_MIN ((size_t)8 << 20)
+#define RUN_BYTES_MAX ((size_t)64 << 20)
 /* Work of one step, in about 10 ns. */
 #define STEP_WORK 60000
 #define ENTRY_WORK 12
@@ -88,6 +92,15 @@ void leat__state_freeze(struct leat_state *state, const char *node)
         }
 }
 
+/* Few long runs are cheaper to merge than many short ones, and each costs six syncs to be taken in. */
+static void size_runs(struct leat_state *state)
+{
+    if (state->budget_bytes)
+        return;
+    const uint64_t share = state->used_bytes / RUN_SHARE;
+    state->run_bytes = share < RUN_BYTES_MIN ? RUN_BYTES_MIN : share < RUN_BYTES_MAX ? share : RUN_BYTES_MAX;
+}
+
 int leat__state_snapshot(struct leat_state *state, const char *dir, struct leat_error *err)
 {
     if (!state->store_class) {
@@ -97,6 +110,7 @@ int leat__state_snapshot(struct leat_state *state, const char *dir, struct leat_
     }
     LEAT_TRY(leat__state_check(state, err));
     begin_snapshot(state);
+    size_runs(state);
     LEAT_ASSERT(state->snapshot.phase == LEAT__SNAPSHOT_FREEZING);
     state->snapshot.dir = leat__strdup(dir);
     if (!state->snapshot.dir)

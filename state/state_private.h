@@ -49,7 +49,7 @@ enum leat__slot_flags {
 #define LEAT__STORE_HEAD 12u /* bytes before a key in the store: prefix, namespace */
 struct leat__run_group {
     char head[LEAT__STORE_HEAD];
-    uint32_t index, rank;
+    uint32_t index;
 };
 struct leat__run_entry {
     uint64_t order; /* first 8 bytes of the key */
@@ -133,7 +133,7 @@ struct leat_state {
     struct leat_background *background;
     char *dir;
     uint64_t store_bytes; /* the store's part of the budget */
-    size_t run_bytes; /* a run is full then */
+    size_t run_bytes; /* a run is full then; without a budget it grows with what is used (snapshot.c) */
     struct leat_store *store; /* atomic: opened with the first write, by whoever makes it */
     struct leat_error broken; /* the store's first failure: sticky */
     struct leat_arena saved_arena;

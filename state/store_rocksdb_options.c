@@ -3,8 +3,10 @@
  * - No log of its own: Debian's build has assertions on and aborts when its LOG can not be written. The level is
  *   above all messages, so nothing is ever written, and nothing is dumped or rolled.
  * - No write-ahead log; nothing is flushed on close: the checkpoint is the durability.
- * - Writers never stall: runs are written in the background, and their number is bounded by the tables'
- *   budget, not by the depth of level 0.
+ * - Level 0: a file there costs every read, and merging it costs a pass over what lies below. While nobody reads
+ *   (all state is in memory, the store is there for checkpoints) many files may gather before they are merged; once
+ *   somebody does, few. Where they gather faster than they are merged, writes wait. RocksDB lets only writes through
+ *   its memtable wait, so a run that is written as files waits by an empty write before.
  * - After an error nothing is resumed: the store is broken (store.h).
  * - One budget: an eighth each for two memtables, the rest for the cache, which also holds indexes and filters.
  */
@@ -15,11 +17,14 @@
 #define MEMORY_MIN (1u << 20)
 #define MEMTABLE_MAX (64u << 20)
 #define TABLE_BYTES (32u << 20) /* of a file that compaction writes */
-#define LEVEL_BYTES (128u << 20) /* of the level below level 0 */
+#define LEVEL_BYTES \
+    134217728 /* of the level below level 0, and about what level 0 may have before it is merged */
+#define LEVEL_BYTES_IDLE 4294967296 /* the same while nobody reads: the number of files decides */
+#define TEXT_OF(number) TEXT(number)
+#define TEXT(number) #number
 #define LEVELS 7
 #define SKIPS \
     1000 /* older versions of a key that a walk steps over before it seeks, through all of level 0 */
-#define NEVER (1 << 20) /* files in level 0 at which a writer waits */
 #define LOG_NOTHING 5 /* above FATAL */
 #define BLOOM_BITS 10.0
 #define POOL_MAX 8
@@ -146,8 +151,9 @@ static void set_writes(rocksdb_options_t *options, size_t memtable_bytes)
     rocksdb_options_set_target_file_size_base(options, TABLE_BYTES);
     rocksdb_options_set_max_bytes_for_level_base(options, LEVEL_BYTES);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
-    rocksdb_options_set_level0_slowdown_writes_trigger(options, NEVER);
-    rocksdb_options_set_level0_stop_writes_trigger(options, NEVER);
+    rocksdb_options_set_level0_file_num_compaction_trigger(options, LEAT_ROCKSDB_L0_READ);
+    rocksdb_options_set_level0_slowdown_writes_trigger(options, LEAT_ROCKSDB_L0_MAX);
+    rocksdb_options_set_level0_stop_writes_trigger(options, LEAT_ROCKSDB_L0_MAX);
     rocksdb_options_set_soft_pending_compaction_bytes_limit(options, 0);
     rocksdb_options_set_hard_pending_compaction_bytes_limit(options, 0);
     rocksdb_options_set_max_background_jobs(options, 2);
@@ -183,6 +189,20 @@ static void set_pools(void)
     rocksdb_env_destroy(env);
 }
 
+void leat__rocksdb_merge_early(struct leat__rocksdb *r, bool early)
+{
+    static const char *const names[] = { "level0_file_num_compaction_trigger", "max_bytes_for_level_base" };
+    static const char *const late_values[] = { TEXT_OF(LEAT_ROCKSDB_L0_IDLE), TEXT_OF(LEVEL_BYTES_IDLE) };
+    static const char *const early_values[] = { TEXT_OF(LEAT_ROCKSDB_L0_READ), TEXT_OF(LEVEL_BYTES) };
+    char *text = NULL;
+    if (early == r->merges_early)
+        return;
+    rocksdb_set_options(r->db, 2, names, early ? early_values : late_values, &text);
+    if (text)
+        rocksdb_free(text); /* only speed is lost */
+    r->merges_early = early;
+}
+
 /* What the C API has no setters for. */
 static int set_by_text(struct leat__rocksdb *r, rocksdb_options_t *base, struct leat_error *err)
 {
@@ -199,6 +219,7 @@ int leat__rocksdb_options_init(struct leat__rocksdb *r, uint64_t memory_bytes, s
     if (memory < MEMORY_MIN)
         memory = MEMORY_MIN;
     const uint64_t memtable = memory / 8 < MEMTABLE_MAX ? memory / 8 : MEMTABLE_MAX;
+    r->merges_early = true;
     r->cache = rocksdb_cache_create_lru(memory - 2 * memtable);
     r->run_options = rocksdb_options_create();
     set_quiet(r->run_options);

@@ -6,6 +6,10 @@
 #include <rocksdb/c.h>
 
 #define LEAT_ROCKSDB_SST ".sst"
+/* Files in level 0 from which on they are merged: while keys are read, and while none are; and at which writes wait. */
+#define LEAT_ROCKSDB_L0_READ 8
+#define LEAT_ROCKSDB_L0_IDLE 48
+#define LEAT_ROCKSDB_L0_MAX 96
 
 /* How values are combined; lives as long as the options that hold its operator. */
 struct leat__rocksdb_merge {
@@ -42,6 +46,9 @@ struct leat__rocksdb {
     rocksdb_writebatch_t *batch; /* of small runs */
     uint64_t runs_count; /* names of files that runs are written into */
     uint32_t iters_count; /* open ones, the worker's */
+    uint64_t asked; /* atomic: keys that were asked for since level 0 was last looked at */
+    uint32_t runs_unseen; /* runs since then */
+    bool merges_early;
     struct leat__rocksdb_gets gets;
 };
 
@@ -55,6 +62,8 @@ void leat__rocksdb_free(struct leat__rocksdb *r); /* all but the directory; also
 LEAT_NODISCARD int leat__rocksdb_options_init(
     struct leat__rocksdb *r, uint64_t memory_bytes, struct leat_error *err);
 void leat__rocksdb_options_release(struct leat__rocksdb *r);
+/* Whether level 0 is kept small, for reads. */
+void leat__rocksdb_merge_early(struct leat__rocksdb *r, bool early);
 /* The operator; NULL merge->merge makes every merge fail. */
 rocksdb_mergeoperator_t *leat__rocksdb_merge_operator(struct leat__rocksdb_merge *merge);
 

@@ -74,6 +74,7 @@ int leat__rocksdb_get(struct leat_store *store, const struct leat_sv *keys, uint
         r->gets.keys[i] = keys[i].data;
         r->gets.key_lens[i] = keys[i].len;
     }
+    __atomic_fetch_add(&r->asked, count, __ATOMIC_RELAXED);
     rocksdb_batched_multi_get_cf(r->db, r->read_options, r->cf, count, r->gets.keys, r->gets.key_lens,
         r->gets.values, r->gets.errors, true);
     r->gets.used = count;
@@ -142,6 +143,7 @@ int leat__rocksdb_iter_next(
 void leat__rocksdb_iter_seek(struct leat_store_iter *iter, struct leat_sv key)
 {
     const struct leat_sv from = { iter->bounds, iter->from_len };
+    __atomic_fetch_add(&iter->r->asked, 1, __ATOMIC_RELAXED);
     place(iter, leat_sv_cmp(key, from) < 0 ? from : key);
 }
 

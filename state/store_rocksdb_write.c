@@ -11,6 +11,9 @@
 #define RUN_ENTRIES 16384u /* from here on a run is written as files */
 #define RUN_BYTES (4u << 20)
 #define FILE_BYTES (64u << 20) /* a run is split into files of about this size */
+#define RUNS_PER_LOOK 8u
+#define ASKED_MANY 10000u /* keys, in so many runs: somebody reads */
+#define PREFETCH_AHEAD 8u
 
 /* (3) An error of background work shows here, in time for the write or checkpoint that must not count. An empty
  * write fails with its cause when it has stopped the database. */
@@ -125,6 +128,8 @@ static int write_file(struct leat__rocksdb *r, const char *path, const struct le
     rocksdb_sstfilewriter_t *writer = rocksdb_sstfilewriter_create(r->env_options, r->run_options);
     rocksdb_sstfilewriter_open(writer, path, &text);
     while (!text && *done < count && bytes < FILE_BYTES) {
+        if (*done + PREFETCH_AHEAD < count) /* entries are in order, their bytes are not */
+            __builtin_prefetch(entries[*done + PREFETCH_AHEAD].key.data);
         const struct leat_store_entry *e = &entries[(*done)++];
         bytes += e->key.len + e->value.len;
         add_entry(writer, e, &text);
@@ -135,12 +140,43 @@ static int write_file(struct leat__rocksdb *r, const char *path, const struct le
     return leat__rocksdb_error(r->dir, "write a run", text, err);
 }
 
+static uint64_t level0_files(const struct leat__rocksdb *r)
+{
+    uint64_t count = 0;
+    char *text = rocksdb_property_value(r->db, "rocksdb.num-files-at-level0");
+    for (const char *at = text; at && *at >= '0' && *at <= '9'; at++)
+        count = 10 * count + (uint64_t)(*at - '0');
+    if (text)
+        rocksdb_free(text);
+    return count;
+}
+
+/* Where merging does not keep up, an empty write returns when it has. */
+static int wait_for_merging(struct leat__rocksdb *r, struct leat_error *err)
+{
+    char *text = NULL;
+    if (level0_files(r) < LEAT_ROCKSDB_L0_MAX)
+        return 0;
+    rocksdb_writebatch_clear(r->batch);
+    rocksdb_write(r->db, r->write_options, r->batch, &text);
+    return leat__rocksdb_error(r->dir, "wait for level 0", text, err);
+}
+
+/* Now and then: does anybody read? */
+static void look_at_reads(struct leat__rocksdb *r)
+{
+    if (++r->runs_unseen < RUNS_PER_LOOK)
+        return;
+    r->runs_unseen = 0;
+    leat__rocksdb_merge_early(r, __atomic_exchange_n(&r->asked, 0, __ATOMIC_RELAXED) >= ASKED_MANY);
+}
+
 static int write_run(
     struct leat__rocksdb *r, const struct leat_store_entry *entries, uint64_t count, struct leat_error *err)
 {
     struct run_files files = { 0 };
     uint64_t done = 0;
-    int code = 0;
+    int code = wait_for_merging(r, err);
     while (code == 0 && done < count) {
         const char *path = run_files_add(r, &files);
         code = path ? write_file(r, path, entries, count, &done, err)
@@ -152,6 +188,8 @@ static int write_run(
             r->db, r->cf, (const char *const *)files.paths, files.count, r->ingest_options, &text);
         code = leat__rocksdb_error(r->dir, "take in a run", text, err);
     }
+    if (code == 0)
+        look_at_reads(r);
     run_files_release(&files);
     return code;
 }
