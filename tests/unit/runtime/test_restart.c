@@ -190,7 +190,7 @@ static void test_restart__given_errors_that_pass__then_output_is_that_of_one_run
         FAIL_UNLESS(got.state == LEAT_JOB_FINISHED, "%s", got.error.message);
         assert_int_equal(got.error.code, 0);
         assert_int_equal(got.restarts, 3);
-        assert_int_equal(got.restarting_seen, 3);
+        assert_true(got.restarting_seen >= 3); /* a wait that takes long is told again */
         assert_true(!simulate || got.checkpoints.restored_id > 0); /* threads may be quicker than disks */
         expect_totals(simulate ? "simulated" : "threads", collector);
         leat_collector_free(collector);
