@@ -21,7 +21,25 @@ static int64_t host_now_us(const struct leat__ctx *ctx)
     return ctx->env->wall_us(ctx->env);
 }
 
-static const struct leat_ctx_api host_api = { .emit = host_emit, .now_us = host_now_us };
+static int host_forward(struct leat__ctx *ctx, int64_t watermark_us)
+{
+    return leat__instance_send_watermark(ctx->host, watermark_us);
+}
+
+static const struct leat_ctx_api host_api = {
+    .emit = host_emit, .now_us = host_now_us, .forward = host_forward
+};
+
+/* Whether it has rows on the way, and forwards watermarks itself (topology/operator.h). */
+static bool holds(const struct leat_instance *inst)
+{
+    return inst->op && inst->op->op_class->holds;
+}
+
+static bool is_woken(const struct leat_instance *inst)
+{
+    return inst->ctx.woken && __atomic_load_n(inst->ctx.woken, __ATOMIC_SEQ_CST);
+}
 
 int leat__instance_init(struct leat_instance *inst, struct leat_worker *worker,
     const struct leat_plan_node *plan, uint32_t subtask)
@@ -38,6 +56,7 @@ int leat__instance_init(struct leat_instance *inst, struct leat_worker *worker,
         .env = worker->env,
         .pool = worker->pool,
         .state = worker->state,
+        .waker = worker->waker,
         .counters = &inst->counters,
         .error = &inst->error,
         .watermark_us = LEAT_TIME_MIN,
@@ -133,23 +152,26 @@ bool leat__instance_has_room(struct leat_instance *inst)
     return true;
 }
 
-/* Whether on_time is due; never while a barrier is being aligned: what it says would belong to neither side. */
+/* Whether on_time is due; never while a barrier is being aligned: what it says would belong to neither side
+ * (but to the older one, where rows were on the way). */
 static bool is_time(const struct leat_instance *inst)
 {
-    return inst->ctx.wake_us <= inst->worker->wall_us && inst->op && inst->aligning == 0;
+    return inst->ctx.wake_us <= inst->worker->wall_us && inst->op && (inst->aligning == 0 || holds(inst));
 }
 
 int64_t leat__instance_wake_us(const struct leat_instance *inst)
 {
-    return inst->aligning == 0 && !inst->ended ? inst->ctx.wake_us : LEAT_TIME_MAX;
+    return (inst->aligning == 0 || holds(inst)) && !inst->ended ? inst->ctx.wake_us : LEAT_TIME_MAX;
 }
 
 static bool has_work(struct leat_instance *inst)
 {
     if (inst->source)
         return leat__source_host_is_ready(inst->source, inst->worker->wall_us);
-    if (inst->more || is_time(inst))
+    if ((inst->more && !inst->waits) || is_woken(inst) || is_time(inst))
         return true;
+    if (inst->waits)
+        return false;
     for (uint32_t i = 0; i < inst->inputs_count; i++)
         if (leat__channel_has_message(inst->inputs[i]) && !leat__barrier_holds(inst, inst->inputs[i]))
             return true;
@@ -199,8 +221,10 @@ static int note_result(struct leat_instance *inst, int result)
 {
     if (result < 0)
         return result;
-    inst->more = result == LEAT_MORE;
+    inst->more = result != 0;
+    inst->waits = result == LEAT_WAIT;
     LEAT_ASSERT(!inst->more || inst->op);
+    LEAT_ASSERT(!inst->waits || holds(inst));
     return 0;
 }
 
@@ -261,7 +285,7 @@ static int finish_after(struct leat_instance *inst)
     inst->after = LEAT_AFTER_NOTHING;
     if (after == LEAT_AFTER_WATERMARK) {
         inst->sent_wm_us = inst->ctx.watermark_us;
-        return leat__instance_send_watermark(inst, inst->sent_wm_us);
+        return holds(inst) ? 0 : leat__instance_send_watermark(inst, inst->sent_wm_us);
     }
     inst->ended = true;
     return leat__instance_send_end(inst, inst->stopped);
@@ -275,6 +299,16 @@ static bool all_channels_ended(const struct leat_instance *inst)
     return true;
 }
 
+/* What a restored instance had said. */
+static int say_again(struct leat_instance *inst)
+{
+    if (!holds(inst))
+        return leat__instance_send_active(inst, inst->sent_wm_us);
+    return inst->sent_wm_us == LEAT_TIME_MIN
+        ? 0
+        : note_result(inst, inst->op->op_class->on_watermark(inst->op, &inst->ctx, inst->sent_wm_us));
+}
+
 static int settle(struct leat_instance *inst)
 {
     while (!inst->more && !inst->ended) {
@@ -283,10 +317,10 @@ static int settle(struct leat_instance *inst)
         } else if (inst->must_say && inst->merge.awaited_count == 0) {
             inst->must_say = false;
             if (inst->merge.merged_us <= inst->sent_wm_us) /* else the new one says it */
-                LEAT_TRY(leat__instance_send_active(inst, inst->sent_wm_us));
+                LEAT_TRY(say_again(inst));
         } else if (inst->merge.merged_us > inst->sent_wm_us) {
             LEAT_TRY(on_watermark(inst, inst->merge.merged_us));
-        } else if (inst->merge.idle != inst->sent_idle) {
+        } else if (inst->merge.idle != inst->sent_idle && !inst->ctx.holding) {
             inst->sent_idle = inst->merge.idle;
             LEAT_TRY(inst->sent_idle ? leat__instance_send_idle(inst)
                                      : leat__instance_send_active(inst, inst->sent_wm_us));
@@ -350,7 +384,7 @@ int leat__instance_run(struct leat_instance *inst, int64_t now_ns)
         LEAT_TRY(leat__source_host_run(inst->source, now_ns));
         return 1;
     }
-    if (inst->more) {
+    if ((inst->more && !inst->waits) || is_woken(inst)) {
         LEAT_TRY(note_result(inst, inst->op->op_class->step(inst->op, &inst->ctx)));
         LEAT_TRY(settle(inst));
         return 1;
@@ -361,7 +395,7 @@ int leat__instance_run(struct leat_instance *inst, int64_t now_ns)
         LEAT_TRY(settle(inst));
         return 1;
     }
-    struct leat_channel *channel = pick_channel(inst);
+    struct leat_channel *channel = inst->waits ? NULL : pick_channel(inst);
     if (!channel)
         return 0;
     LEAT_TRY(receive(inst, channel));

@@ -64,6 +64,7 @@ struct leat_instance {
     bool sent_idle;
     bool stopped; /* some input was stopped rather than ended */
     bool more; /* the operator has more to say: step */
+    bool waits; /* but not before it is woken, or on_time */
     enum leat_after after;
     bool ended;
     int64_t blocked_since_ns; /* 0: not blocked by a full output */

@@ -126,6 +126,7 @@ static int make_worker(struct leat_job *job, uint32_t index, struct leat_error *
     worker->env = job->env;
     worker->plan = plan;
     LEAT_TRY(leat__pool_new(job->opts.batch_rows, &worker->pool));
+    LEAT_TRY(leat__waker_new(&worker->waker));
     LEAT_TRY(make_state(job, worker, err));
     worker->instances = leat__calloc(plan->nodes_count, sizeof *worker->instances);
     if (!worker->instances)
@@ -339,6 +340,7 @@ static void release_worker(struct leat_worker *worker)
     for (uint32_t i = 0; i < worker->instances_count; i++)
         leat__instance_release(&worker->instances[i]);
     leat__free(worker->instances);
+    leat__waker_unref(worker->waker);
     leat__state_free(worker->state);
 }
 

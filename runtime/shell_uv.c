@@ -60,6 +60,12 @@ static void wake_worker(void *arg, uint32_t index)
     (void)uv_async_send(&shell->threads[index].wake);
 }
 
+/* For threads that are none of ours (base/waker.h). */
+static void wake_from_outside(void *arg)
+{
+    (void)uv_async_send(arg);
+}
+
 static void on_wake(uv_async_t *handle)
 {
     (void)handle; /* waking is all */
@@ -200,6 +206,7 @@ static int make_loop(struct leat_shell *shell, uint32_t index)
     if (!made || leat__shell_background_open(&self->background, &self->loop, &self->wake) < 0)
         return LEAT_ENOMEM;
     self->worker->background = leat__shell_background_of(&self->background);
+    leat__waker_open(self->worker->waker, wake_from_outside, &self->wake);
     return 0;
 }
 
@@ -308,6 +315,7 @@ static bool join_threads(struct leat_shell *shell)
             continue;
         leat__shell_background_drain(&thread->background);
         thread->worker->background = (struct leat_background){ 0 };
+        leat__waker_close(thread->worker->waker);
         close_loop(&thread->loop);
         leat__shell_background_close(&thread->background);
     }

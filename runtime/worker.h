@@ -10,6 +10,7 @@
 #ifndef LEAT_RUNTIME_WORKER_H
 #define LEAT_RUNTIME_WORKER_H
 #include "base/env.h"
+#include "base/waker.h"
 #include "runtime/barrier.h"
 #include "runtime/checkpoint.h"
 #include "runtime/instance.h"
@@ -27,6 +28,7 @@ struct leat_worker {
     uint32_t instances_count;
     struct leat_share share; /* of the checkpoint that is under way: runtime/barrier.c */
     struct leat_barrier barrier;
+    struct leat_waker *waker; /* for threads that are none of the job's: the shell opens it */
     struct leat_background background; /* where this worker's tasks go: the shell sets it */
     uint32_t source_last, source_streak; /* the source read last, and how often in a row */
     int64_t now_ns; /* read once per piece of work; never 0, which elsewhere means "not since any time" */

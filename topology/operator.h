@@ -26,10 +26,14 @@
 
 struct leat__ctx;
 struct leat_outbox;
+struct leat_waker;
 struct leat_state;
 
 /* Returned by on_batch, on_watermark, on_end and step besides 0 and errors: there is more, call step. */
 #define LEAT_MORE 1
+/* Returned as well, by classes with `holds`: nothing else may be delivered yet, but there is nothing to do before
+ * *ctx->woken is set or on_time. */
+#define LEAT_WAIT 2
 
 struct leat_op {
     const struct leat_op_class *op_class;
@@ -40,6 +44,11 @@ struct leat_op_class {
     const char *kind; /* "filter" */
     size_t size; /* of the instance, which begins with struct leat_op; the runtime allocates it, zeroed */
     bool keeps_rows; /* output 0 has only rows of input 0, unchanged: partitioning and order survive */
+    /* It has rows on the way that are neither output nor state yet: the runtime forwards no watermark for it
+     * (leat__ctx_forward does), no idleness while ctx->holding, and calls step whenever *ctx->woken is set; step
+     * clears it. After a restore on_watermark is told once more what the instance knew. on_time and step may
+     * emit while a barrier is being aligned: what they emit is older than the barrier. */
+    bool holds;
     int (*init)(
         struct leat_op *op, struct leat__ctx *ctx); /* may be NULL; on failure release is called too */
     int (*on_batch)(struct leat_op *op, struct leat__ctx *ctx, uint32_t input, struct leat_batch *batch);
@@ -80,6 +89,8 @@ struct leat_ctx_api {
      */
     int (*emit)(struct leat__ctx *ctx, uint32_t port, struct leat_batch *batch);
     int64_t (*now_us)(const struct leat__ctx *ctx);
+    /* For classes with `holds`. */
+    int (*forward)(struct leat__ctx *ctx, int64_t watermark_us);
 };
 
 #define LEAT_FAILURES_KEPT_MAX 16u
@@ -99,6 +110,9 @@ struct leat__ctx {
     struct leat_error *error; /* where leat__fail writes */
     int64_t watermark_us; /* merged */
     int64_t wake_us; /* wall time at which op_class->on_time wants to run; LEAT_TIME_MAX: never */
+    struct leat_waker *waker; /* of the worker; NULL where nobody sleeps */
+    const uint32_t *woken; /* of a class with `holds`: atomic, set by any thread before it wakes; or NULL */
+    bool holding; /* of such a class: there is something on the way */
     int64_t input_watermark_us[LEAT_NODE_INPUTS_MAX]; /* each input's own; late decisions of joins */
     const struct leat_batch *batch_in; /* the rows that callbacks are about: event times; may be NULL */
     struct leat_batch *batch_out; /* leat_alloc's memory; may be NULL */
@@ -124,6 +138,10 @@ int leat__fail_here(struct leat__ctx *ctx);
 static inline LEAT_NODISCARD int leat__emit(struct leat__ctx *ctx, uint32_t port, struct leat_batch *batch)
 {
     return ctx->api->emit(ctx, port, batch);
+}
+static inline LEAT_NODISCARD int leat__ctx_forward(struct leat__ctx *ctx, int64_t watermark_us)
+{
+    return ctx->api->forward(ctx, watermark_us);
 }
 /* Whether anybody takes this output. */
 static inline bool leat__ctx_consumed(const struct leat__ctx *ctx, uint32_t port)

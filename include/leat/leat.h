@@ -3,6 +3,7 @@
 #define LEAT_LEAT_H
 #include <leat/aggregate.h>
 #include <leat/api.h>
+#include <leat/async.h>
 #include <leat/batch.h>
 #include <leat/branch.h>
 #include <leat/change.h>
