@@ -1,0 +1,88 @@
+/* operators/sliding_private.h -- the records of a key for windows that end at each of them: one *cell* for each
+ * distinct time.
+ *
+ *   sliding_cells.c      cells in a value: finding, inserting, dropping; what a window over some of them is
+ *   sliding_aggregate.c  the operator
+ *
+ * The value of a key: [struct leat__sliding][back]. Its cells are a blob, in order of time:
+ *
+ *   [struct leat__cell_head][values][suffix]  and, RETRACTING, [values as they were given last]
+ *
+ * A window is two stacks: of the cells from `low` to `middle` each knows what it and all cells up to `middle` are
+ * together (its suffix); from `middle` to `fired` they are added up in `back`. So the next window costs one
+ * combination, and a suffix is made once for each cell, when the front has been used up. */
+#ifndef LEAT_OPERATORS_SLIDING_PRIVATE_H
+#define LEAT_OPERATORS_SLIDING_PRIVATE_H
+#include "operators/aggregate_class_private.h"
+#include "operators/aggregate_run_private.h"
+#include "operators/timers_private.h"
+
+struct leat__sliding_layout {
+    const struct leat__aggregate_spec *spec;
+    const struct leat_node *node;
+    uint32_t back, size; /* of the key's value */
+    uint32_t suffix, given, cell; /* in a cell, and its size; given 0: it is not kept */
+};
+
+struct leat__cell_head {
+    int64_t us;
+    uint32_t panes; /* given so far */
+    uint32_t kind; /* of the last one; 0: none */
+};
+
+#define LEAT__SLIDING_TIMER 1u
+#define LEAT__SLIDING_STACKS 2u /* suffixes and `back` are those of low, middle and fired */
+
+/* Indices are of cells in the blob; those before `first` are gone. */
+struct leat__sliding {
+    struct leat__agg_blob cells;
+    int64_t timer_us; /* the earliest that is set: others of the key are void */
+    uint32_t flags;
+    uint32_t first, low, middle, fired, count;
+};
+
+void leat__sliding_lay_out(
+    struct leat__sliding_layout *l, const struct leat__aggregate_spec *spec, const struct leat_node *node);
+int leat__sliding_encode(void *arg, const void *value, struct leat_strbuf *out);
+int leat__sliding_decode(
+    void *arg, struct leat_table *table, int64_t ns, const char *data, size_t len, void *value);
+
+static inline unsigned char *leat__cell(
+    const struct leat__sliding_layout *l, const struct leat__sliding *key, uint32_t at)
+{
+    return (unsigned char *)key->cells.data + (size_t)at * l->cell;
+}
+static inline struct leat__cell_head *leat__cell_head(
+    const struct leat__sliding_layout *l, const struct leat__sliding *key, uint32_t at)
+{
+    return (struct leat__cell_head *)(void *)leat__cell(l, key, at);
+}
+static inline unsigned char *leat__cell_values(
+    const struct leat__sliding_layout *l, const struct leat__sliding *key, uint32_t at)
+{
+    return leat__cell(l, key, at) + sizeof(struct leat__cell_head);
+}
+
+/* The first cell at or after that time; key->count where there is none. */
+uint32_t leat__cell_from(const struct leat__sliding_layout *l, const struct leat__sliding *key, int64_t us);
+/* Whether a new cell at that index leaves all others where they are. */
+bool leat__cell_is_easy(const struct leat__sliding_layout *l, const struct leat__sliding *key, uint32_t at);
+LEAT_NODISCARD int leat__cell_insert(const struct leat__sliding_layout *l, const struct leat__agg_memory *mem,
+    struct leat__sliding *key, uint32_t at, int64_t us);
+void leat__cell_remove(const struct leat__sliding_layout *l, const struct leat__agg_memory *mem,
+    struct leat__sliding *key, uint32_t at);
+/* Forgets all cells up to and with that time. */
+void leat__cells_trim(const struct leat__sliding_layout *l, const struct leat__agg_memory *mem,
+    struct leat__sliding *key, int64_t us);
+
+/* Makes the suffixes of cells from `low` on up to `end`, each with all behind it up to `end`. */
+LEAT_NODISCARD int leat__cells_suffixes(const struct leat__sliding_layout *l, struct leat__ctx *ctx,
+    const struct leat__agg_memory *mem, struct leat__sliding *key, uint32_t low, uint32_t end);
+/* The window that ends with cell `fired` (which has fired then), from cells not before `from_us`, to zeroed
+ * `result` with memory of `arena`. */
+LEAT_NODISCARD int leat__cells_next(const struct leat__sliding_layout *l, struct leat__ctx *ctx,
+    const struct leat__agg_memory *mem, struct leat__sliding *key, int64_t from_us, struct leat_arena *arena,
+    unsigned char *result);
+
+extern const struct leat_op_class leat__sliding_aggregate_class;
+#endif
