@@ -39,8 +39,8 @@ asan: ## the suite under the address and undefined-behaviour sanitizers
 	@scripts/run-tests $(BUILD)/asan
 
 tsan: ## tests with threads under the thread sanitizer
-	@$(call build,tsan,--target tests_unit_base tests_unit_runtime tests_integration)
-	@scripts/run-tests $(BUILD)/tsan '^(unit/(base|runtime)|integration)/'
+	@$(call build,tsan,--target tests_threads)
+	@scripts/run-tests --label threads $(BUILD)/tsan
 
 fuzz: ## searches for inputs that break a decoder (SECONDS_EACH=60)
 	@scripts/fuzz $(SECONDS_EACH)

@@ -17,6 +17,7 @@ file(GLOB leat_script_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/scripts/
 foreach(script ${leat_script_tests})
   get_filename_component(name ${script} NAME)
   leat_check(${name} ${script})
+  set_tests_properties(checks/${name} PROPERTIES COST 100) # these take longer than programs
 endforeach()
 
 # A program outside the tree, against an installation. A sanitizer's library needs a sanitizer's program.
