@@ -10,7 +10,7 @@
  *
  *   bench_checkpoint [seconds-each [largest-GiB]]                all of it
  *   bench_checkpoint rates SECONDS [INTERVAL-SECONDS [KEYS]]     1; with KEYS, for that many only
- *   bench_checkpoint pauses GIB PERCENT [DIR]                    2 and 3 for one size; into DIR, which stays
+ *   bench_checkpoint pauses GIB PERCENT [CHECKPOINTS [DIR]]      2 and 3 for one size; into DIR, which stays
  *   bench_checkpoint recover DIR                                 3 again, on what stayed in DIR */
 #include "base/env.h"
 #include "bench/bids.h"
@@ -287,11 +287,11 @@ static void set_keys(double gib, uint32_t dirty_percent)
     dirty_keys = keys_count / 100 * dirty_percent;
 }
 
-static void bench_pauses(const char *dir, double gib, uint32_t dirty_percent)
+static void bench_pauses(const char *dir, double gib, uint32_t dirty_percent, uint32_t shots)
 {
     static struct run run;
     set_keys(gib, dirty_percent);
-    run = (struct run){ .fill_rows = keys_count, .shots_wanted = gib > 2 ? 4 : 12 };
+    run = (struct run){ .fill_rows = keys_count, .shots_wanted = shots };
     run_job(&run, &make_filling_generator, 4, dir, 500000);
     printf("  %4.0f M keys, %3u %% of them dirty: ", (double)keys_count / 1e6, dirty_percent);
     print_shots(&run);
@@ -311,7 +311,7 @@ static int bench_all(const char *dir, double seconds, double largest)
            "ms)\n");
     for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (uint32_t percent = 1; sizes[i] <= largest && percent <= 100; percent += 99) {
-            bench_pauses(dir, sizes[i], percent);
+            bench_pauses(dir, sizes[i], percent, sizes[i] > 2 ? 4 : 12);
             remove_dir(dir);
         }
     return 0;
@@ -321,7 +321,7 @@ static int usage(const char *name)
 {
     (void)fprintf(stderr,
         "Usage: %s [seconds-each [largest-GiB]]\n       %s rates SECONDS [INTERVAL-SECONDS [KEYS]]\n"
-        "       %s pauses GIB PERCENT [DIR]\n       %s recover DIR\n",
+        "       %s pauses GIB PERCENT [CHECKPOINTS [DIR]]\n       %s recover DIR\n",
         name, name, name, name);
     return 2;
 }
@@ -335,8 +335,10 @@ static int bench_part(int argc, char **argv, const char *dir)
         return 0;
     }
     if (strcmp(argv[1], "pauses") == 0 && argc > 3 && atof(argv[2]) > 0 && atoi(argv[3]) > 0) {
-        bench_pauses(argc > 4 ? argv[4] : dir, atof(argv[2]), (uint32_t)atoi(argv[3]));
-        if (argc <= 4)
+        const int shots = argc > 4 ? atoi(argv[4]) : 12;
+        bench_pauses(argc > 5 ? argv[5] : dir, atof(argv[2]), (uint32_t)atoi(argv[3]),
+            shots > 0 ? (uint32_t)shots : 12);
+        if (argc <= 5)
             remove_dir(dir);
         return 0;
     }
