@@ -664,6 +664,34 @@ static void test_store__given_data__when_measured__then_disk_grows_and_memory_is
     }
 }
 
+/* Files of level 0 wait to be merged, late or early as keys are read, and at a limit writes wait for that. */
+static void test_store__given_more_runs_over_each_other_than_may_gather__then_all_of_each_is_there(
+    void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(classes); i++) {
+        struct fixture f = begin(classes[i], leat__env_posix());
+        struct leat_error err = { 0 };
+        int64_t value = 0;
+        struct run run = run_new(16384); /* long: a file of its own */
+        for (uint64_t n = 0; n < 16384; n++)
+            run_add(&run, n, LEAT_STORE_MERGE, 1);
+        for (uint32_t n = 0; n < 120; n++) {
+            MUST(f.c->write(f.store, run.entries, run.count, &err));
+            for (uint64_t k = 0; n >= 100 && k < 2000; k++) { /* from now on somebody reads */
+                assert_true(get_number(&f, k * 8, &value));
+                assert_int_equal(value, n + 1);
+            }
+        }
+        for (uint64_t n = 0; n < 16384; n += 7) {
+            assert_true(get_number(&f, n, &value));
+            assert_int_equal(value, 120);
+        }
+        run_free(&run);
+        end(&f);
+    }
+}
+
 static void test_store_rocksdb__given_the_build__when_asked__then_version_and_assertions(void **state)
 {
     (void)state;
@@ -699,6 +727,8 @@ int main(void)
         cmocka_unit_test(
             test_store__given_a_writer_on_another_thread__when_read__then_each_read_is_one_moment),
         cmocka_unit_test(test_store__given_data__when_measured__then_disk_grows_and_memory_is_bounded),
+        cmocka_unit_test(
+            test_store__given_more_runs_over_each_other_than_may_gather__then_all_of_each_is_there),
         cmocka_unit_test(test_store_rocksdb__given_the_build__when_asked__then_version_and_assertions),
     };
     return cmocka_run_group_tests(tests, NULL, check_leaks);
