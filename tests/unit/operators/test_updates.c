@@ -297,6 +297,172 @@ static void test_group_aggregate__given_random_changes__when_folded__then_they_a
     }
 }
 
+/* ---- random records: the first n, duplicates ---- */
+
+#define RECORDS 400u
+#define TOP 3u
+
+struct known {
+    uint32_t key;
+    int64_t value, ts;
+    bool there; /* not taken back; kept */
+};
+
+static void add_known(struct leat_batch *batch, const struct known *known, int64_t id, bool takes_back)
+{
+    const char key[3] = { 'k', (char)('a' + known->key), '\0' };
+    (void)op_event_add(batch, id, NULL, known->ts, known->value, key);
+    leat__batch_set_change(batch, batch->count - 1, takes_back ? LEAT_DELETE : LEAT_INSERT);
+}
+
+/* Marks in `there` what the changes have come to, by id. */
+static void fold_ids(const struct harness *h, bool there[RECORDS])
+{
+    for (uint32_t i = 0; i < h->outs_count; i++)
+        for (uint32_t row = 0; h->outs[i].port == 0 && row < h->outs[i].batch->count; row++) {
+            const struct op_event *event = leat_batch_at(h->outs[i].batch, row);
+            const uint8_t change = leat__batch_change(h->outs[i].batch, row);
+            const bool back = change == LEAT_UPDATE_BEFORE || change == LEAT_DELETE;
+            assert_true(event->id >= 0 && event->id < (int64_t)RECORDS);
+            assert_int_equal(there[event->id], back);
+            there[event->id] = !back;
+        }
+}
+
+/* Whether fewer than TOP of the records of its key come before it: by value, time, arrival. */
+static bool is_top(const struct known *known, uint32_t count, uint32_t i)
+{
+    uint32_t before = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        if (!known[k].there || known[k].key != known[i].key || k == i)
+            continue;
+        if (known[k].value != known[i].value)
+            before += known[k].value < known[i].value;
+        else if (known[k].ts != known[i].ts)
+            before += known[k].ts < known[i].ts;
+        else
+            before += k < i;
+    }
+    return known[i].there && before < TOP;
+}
+
+static void run_random_top(uint64_t seed, bool changes)
+{
+    struct known known[RECORDS];
+    bool there[RECORDS] = { false };
+    uint64_t state = seed;
+    leat_topology *t = leat_topology_new("random");
+    leat_stream *in = harness_source(t, "in", &op_event_type, "ts");
+    in->node->outputs[0].changes = changes;
+    struct harness *h = harness_new(leat_top_n(leat_group_by(in, "by-text", "text"), "top",
+                                        &(struct leat_top_n_opts){ .n = TOP, .by = "value" }),
+        &(struct harness_opts){
+            .batch_rows = seed % 2 ? 7 : 1, .with_store = true, .budget_bytes = seed % 3 == 0 ? 1 : 0 });
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        struct leat_batch *batch = harness_rows(h, 0);
+        known[i] = (struct known){ (uint32_t)(seed_of(&state) % 4), (int64_t)(seed_of(&state) % 9),
+            (int64_t)(seed_of(&state) % 5), true };
+        add_known(batch, &known[i], i, false);
+        assert_int_equal(harness_batch(h, 0, batch), 0);
+        const uint32_t back = (uint32_t)(seed_of(&state) % (i + 1));
+        if (changes && known[back].there && seed_of(&state) % 4) {
+            batch = harness_rows(h, 0);
+            add_known(batch, &known[back], back, true);
+            known[back].there = false;
+            assert_int_equal(harness_batch(h, 0, batch), 0);
+        }
+        if (seed_of(&state) % 64 == 0)
+            assert_int_equal(harness_crash(h, NULL), 0);
+    }
+    assert_int_equal(harness_end(h, 0), 0);
+    fold_ids(h, there);
+    for (uint32_t i = 0; i < RECORDS; i++)
+        FAIL_UNLESS(
+            there[i] == is_top(known, RECORDS, i), "seed %llu: record %u", (unsigned long long)seed, i);
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+static void test_top_n__given_random_records__when_folded__then_they_are_the_naive_first(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        run_random_top(seed, false);
+        run_random_top(seed, true);
+    }
+}
+
+/* What a duplicate is, by looking at all that was kept. */
+static void keep_naively(
+    struct known *known, uint32_t i, int64_t within_us, const struct leat_deduplicate_opts *o)
+{
+    const bool last = o->keep == LEAT_KEEP_LAST;
+    bool wins = true;
+    for (uint32_t pass = 0; pass < 2; pass++)
+        for (uint32_t k = 0; wins && k < i; k++) {
+            const int64_t apart =
+                known[k].ts > known[i].ts ? known[k].ts - known[i].ts : known[i].ts - known[k].ts;
+            if (!known[k].there || known[k].key != known[i].key || apart > within_us)
+                continue;
+            if (pass == 1)
+                known[k].there = false;
+            else if (!o->by_event_time)
+                wins = last;
+            else
+                wins = last ? known[i].ts >= known[k].ts : known[i].ts < known[k].ts;
+        }
+    known[i].there = wins;
+}
+
+static void run_random_duplicates(uint64_t seed, const struct leat_deduplicate_opts *opts)
+{
+    struct known known[RECORDS];
+    bool there[RECORDS] = { false };
+    uint64_t state = seed;
+    leat_topology *t = leat_topology_new("random");
+    leat_stream *in = harness_source(t, "in", &op_event_type, "ts");
+    struct harness *h = harness_new(leat_deduplicate(leat_group_by(in, "by-text", "text"), "once", opts),
+        &(struct harness_opts){
+            .batch_rows = seed % 2 ? 64 : 3, .with_store = true, .budget_bytes = seed % 3 == 0 ? 1 : 0 });
+    for (uint32_t i = 0; i < RECORDS;) {
+        struct leat_batch *batch = harness_rows(h, 0);
+        const int64_t w = (int64_t)i - 30;
+        while (i < RECORDS && batch->count < batch->capacity && seed_of(&state) % 16) {
+            known[i] = (struct known){ (uint32_t)(seed_of(&state) % 4), 0,
+                w + 1 + (int64_t)(seed_of(&state) % 60), true };
+            add_known(batch, &known[i], i, false);
+            keep_naively(known, i, opts->within_us, opts);
+            i++;
+        }
+        if (batch->count == 0) {
+            leat__batch_release(batch);
+            continue;
+        }
+        assert_int_equal(harness_batch(h, 0, batch), 0);
+        assert_int_equal(harness_watermark(h, 0, (int64_t)i - 30), 0);
+        if (seed_of(&state) % 8 == 0)
+            assert_int_equal(harness_crash(h, NULL), 0);
+    }
+    assert_int_equal(harness_end(h, 0), 0);
+    fold_ids(h, there);
+    assert_int_equal(h->counters.late_records, 0);
+    for (uint32_t i = 0; i < RECORDS; i++)
+        FAIL_UNLESS(there[i] == known[i].there, "seed %llu: record %u", (unsigned long long)seed, i);
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+static void test_deduplicate__given_random_records__when_folded__then_they_are_the_naive_ones(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 24; seed++)
+        for (uint32_t way = 0; way < 4; way++)
+            run_random_duplicates(seed,
+                &(struct leat_deduplicate_opts){ .keep = way & 1 ? LEAT_KEEP_LAST : LEAT_KEEP_FIRST,
+                    .by_event_time = way > 1,
+                    .within_us = 1 + (int64_t)(seed % 12) });
+}
+
 /* ---- declarations ---- */
 
 static void check_refused(leat_topology *t, const char *text)
@@ -440,6 +606,8 @@ int main(void)
         cmocka_unit_test(test_top_n__given_bad_options__when_declared__then_each_is_named),
         cmocka_unit_test(
             test_window_top_n__given_windows_that_it_does_not_take__when_declared__then_it_says_so),
+        cmocka_unit_test(test_top_n__given_random_records__when_folded__then_they_are_the_naive_first),
+        cmocka_unit_test(test_deduplicate__given_random_records__when_folded__then_they_are_the_naive_ones),
         cmocka_unit_test(test_group_aggregate__given_bad_options__when_declared__then_each_is_named),
         cmocka_unit_test(
             test_group_aggregate__given_what_can_not_be_taken_back__when_over_changes__then_it_is_named),
