@@ -1,9 +1,9 @@
 /* operators/sliding_aggregate.c -- the aggregate over windows that end at each distinct time of a key's records:
  * [time - size, time], both inclusive.
  *
- *   on_batch      a record goes into the cell of its time. One whose own window is over (w >= time + lateness) is
- *                 late: every other window that holds it is over later. Where the watermark has passed its time,
- *                 LATE panes are given for its own window and for each later one that holds it
+ *   on_batch      a record goes into the cell of its time. Where the watermark has passed that, LATE panes are given
+ *                 for its own window and for each later one that holds it, but for those that are over (w >= end +
+ *                 lateness). A record is late when no window could hold it any more, not even one to come
  *   on_watermark  keys that are due: ON_TIME panes in order of time; cells that no window can hold any more go
  *
  * Late panes: the suffixes of the cells from the first that some of these windows hold up to the record's are made
@@ -210,7 +210,8 @@ static int give_late(
             leat__agg_combine_values(
                 a->spec, ctx->node, &mem, a->passing, leat__cell_values(&a->layout, key, i), ctx->error) < 0)
             return leat__fail_here(ctx);
-        if (a->replaying && end_us <= a->resume_us)
+        if ((a->replaying && end_us <= a->resume_us) || is_over(a, end_us, a->late_wm_us) ||
+            leat__cell_head(&a->layout, key, i)->kind & LEAT__CELL_MUTE)
             continue;
         LEAT_TRY(put_together(a, ctx, key, low));
         LEAT_TRY(give(a, ctx, key, i, LEAT_PANE_LATE, a->result));
@@ -295,6 +296,10 @@ static int add_row(
             key->flags &= ~LEAT__SLIDING_STACKS;
         }
     }
+    if (!is_over(a, us, a->late_wm_us))
+        leat__cell_head(&a->layout, key, at)->kind &= ~LEAT__CELL_MUTE;
+    else if (is_new)
+        leat__cell_head(&a->layout, key, at)->kind |= LEAT__CELL_MUTE;
     if (alone)
         return add_alone(a, ctx, key, row, at, is_new);
     a->rows[a->count] = row;
@@ -316,7 +321,7 @@ static int add_chunk(struct sliding_aggregate *a, struct leat__ctx *ctx)
     a->count = a->timers_count = 0;
     for (uint32_t i = 0; i < max && code == 0; i++) {
         struct leat__sliding *key = a->found[i];
-        if (!a->replaying && is_over(a, batch->event_us[from + i], a->late_wm_us))
+        if (!a->replaying && leat__time_passed(gone_us(a, batch->event_us[from + i]), a->late_wm_us))
             a->late[a->late_count++] = from + i;
         else
             code = add_row(a, ctx, key, from + i);
@@ -393,7 +398,8 @@ static int fire_cells(
         if (!leat__time_passed(us, until_us))
             break;
         LEAT_TRY(leat__cells_next(&a->layout, ctx, &mem, key, from_us(a, us), &a->arena, a->result));
-        LEAT_TRY(give(a, ctx, key, at, LEAT_PANE_ON_TIME, a->result));
+        if (!(leat__cell_head(&a->layout, key, at)->kind & LEAT__CELL_MUTE))
+            LEAT_TRY(give(a, ctx, key, at, LEAT_PANE_ON_TIME, a->result));
         leat__arena_release(&a->arena);
         a->run.keys_seen++;
     }

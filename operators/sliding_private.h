@@ -27,8 +27,9 @@ struct leat__sliding_layout {
 struct leat__cell_head {
     int64_t us;
     uint32_t panes; /* given so far */
-    uint32_t kind; /* of the last one; 0: none */
+    uint32_t kind; /* of the last one that stands, where panes are retracted; 0: none. And LEAT__CELL_MUTE */
 };
+#define LEAT__CELL_MUTE 0x100u /* its own window was over before it came: it is a part of others only */
 
 #define LEAT__SLIDING_TIMER 1u
 #define LEAT__SLIDING_STACKS 2u /* suffixes and `back` are those of low, middle and fired */
