@@ -3,7 +3,8 @@
 #include "operators/session_private.h"
 #include "operators/sliding_private.h"
 
-const struct leat_op_class *leat__aggregate_class_of(const struct leat__aggregate_spec *spec)
+const struct leat_op_class *leat__aggregate_class_of(
+    const struct leat_node *node, const struct leat__aggregate_spec *spec)
 {
     if (spec->window.kind == LEAT_WINDOW_COUNT)
         return &leat__count_aggregate_class;
@@ -11,5 +12,7 @@ const struct leat_op_class *leat__aggregate_class_of(const struct leat__aggregat
         return &leat__session_aggregate_class;
     if (spec->window.kind == LEAT_WINDOW_SLIDING)
         return &leat__sliding_aggregate_class;
+    if (spec->assigner && leat__slices_can_do(node, spec))
+        return &leat__slice_aggregate_class;
     return spec->assigner ? &leat__window_aggregate_class : NULL;
 }

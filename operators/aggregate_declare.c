@@ -70,6 +70,7 @@ leat_stream *leat_aggregate_sized(
     spec->ordered = o.ordered;
     declare_window(spec, &in->opts);
     spec->assigner = leat__windows_assigner(in);
+    spec->subtracts = leat__slices_want_subtraction(&in->opts);
     check_overflow(node, spec, o.on_overflow);
     leat__aggs_declare(node, spec, o.aggs, OPTS_AGGS_MAX);
     leat__session_declare(node, spec);
@@ -82,7 +83,7 @@ leat_stream *leat_aggregate_sized(
     if (!leat__node_is_inert(node)) {
         bind_late(node, in);
         spec->key_types = leat__key_describe(node, spec->key, spec->in, LEAT_KEY_NULLS_GROUP);
-        const struct leat_op_class *op = leat__aggregate_class_of(spec);
+        const struct leat_op_class *op = leat__aggregate_class_of(node, spec);
         if (op)
             node->op = op;
         else

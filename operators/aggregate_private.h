@@ -323,7 +323,12 @@ bool leat__out_time_unit(const struct leat_type *type, int64_t (**from_us)(int64
 /* What only windows that merge or follow the records ask for; after the aggregates were declared. */
 void leat__session_declare(struct leat_node *node, struct leat__aggregate_spec *spec);
 /* After the whole spec is known. NULL: there is none for all of it. */
-const struct leat_op_class *leat__aggregate_class_of(const struct leat__aggregate_spec *spec);
+const struct leat_op_class *leat__aggregate_class_of(
+    const struct leat_node *node, const struct leat__aggregate_spec *spec);
 extern const struct leat_op_class leat__window_aggregate_class;
 extern const struct leat_op_class leat__count_aggregate_class;
+extern const struct leat_op_class leat__slice_aggregate_class;
+/* Whether windows can be put together from slices, and whether values are subtracted then. */
+bool leat__slices_can_do(const struct leat_node *node, const struct leat__aggregate_spec *spec);
+bool leat__slices_want_subtraction(const struct leat_window_opts *window);
 #endif
