@@ -192,9 +192,10 @@ static int compare_lines(const void *a, const void *b)
     return order;
 }
 
-static bool takes_back(const struct oracle_row *row)
+static bool takes_back(const struct oracle_row *row, bool results)
 {
-    const int32_t change = ((const struct diff_out *)row->record)->change;
+    const int32_t change = results ? ((const struct diff_out *)row->record)->change
+                                   : ((const struct diff_row *)row->record)->change;
     return change == LEAT_UPDATE_BEFORE || change == LEAT_DELETE;
 }
 
@@ -237,7 +238,7 @@ static struct bag bag_of(const struct oracle_sink *sink, const struct oracle_row
 {
     struct bag bag = { .lines = calloc(count + 1, sizeof *bag.lines) };
     const struct leat_type *type = sink->results ? &diff_out_type : &diff_row_type;
-    const bool final = sink->level == ORACLE_FINAL && sink->node;
+    const bool final = sink->level == ORACLE_FINAL && (sink->node || sink->changes);
     struct oracle_row *copy = malloc((count + 1) * sizeof *copy);
     int *signs = malloc((count + 1) * sizeof *signs);
     if (!bag.lines || !copy || !signs)
@@ -250,7 +251,7 @@ static struct bag bag_of(const struct oracle_sink *sink, const struct oracle_row
         for (size_t i = 0; i < count; i++) {
             if (final)
                 copy[i].event_us = 0;
-            signs[i] = sink->results && takes_back(&copy[i]) ? -1 : 1;
+            signs[i] = takes_back(&copy[i], sink->results) ? -1 : 1;
             bag.lines[i] = line_of(&copy[i], type, sink->level);
             bag.lines[i].from = i;
         }

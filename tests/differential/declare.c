@@ -1,7 +1,9 @@
 /* tests/differential/declare.c -- see declare.h. */
 #include "tests/differential/declare.h"
 #include "diff_group.h"
+#include <leat/deduplicate.h>
 #include <leat/group_aggregate.h>
+#include <leat/top_n.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +124,7 @@ static void on_alarm(struct leat_ctx *ctx, int64_t time_us, enum leat_time_kind 
     (void)kind;
     out->has_v = true;
     out->v = time_us;
+    out->gap = 5;
     out->has_k1 = keys & PLAN_BY_K1;
     out->k1 = out->has_k1 ? leat_key_i64(ctx, 0) : 0;
     out->has_k2 = keys & PLAN_BY_K2;
@@ -354,6 +357,37 @@ static leat_stream *declare_again(const struct declared *d, const struct plan_no
     return leat_project(d->streams[node->in], name, &opts);
 }
 
+static leat_stream *declare_deduplicate(struct declared *d, const struct plan_node *node, size_t stream)
+{
+    leat_stream *kept = leat_deduplicate(declare_keys(node, d->streams[node->in], name_of("by", stream)),
+        name_of("n", stream),
+        &(struct leat_deduplicate_opts){ .keep = node->expr & 1 ? LEAT_KEEP_LAST : LEAT_KEEP_FIRST,
+            .within_us = node->size,
+            .by_event_time = (node->expr & 2) != 0 });
+    add_sink(d, leat_side_output(kept, "late"), "late", stream);
+    return kept;
+}
+
+static leat_stream *declare_top(struct declared *d, const struct plan_node *node, size_t stream)
+{
+    const struct leat_top_n_opts opts = { .n = (uint32_t)node->count,
+        .by = field_name(node->expr),
+        .descending = node->every != 0,
+        .rank = node->unit ? "gap" : NULL,
+        .out = &diff_row_type };
+    leat_keyed_stream *keyed = declare_keys(node, d->streams[node->in], name_of("by", stream));
+    if (node->kind == PLAN_TOP)
+        return leat_top_n(keyed, name_of("n", stream), &opts);
+    struct leat_window_opts windows = window_opts(node);
+    windows.count = windows.every = 0;
+    if (windows.kind != LEAT_WINDOW_CALENDAR)
+        windows.unit = (enum leat_calendar_unit)0;
+    leat_windowed_stream *windowed = leat_window(keyed, name_of("w", stream), &windows);
+    leat_stream *firsts = leat_window_top_n(windowed, name_of("n", stream), &opts);
+    add_sink(d, leat_late_records(windowed), "late", stream);
+    return firsts;
+}
+
 static leat_stream *declare_node(struct declared *d, const struct plan_node *node, size_t stream)
 {
     leat_stream *in = d->streams[node->in];
@@ -384,6 +418,11 @@ static leat_stream *declare_node(struct declared *d, const struct plan_node *nod
         return declare_process(d, node, stream);
     case PLAN_AGAIN:
         return declare_again(d, node, name);
+    case PLAN_DEDUPLICATE:
+        return declare_deduplicate(d, node, stream);
+    case PLAN_TOP:
+    case PLAN_WINDOW_TOP:
+        return declare_top(d, node, stream);
     case PLAN_KINDS:
         break;
     }
@@ -402,8 +441,13 @@ leat_topology *declare_plan(const struct plan *plan, struct run_io *io)
         const size_t stream = plan->sources_count + i;
         d.streams[stream] = declare_node(&d, &plan->nodes[i], stream);
         const bool own = plan->nodes[i].kind == PLAN_AGGREGATE || plan->nodes[i].kind == PLAN_GROUP;
-        if (!own && !plan_is_read(plan, stream))
-            add_sink(&d, d.streams[stream], "out", stream);
+        if (own || plan_is_read(plan, stream))
+            continue;
+        leat_stream *last = d.streams[stream];
+        if (plan_gives_changes(plan, stream))
+            last = leat_changelog(last, name_of("changes", stream),
+                &(struct leat_changelog_opts){ .field = "change", .out = &diff_row_type });
+        add_sink(&d, last, "out", stream);
     }
     return d.t;
 }

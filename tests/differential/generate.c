@@ -97,7 +97,8 @@ static void draw_sizes(struct draws *d, const struct scale *scale, struct plan_n
 static void draw_triggers(struct draws *d, const struct scale *scale, struct plan_node *node)
 {
     size_t count = 0;
-    if (node->window == LEAT_WINDOW_COUNT || (node->window != LEAT_WINDOW_GLOBAL && !one_in(d, 3)))
+    if (node->window == LEAT_WINDOW_COUNT || node->window == LEAT_WINDOW_SLIDING ||
+        (node->window != LEAT_WINDOW_GLOBAL && !one_in(d, 3)))
         return;
     node->triggers[count++].kind = LEAT_TRIGGER_WATERMARK;
     while (count < PLAN_TRIGGERS_MAX && (count == 1 || one_in(d, 3))) {
@@ -155,8 +156,14 @@ static void draw_aggregate(struct draws *d, const struct scale *scale, struct pl
         node->lateness = INT64_MAX;
     if (node->window != LEAT_WINDOW_COUNT)
         node->accumulation = ONE_OF(d, 0, 0, LEAT_ACCUMULATING, LEAT_DISCARDING, LEAT_RETRACTING);
+    if (node->window == LEAT_WINDOW_SLIDING && node->accumulation == LEAT_DISCARDING)
+        node->lateness = 0; /* parts of sliding windows are refused */
     draw_triggers(d, scale, node);
     draw_aggs(d, node, false);
+    const bool from_parts = node->window == LEAT_WINDOW_SLIDING || node->window == LEAT_WINDOW_SESSION;
+    for (size_t a = 0; from_parts && a < PLAN_AGGS_MAX; a++)
+        if (node->aggs[a].kind == LEAT_AGGREGATE_USER)
+            node->aggs[a].n = 0; /* the one that can be merged */
 }
 
 static void draw_group(struct draws *d, struct plan_node *node, bool changes)
@@ -165,6 +172,26 @@ static void draw_group(struct draws *d, struct plan_node *node, bool changes)
     node->keys = between(d, PLAN_BY_K1, PLAN_BY_BOTH);
     node->count = one_in(d, 4) ? between(d, 1, 20) : 0;
     draw_aggs(d, node, changes);
+}
+
+static void draw_top(struct draws *d, const struct scale *scale, struct plan_node *node)
+{
+    node->keys = between(d, PLAN_BY_K1, PLAN_BY_BOTH);
+    if (one_in(d, 3)) {
+        node->kind = PLAN_DEDUPLICATE;
+        node->expr = below(d, 4);
+        node->size = one_in(d, 6) ? INT64_MAX : span(d, scale, 60);
+        return;
+    }
+    node->kind = one_in(d, 2) ? PLAN_TOP : PLAN_WINDOW_TOP;
+    if (node->kind == PLAN_WINDOW_TOP) {
+        node->window = between(d, LEAT_WINDOW_TUMBLING, LEAT_WINDOW_CUMULATING);
+        draw_sizes(d, scale, node);
+    }
+    node->expr = between(d, PLAN_V, PLAN_K1);
+    node->count = between(d, 1, 5);
+    node->every = below(d, 2);
+    node->unit = below(d, 2);
 }
 
 /* A node that keeps nothing, or little. */
@@ -207,10 +234,13 @@ static void draw_nodes(struct draws *d, const struct scale *scale, struct plan *
     struct plan_node *node = add_node(plan);
     if (one_in(d, 8))
         draw_group(d, node, false);
+    else if (one_in(d, 7))
+        draw_top(d, scale, node);
     else
         draw_aggregate(d, scale, node);
     node->in = one_in(d, 3) ? below(d, streams) : streams - 1;
-    if (!one_in(d, plan_gives_changes(plan, (size_t)streams) ? 2 : 8))
+    if (!plan_gives_results(plan, (size_t)streams) ||
+        !one_in(d, plan_gives_changes(plan, (size_t)streams) ? 2 : 8))
         return;
     *add_node(plan) = (struct plan_node){ .kind = PLAN_AGAIN, .in = streams };
     if (one_in(d, 3))

@@ -49,7 +49,7 @@ struct oracle_sink *oracle_sink(struct oracle *o, const char *word, size_t strea
     (void)snprintf(sink->name, sizeof sink->name, "%s%zu", word, stream);
     sink->level = ORACLE_EXACT;
     sink->results = results;
-    sink->changes = results && plan_gives_changes(o->plan, stream);
+    sink->changes = strcmp(word, "out") == 0 && plan_gives_changes(o->plan, stream);
     return sink;
 }
 
@@ -71,12 +71,18 @@ void oracle_sink_stream(struct oracle *o, struct oracle_sink *sink, const struct
         const void *record = event->record;
         if (event->kind != EVENT_ROW)
             continue;
-        if (sink->changes) {
+        if (sink->changes && sink->results) {
             struct diff_out *out = oracle_alloc(o, sizeof *out);
             *out = *(const struct diff_out *)record;
             out->has_change = true;
             out->change = event->change;
             record = out;
+        } else if (sink->changes) {
+            struct diff_row *row = oracle_alloc(o, sizeof *row);
+            *row = *(const struct diff_row *)record;
+            row->has_change = true;
+            row->change = event->change;
+            record = row;
         }
         oracle_sink_add(sink, record, event->at, event->change);
     }
@@ -135,7 +141,7 @@ static const struct diff_row *make_row(struct oracle *o, const struct plan_row *
         .s = text_of(row->s),
         .has_b = !(row->nulls & PLAN_NULL_B),
         .b = row->b != 0,
-        .gap = row->gap,
+        .gap = row->gap > 0 ? row->gap : 1,
         .has_at = true,
         .at = row->at,
     };
@@ -165,7 +171,7 @@ static void source_step(struct oracle *o, size_t source, struct splits *splits, 
 {
     const struct plan_row *row = &o->plan->rows[step];
     struct stream *stream = &o->streams[source];
-    if (row->source != (int64_t)source || splits->ended)
+    if (row->source != (int64_t)source || splits->ended || (!o->paced && row->step != PLAN_ROW))
         return;
     if (row->step == PLAN_LIFT || row->step == PLAN_END) {
         for (int64_t i = 0; i < splits->count; i++)
@@ -207,7 +213,7 @@ static void run_source(struct oracle *o, size_t source)
     stream->sources = 1u << source;
     for (size_t i = 0; i < o->plan->rows_count; i++) {
         source_step(o, source, &splits, i);
-        if (o->plan->rows[i].step != PLAN_ADVANCE)
+        if (o->plan->rows[i].step != PLAN_ADVANCE || !o->paced)
             continue;
         clock_us += o->plan->rows[i].at;
         oracle_push(stream, &(struct event){ .kind = EVENT_CLOCK, .step = i, .at = clock_us });
@@ -384,13 +390,24 @@ static void run_node(struct oracle *o, size_t i)
     case PLAN_AGAIN:
         run_again(o, node, stream);
         break;
+    case PLAN_DEDUPLICATE:
+        oracle_deduplicate(o, node, stream);
+        break;
+    case PLAN_TOP:
+        oracle_top(o, node, stream);
+        break;
+    case PLAN_WINDOW_TOP:
+        oracle_window_top(o, node, stream);
+        break;
     case PLAN_KINDS:
         break;
     }
     if (node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP || plan_is_read(o->plan, stream))
         return;
-    oracle_sink_stream(
-        o, oracle_sink(o, "out", stream, plan_gives_results(o->plan, stream)), &o->streams[stream]);
+    struct oracle_sink *sink = oracle_sink(o, "out", stream, plan_gives_results(o->plan, stream));
+    oracle_sink_stream(o, sink, &o->streams[stream]);
+    if (sink->changes && sink->level == ORACLE_EXACT)
+        sink->level = ORACLE_FINAL;
 }
 
 struct oracle_answer *oracle_ask(const struct plan *plan, enum oracle_mistake mistake)

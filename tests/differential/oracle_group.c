@@ -15,7 +15,7 @@ static bool same_text(bool has_a, struct leat_sv a, bool has_b, struct leat_sv b
     return has_a == has_b && (!has_a || leat_sv_eq(a, b));
 }
 
-static bool same_row(const struct diff_row *a, const struct diff_row *b)
+bool same_row(const struct diff_row *a, const struct diff_row *b)
 {
     return a->has_k1 == b->has_k1 && (!a->has_k1 || a->k1 == b->k1) &&
         same_text(a->has_k2, a->k2, b->has_k2, b->k2) && a->has_v == b->has_v &&

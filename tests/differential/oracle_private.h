@@ -64,10 +64,15 @@ bool oracle_is_order_bound(const struct plan_node *node);
 
 void oracle_join(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_group(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_deduplicate(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_top(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_window_top(struct oracle *o, const struct plan_node *node, size_t stream);
+bool same_row(const struct diff_row *a, const struct diff_row *b);
 void oracle_process(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_aggregate(struct oracle *o, const struct plan_node *node, size_t stream);
 
 /* Windows, and what has become of them. */
+enum { WINDOW_LASTS_MAX = 16 };
 struct window {
     const struct diff_row *key; /* any row of the key */
     wide start, end; /* not cut */
@@ -77,7 +82,8 @@ struct window {
     size_t triggered_count; /* rows at the last firing, for count triggers */
     int32_t panes;
     bool on_time, gone;
-    const struct diff_out *last; /* pane */
+    const struct diff_out *last[WINDOW_LASTS_MAX]; /* panes: of sessions that have become one, several */
+    size_t lasts;
     int64_t due_us; /* of the clock; 0: none */
 };
 
@@ -92,6 +98,8 @@ struct windows {
     enum oracle_level level;
 };
 struct window *windows_add(struct windows *ws, const struct diff_row *key, wide start, wide end);
+/* Puts a row into its windows, of kinds where its time alone says which. False: too late for all of them. */
+bool windows_take(struct windows *ws, const struct event *row);
 void window_add_row(struct window *window, const struct event *row);
 /* Rule 18, with w that of the operator or the row's, whichever is larger. */
 bool window_is_dropped(const struct windows *ws, wide end, wide w);

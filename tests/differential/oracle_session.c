@@ -40,7 +40,8 @@ static void merge(struct window *into, const struct window *from)
     into->end = from->end > into->end ? from->end : into->end;
     into->triggered_count += from->triggered_count;
     into->panes = from->panes > into->panes ? from->panes : into->panes;
-    into->last = into->last ? into->last : from->last;
+    for (size_t i = 0; i < from->lasts && into->lasts < WINDOW_LASTS_MAX; i++)
+        into->last[into->lasts++] = from->last[i];
     into->due_us = into->due_us ? into->due_us : from->due_us;
 }
 

@@ -140,12 +140,17 @@ void window_fire(struct windows *ws, struct window *window, enum leat_pane pane,
     if (ws->o->mistake == MISTAKE_LATE_PANE_ON_TIME && pane == LEAT_PANE_LATE)
         pane = LEAT_PANE_ON_TIME;
     const struct diff_out *out = make_pane(ws, window, pane, from);
-    const bool retracts = ws->node->accumulation == LEAT_RETRACTING;
-    if (retracts && window->last)
-        give(ws, cause, window->last, LEAT_UPDATE_BEFORE);
-    give(ws, cause, out, retracts && window->last ? LEAT_UPDATE_AFTER : LEAT_INSERT);
+    bool replaces = false;
+    for (size_t i = 0; ws->node->accumulation == LEAT_RETRACTING && i < window->lasts; i++) {
+        const struct diff_out *last = window->last[i];
+        const bool same = last->window_start == out->window_start && last->window_end == out->window_end;
+        give(ws, cause, last, same ? LEAT_UPDATE_BEFORE : LEAT_DELETE);
+        replaces = replaces || same;
+    }
+    give(ws, cause, out, replaces ? LEAT_UPDATE_AFTER : LEAT_INSERT);
     window->fired_count = window->count;
-    window->last = out;
+    window->last[0] = out;
+    window->lasts = 1;
     window->panes++;
 }
 
@@ -165,13 +170,32 @@ void window_after_row(struct windows *ws, struct window *window, const struct ev
 
 /* ---- time ---- */
 
+/* Whether the watermark, on its way from `before`, has come by a multiple of a period; `most`: that it may be. */
+static bool passes_multiple(wide before, wide w, wide most, const struct plan_trigger *trigger)
+{
+    const wide last = w < most ? w : most;
+    return trigger && last - floor_mod(last, trigger->n) > before;
+}
+
+static void fire_periods(struct windows *ws, struct window *window, wide before, const struct event *event)
+{
+    const wide end = cut(window->end);
+    const bool was_over = before >= end - 1;
+    const struct plan_trigger *trigger = trigger_of(ws->node, LEAT_TRIGGER_EVENT_TIME, was_over);
+    if (window->fired_count < window->count &&
+        passes_multiple(before, ws->w, was_over ? ws->w : end - 1, trigger))
+        window_fire(ws, window, was_over ? LEAT_PANE_LATE : LEAT_PANE_EARLY, event);
+}
+
 void windows_pass(struct windows *ws, const struct event *event)
 {
+    const wide before = ws->w;
     ws->w = event->w;
     for (size_t i = 0; i < ws->count; i++) {
         struct window *window = ws->at[i];
         if (window->gone || window->count == 0)
             continue;
+        fire_periods(ws, window, before, event);
         if (!window->on_time && is_over(ws, window)) {
             window->on_time = true;
             if (fires_on_time(ws->node))
@@ -195,8 +219,7 @@ void windows_clock(struct windows *ws, const struct event *event)
 
 /* ---- rows ---- */
 
-/* False: too late for all of its windows. */
-static bool aligned_row(struct windows *ws, const struct event *row)
+bool windows_take(struct windows *ws, const struct event *row)
 {
     static wide bounds[WINDOWS_OF_ROW][2];
     const wide w = row->w > ws->w ? row->w : ws->w;
@@ -210,7 +233,8 @@ static bool aligned_row(struct windows *ws, const struct event *row)
         if (!window)
             window = windows_add(ws, row->record, bounds[i][0], bounds[i][1]);
         window_add_row(window, row);
-        window_after_row(ws, window, row);
+        if (ws->node->kind == PLAN_AGGREGATE)
+            window_after_row(ws, window, row);
     }
     return taken;
 }
@@ -223,7 +247,7 @@ static bool take_row(struct windows *ws, const struct event *row)
         return oracle_sliding_row(ws, row);
     if (ws->node->window == LEAT_WINDOW_COUNT)
         return oracle_count_row(ws, row);
-    return aligned_row(ws, row);
+    return windows_take(ws, row);
 }
 
 static void lower(enum oracle_level *level, enum oracle_level to)
@@ -245,7 +269,7 @@ static enum oracle_level level_of(
         const int64_t kind = node->triggers[i].kind;
         if (kind == LEAT_TRIGGER_WATERMARK || (kind == LEAT_TRIGGER_COUNT && in_order))
             continue;
-        lower(&level, kind == LEAT_TRIGGER_PROCESSING_TIME && o->paced && in_order ? level : ORACLE_FINAL);
+        lower(&level, o->paced && in_order ? level : ORACLE_FINAL);
     }
     if (level == ORACLE_FINAL && !fires_on_time(node))
         return ORACLE_NOTHING; /* which part is left over */

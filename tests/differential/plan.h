@@ -57,6 +57,9 @@ enum plan_kind {
     PLAN_TALLY, /* a process function: numbers the records of a key */
     PLAN_AGAIN, /* makes rows of the results of an aggregate */
     PLAN_GROUP, /* keys, the aggregates, count: rows of a mini-batch; a stream of changes */
+    PLAN_DEDUPLICATE, /* keys, size: within, expr: 1 keeps the last, 2 by event time */
+    PLAN_TOP, /* keys, count, expr: enum plan_field, every: descending, unit: with a rank */
+    PLAN_WINDOW_TOP, /* the same in windows */
     PLAN_KINDS,
 };
 

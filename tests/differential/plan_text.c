@@ -113,7 +113,9 @@ bool plan_gives_changes(const struct plan *plan, size_t stream)
     if (stream < plan->sources_count)
         return false;
     const struct plan_node *node = &plan->nodes[stream - plan->sources_count];
-    if (node->kind == PLAN_GROUP || (node->kind == PLAN_AGGREGATE && node->accumulation == LEAT_RETRACTING))
+    if (node->kind == PLAN_GROUP || node->kind == PLAN_TOP ||
+        (node->kind == PLAN_DEDUPLICATE && (node->expr & 3)) ||
+        (node->kind == PLAN_AGGREGATE && node->accumulation == LEAT_RETRACTING))
         return true;
     return passes_changes(node) && plan_gives_changes(plan, (size_t)node->in);
 }
@@ -140,7 +142,7 @@ static bool is_sound_node(const struct plan *plan, size_t i)
         return false;
     const bool results = plan_gives_results(plan, (size_t)node->in);
     const bool keyed = node->kind == PLAN_JOIN || node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP ||
-        node->kind == PLAN_ALARM || node->kind == PLAN_TALLY;
+        node->kind == PLAN_ALARM || node->kind == PLAN_TALLY || node->kind >= PLAN_DEDUPLICATE;
     if (keyed && (node->keys < PLAN_BY_K1 || node->keys > PLAN_BY_BOTH))
         return false;
     if (node->kind == PLAN_OTHERWISE)
@@ -151,10 +153,9 @@ static bool is_sound_node(const struct plan *plan, size_t i)
         return false;
     const bool changes = plan_gives_changes(plan, (size_t)node->in) ||
         (has_two_inputs(node) && plan_gives_changes(plan, (size_t)node->in2));
-    if (changes && !passes_changes(node) && node->kind != PLAN_GROUP)
+    if (changes && !passes_changes(node) && node->kind != PLAN_GROUP && node->kind != PLAN_TOP)
         return false;
-    if (changes && node->kind != PLAN_GROUP && !plan_is_read(plan, (size_t)below))
-        return false; /* rows have no field for the change */
+
     return node->kind == PLAN_UNION || results == (node->kind == PLAN_AGAIN);
 }
 

@@ -36,7 +36,7 @@ static struct diff_row row_of(const struct plan_row *row)
         .has_s = !(row->nulls & PLAN_NULL_S),
         .has_b = !(row->nulls & PLAN_NULL_B),
         .b = row->b != 0,
-        .gap = row->gap,
+        .gap = row->gap > 0 ? row->gap : 1,
         .has_at = !(row->nulls & PLAN_NULL_AT),
         .at = row->at,
     };
