@@ -423,6 +423,10 @@ static const struct {
     { "a line end as separator", { .path = "a.csv", .separator = '\n' }, "separator: a quote or a line end" },
     { "parts of a single file", { .path = "a.avro", .part_bytes_max = 1 },
         "part_bytes_max: only a directory" },
+    { "changes in Avro", { .path = "a.avro", .op_field = "op" }, "op_field: only JSON lines have one" },
+    { "changes in a member that is none", { .path = "a.jsonl", .op_field = "o-p" },
+        "op_field: \"o-p\" is no name of a member" },
+    { "changes in a field", { .path = "a.jsonl", .op_field = "id" }, "has a field \"id\" of its own" },
     { "parts of standard output", { .path = "-", .part_bytes_max = 1 }, "part_bytes_max: only a directory" },
 };
 
@@ -438,6 +442,28 @@ static void test_file_sink__given_wrong_options__when_declared__then_the_option_
         const char *message = leat_topology_error(t, 0)->message;
         FAIL_UNLESS(strstr(message, declaration_cases[i].want) && strstr(message, "file sink \"out\""),
             "%s: %s", declaration_cases[i].name, message);
+        leat_topology_free(t);
+    }
+}
+
+static void test_file_sink__given_changes__when_declared__then_only_json_lines_with_a_member_for_them(
+    void **state)
+{
+    static const struct leat_file_sink_opts opts[] = { { .path = "a.avro" }, { .path = "a.csv" },
+        { .path = "a.jsonl" } };
+    (void)state;
+    for (size_t i = 0; i <= COUNT_OF(opts); i++) {
+        leat_stream *in;
+        leat_topology *t = declare_in(&in);
+        in->node->outputs[0].changes = true;
+        if (i < COUNT_OF(opts)) {
+            leat_file_sink(in, "out", &opts[i]);
+            assert_int_equal(leat_topology_errors_count(t), 1);
+            assert_non_null(strstr(leat_topology_error(t, 0)->message, "put leat_changelog before it"));
+        } else {
+            leat_file_sink(in, "out", &(struct leat_file_sink_opts){ .path = "a.jsonl", .op_field = "op" });
+            assert_int_equal(leat_topology_errors_count(t), 0);
+        }
         leat_topology_free(t);
     }
 }
@@ -551,6 +577,8 @@ int main(void)
             test_file_sink__given_rows_that_can_not_be_written__when_skipped_or_not__then_counted_or_failed),
         cmocka_unit_test(test_file_sink__given_standard_output__when_written__then_after_each_batch),
         cmocka_unit_test(test_file_sink__given_wrong_options__when_declared__then_the_option_is_named),
+        cmocka_unit_test(
+            test_file_sink__given_changes__when_declared__then_only_json_lines_with_a_member_for_them),
         cmocka_unit_test(test_file_sink__given_a_path_beyond_the_limit__when_declared__then_refused),
         cmocka_unit_test(test_file_sink__given_a_nested_type__when_csv_is_declared__then_the_field_is_named),
         cmocka_unit_test(test_file_sink__given_two_sinks__when_they_share_a_path__then_refused),
