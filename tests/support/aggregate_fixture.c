@@ -126,7 +126,8 @@ static void read_word(struct words *words, const char *word)
 {
     const char *value = strchr(word, '=');
     const int64_t number = value ? strtoll(value + 1, NULL, 10) : 0;
-    if (read_trigger(words, word, number) || read_session(words, word, number) || read_kind(words, word, number))
+    if (read_trigger(words, word, number) || read_session(words, word, number) ||
+        read_kind(words, word, number))
         return;
     if (strncmp(word, "size=", 5) == 0)
         words->window.size_us = number;
