@@ -18,6 +18,7 @@
 #define FILE_BYTES_MAX (1u << 20)
 #define TRANSITIONS_MAX 65536u
 #define NAME_BYTES_MAX 64u
+#define AT_MAX (INT64_C(1) << 40) /* of a transition: 34,000 years on */
 #define RULE_YEARS 404 /* 400, and a year at either end, and the one that the last transition is in */
 #define SECONDS_PER_DAY INT64_C(86400)
 #define OFFSET_MAX (26 * 3600) /* of a type: RFC 8536 allows up to 25:59:59 */
@@ -84,7 +85,7 @@ static bool read_body(const struct reader *r, const struct header *h, struct lea
         return false;
     for (uint32_t i = 0; i < h->timecnt; i++) {
         const int64_t at = big_endian(times + (size_t)i * 8, 8);
-        if (at <= last || indices[i] >= h->typecnt)
+        if (at <= last || at > AT_MAX || indices[i] >= h->typecnt)
             return false;
         if (!add_entry(zone, at, big_endian(types + (size_t)indices[i] * TYPE_BYTES, 4)))
             return false;

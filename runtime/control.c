@@ -72,6 +72,7 @@ static void add_node(struct leat_strbuf *out, const struct leat_node_metrics *no
     add_count(out, "records_in", node->records_in);
     add_count(out, "records_out", node->records_out);
     add_count(out, "late_records", node->late_records);
+    add_count(out, "unassigned_records", node->unassigned_records);
     add_count(out, "dropped_records", node->dropped_records);
     add_count(out, "dead_letters", node->dead_letters);
     add_count(out, "bytes_in", node->bytes_in);

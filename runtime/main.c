@@ -105,7 +105,7 @@ static void print_losses(leat_job *job)
             uint64_t count;
             const char *what;
         } losses[] = { { node->dropped_records, "dropped" }, { node->late_records, "late" },
-            { node->dead_letters, "dead letters" } };
+            { node->unassigned_records, "between windows" }, { node->dead_letters, "dead letters" } };
         for (size_t k = 0; k < sizeof losses / sizeof losses[0]; k++)
             if (losses[k].count > 0)
                 (void)fprintf(stderr, "leat: %s \"%s\": records %s: %llu\n", node->kind, node->name,

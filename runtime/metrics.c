@@ -15,6 +15,7 @@ static void add_instance(struct leat_node_metrics *to, const struct leat_instanc
     to->records_in += load(&from->records_in);
     to->records_out += load(&from->records_out);
     to->late_records += load(&from->late_records);
+    to->unassigned_records += load(&from->unassigned_records);
     to->dropped_records += load(&from->dropped_records);
     to->dead_letters += load(&from->dead_letters);
     to->bytes_in += load(&from->bytes_in);

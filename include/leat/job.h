@@ -94,6 +94,7 @@ struct leat_node_metrics {
     int64_t watermark_us; /* minimum over the subtasks; LEAT_TIME_MIN: none yet; LEAT_TIME_MAX: ended */
     uint64_t backpressured_us, busy_us; /* summed over subtasks */
     uint64_t state_bytes, state_keys;
+    uint64_t unassigned_records; /* between windows that have gaps */
 };
 
 /* Counters of a job's checkpoints, since it was made; the last completed one in detail. */
