@@ -26,9 +26,16 @@ enum leat_window_kind {
     LEAT_WINDOW_CUMULATING,
     /* Local midnight to local midnight: days of 23 or 25 hours where clocks are put forward or back. */
     LEAT_WINDOW_CALENDAR,
-    /* Records of a key with |difference| <= gap are in one session: [first, last + gap). */
+    /* Records of a key with |difference| <= gap are in one session: [first, last + gap). A record that comes when
+     * the watermark has reached last + gap - 1 finds it fired, and, without allowed lateness, gone. Sessions that
+     * become one: accumulators, what has not fired and the numbers of panes are added up; the new one is open again
+     * if its end is ahead, with an ON_TIME pane of its own. RETRACTING: panes of all of them are deleted at once; a
+     * pane with other bounds than the one it replaces is DELETE and INSERT, with the same ones an update pair.
+     * Aggregates must have merge; no LEAT_ON_TRIGGER. */
     LEAT_WINDOW_SESSION,
-    /* Both ends inclusive, one for each distinct time of a record of the key: start = t - size, end = t + 1. */
+    /* Both ends inclusive, one for each distinct time of a record of the key: start = t - size, end = t + 1. A late
+     * record gives its own window and each fired one that holds it again, but for those whose lateness is over; it
+     * is too late when no window could hold it any more. Aggregates must have merge; only LEAT_ON_WATERMARK. */
     LEAT_WINDOW_SLIDING,
     /* Of the order of arrival; start and end are those of the times of its records: [least, most + 1). Fires
      * at its last record, whatever the watermark; what is left at the end of the input gives nothing, unless
@@ -138,8 +145,10 @@ struct leat_window_opts {
     int64_t gap_us; /* SESSION: > 0, or */
     const char *gap; /* an integer field or expression, microseconds > 0, of each record: two records are in
                         one session if the later one comes within the gap of the earlier one */
-    int64_t
-        max_length_us; /* SESSION: first record to last; 0: no limit. A record beyond it begins a new one */
+    /* SESSION: first record to last; 0: no limit. A record goes to the first session that it is near enough to and
+     * that does not become longer; else it begins one. Records of a key in order of time make the same sessions
+     * always; others may be divided differently by another order of arrival. */
+    int64_t max_length_us;
     uint64_t count, every; /* COUNT: every 0: as count */
     /* HOPPING with slide_us > size_us: records between windows are counted as unassigned, and dropped. */
     bool allow_gaps;
