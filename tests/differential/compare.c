@@ -202,6 +202,12 @@ static bool takes_back(const struct oracle_row *row, bool results)
 /* Lines of the window's or the key's last result. */
 static void add_ends(struct bag *bag, const struct oracle_sink *sink, struct oracle_row *rows, size_t count)
 {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) /* early panes of sessions are of bounds that were not the last ones */
+        if (sink->node->window != LEAT_WINDOW_SESSION ||
+            ((const struct diff_out *)rows[i].record)->pane != LEAT_PANE_EARLY)
+            rows[kept++] = rows[i];
+    count = kept;
     qsort(rows, count, sizeof *rows, compare_all);
     for (size_t i = 0, next; i < count; i = next) {
         for (next = i + 1; next < count && compare_panes(&rows[i], &rows[next], false) == 0;)
@@ -219,8 +225,7 @@ static void keep_net(struct bag *bag, const int *signs)
     size_t kept = 0;
     for (size_t i = 0, next; i < bag->count; i = next) {
         int net = signs[bag->lines[i].from];
-        for (next = i + 1; next < bag->count && strcmp(bag->lines[i].text, bag->lines[next].text) == 0;
-             next++)
+        for (next = i + 1; next < bag->count && compare_lines(&bag->lines[i], &bag->lines[next]) == 0; next++)
             net += signs[bag->lines[next].from];
         for (size_t k = i; k < next; k++) {
             if (net-- > 0)

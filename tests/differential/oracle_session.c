@@ -39,7 +39,7 @@ static void merge(struct window *into, const struct window *from)
     into->start = from->start < into->start ? from->start : into->start;
     into->end = from->end > into->end ? from->end : into->end;
     into->triggered_count += from->triggered_count;
-    into->panes = from->panes > into->panes ? from->panes : into->panes;
+    into->panes += from->panes;
     for (size_t i = 0; i < from->lasts && into->lasts < WINDOW_LASTS_MAX; i++)
         into->last[into->lasts++] = from->last[i];
     into->due_us = into->due_us ? into->due_us : from->due_us;
@@ -59,6 +59,12 @@ static void judge_edge(struct windows *ws, const struct event *row)
             ws->level = ORACLE_NOTHING;
 }
 
+/* For a late row, a session that its split's watermark has passed is no more. */
+static bool is_kept(const struct windows *ws, const struct window *window, const struct event *row, wide w)
+{
+    return !window->gone && is_of_key(ws, window, row) && !window_is_dropped(ws, window->end, w);
+}
+
 bool oracle_session_row(struct windows *ws, const struct event *row)
 {
     const wide w = row->w > ws->w ? row->w : ws->w;
@@ -68,7 +74,7 @@ bool oracle_session_row(struct windows *ws, const struct event *row)
         more = false;
         for (size_t i = 0; i < ws->count; i++) {
             const struct window *window = ws->at[i];
-            if (window->gone || !is_of_key(ws, window, row) || !meets(ws, window, start, end))
+            if (!is_kept(ws, window, row, w) || !meets(ws, window, start, end))
                 continue;
             more = more || window->start < start || window->end > end;
             start = window->start < start ? window->start : start;
@@ -81,7 +87,7 @@ bool oracle_session_row(struct windows *ws, const struct event *row)
     struct window *first = NULL;
     for (size_t i = 0; i + 1 < ws->count; i++) {
         struct window *window = ws->at[i];
-        if (window->gone || !is_of_key(ws, window, row) || !meets(ws, window, start, end))
+        if (!is_kept(ws, window, row, w) || !meets(ws, window, start, end))
             continue;
         if (first) {
             merge(first, window);

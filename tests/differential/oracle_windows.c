@@ -271,6 +271,9 @@ static enum oracle_level level_of(
             continue;
         lower(&level, o->paced && in_order ? level : ORACLE_FINAL);
     }
+    const bool session = node->window == LEAT_WINDOW_SESSION;
+    if (level == ORACLE_FINAL && session && node->accumulation == LEAT_DISCARDING)
+        return ORACLE_NOTHING;
     if (level == ORACLE_FINAL && !fires_on_time(node))
         return ORACLE_NOTHING; /* which part is left over */
     return level;

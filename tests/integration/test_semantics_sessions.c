@@ -71,7 +71,7 @@ static void test_windows__given_times_at_the_ends__then_bounds_are_cut_and_nothi
         { "a session that would end behind time", &session, "7@max-3; 7@max-1; end > 7[max-3..max)2=2 O0" },
         { "a session that begins with time", &session,
             "7@min; 7@min+10; wm=min+18; wm=min+19 > 7[min..min+20)2=2 O0; end" },
-        { "sliding before time", &sliding, "7@min; 7@min+3; end > 7[min..min+1)1=1 O0, 7[min..min+4)2=2 O0" },
+        { "sliding before time", &sliding, "7@min; 7@min+3 > 7[min..min+1)1=1 O0; end > 7[min..min+4)2=2 O0" },
         { "sliding at the last time but one", &sliding,
             "7@max-11; 7@max-1 > 7[max-21..max-10)1=1 O0; end > 7[max-11..max)2=2 O0" },
     };
