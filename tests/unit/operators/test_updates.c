@@ -32,6 +32,13 @@ static leat_stream *declare_group_retract(const struct case_setup *setup)
         (struct leat_group_aggregate_opts){
             .aggs = { LEAT_COUNT("records"), LEAT_SUM("value", "sum"), LEAT_AVG("value", "mean") } });
 }
+/* What keeps its values, so that one can be taken back. */
+static leat_stream *declare_group_retract_kept(const struct case_setup *setup)
+{
+    return group_with(setup,
+        (struct leat_group_aggregate_opts){ .aggs = { LEAT_MAX("value", "most"), LEAT_MIN("text", "least"),
+                                                LEAT_COUNT_DISTINCT("value", "values") } });
+}
 static leat_stream *declare_group_folded(const struct case_setup *setup)
 {
     return group_with(setup,
@@ -155,6 +162,7 @@ static const struct case_operator operators[] = {
     { "group", declare_group },
     { "group-max", declare_group_max },
     { "group-retract", declare_group_retract },
+    { "group-retract-kept", declare_group_retract_kept },
     { "group-folded", declare_group_folded },
     { "group-ttl", declare_group_ttl },
     { "group-ttl-processing", declare_group_ttl_processing },
