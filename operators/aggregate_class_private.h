@@ -15,6 +15,13 @@
 /* Of all blobs of an accumulator: what a record may have, since it may become one. */
 #define LEAT__AGG_BYTES_MAX LEAT_RECORD_BYTES_MAX
 
+/* How often a value can have come or been taken back, for what was decoded: sums of these can not overflow. */
+#define LEAT__AGG_TIMES_MAX (INT64_C(1) << 45)
+static inline bool leat__agg_is_times(int64_t times)
+{
+    return times <= LEAT__AGG_TIMES_MAX && times >= -LEAT__AGG_TIMES_MAX;
+}
+
 struct leat__agg_blob {
     char *data;
     uint32_t capacity;

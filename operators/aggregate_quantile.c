@@ -215,13 +215,17 @@ static int show_sketch(
 static bool check_sketch(const struct leat__agg *agg, const void *accumulator)
 {
     const struct sketch *sketch = accumulator;
+    if (!leat__agg_is_times(sketch->total) || !leat__agg_is_times(sketch->zeros) ||
+        !leat__agg_is_times(sketch->nans) || !leat__agg_is_times(sketch->infinite) ||
+        !leat__agg_is_times(sketch->minus_infinite))
+        return false;
     for (uint32_t sign = 0; sign < SIGNS; sign++) {
         uint32_t count;
         const struct bucket *buckets = buckets_of(&sketch->buckets[sign], &count);
         if (leat__blob_len(&sketch->buckets[sign]) % sizeof *buckets || count > agg->buckets_max)
             return false;
-        for (uint32_t i = 1; i < count; i++)
-            if (buckets[i - 1].index >= buckets[i].index)
+        for (uint32_t i = 0; i < count; i++)
+            if (!leat__agg_is_times(buckets[i].count) || (i && buckets[i - 1].index >= buckets[i].index))
                 return false;
     }
     return true;

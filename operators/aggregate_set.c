@@ -306,6 +306,8 @@ static bool check_set(const struct leat__agg *agg, const void *accumulator)
         const size_t text = layout.is_text ? entry_value(&layout, entry).text.len : 0;
         if (text > end - at - layout.head || entry_size(&layout, entry) > end - at)
             return false;
+        if (!leat__agg_is_times(entry_times(&layout, entry)))
+            return false;
         members += entry_times(&layout, entry) > 0;
         at += entry_size(&layout, entry);
     }

@@ -539,7 +539,7 @@ static bool check_node(struct check *c, uint32_t n)
     if (!is_text_within(c->tree, has_by(agg) ? by_class(agg) : LEAT_VALUE_NULL, node->by) ||
         !is_text_within(c->tree, counted ? LEAT_VALUE_NULL : agg->of_class, node->of))
         return false;
-    if (node->is_null > (agg->nullable && !counted) || node->count == 0 ||
+    if (node->is_null > (agg->nullable && !counted) || node->count == 0 || !leat__agg_is_times(node->count) ||
         (!counted && node->count != 1 && node->count != -1))
         return false;
     if (c->before) {
