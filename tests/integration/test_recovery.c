@@ -145,6 +145,8 @@ static void stop_at(void *arg, struct leat_ctx *ctx, uint64_t n)
     (void)ctx;
     if (n == d->cancel_at)
         leat_job_stop(__atomic_load_n(&d->running, __ATOMIC_ACQUIRE));
+    if (n > d->cancel_at)
+        (void)usleep(500); /* the end must not come before the stop */
 }
 
 static struct leat_job_opts quiet_opts(const struct durable *d)

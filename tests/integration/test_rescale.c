@@ -4,6 +4,7 @@
 #include "tests/support/unit.h"
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COUNT 12000
 #define RATE 100000
@@ -19,6 +20,8 @@ static void stop_at(void *arg, struct leat_ctx *ctx, uint64_t n)
     (void)ctx;
     if (n == d->cancel_at)
         leat_job_stop(__atomic_load_n(&d->running, __ATOMIC_ACQUIRE));
+    if (n > d->cancel_at)
+        (void)usleep(500); /* the end must not come before the stop */
 }
 
 static struct leat_job_opts opts_of(const struct durable *d, uint32_t parallelism)

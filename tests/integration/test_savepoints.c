@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COUNT 20000
 #define RATE 100000
@@ -44,6 +45,8 @@ static void ask(void *arg, struct leat_ctx *ctx, uint64_t n)
     struct asker *a = arg;
     leat_job *job = __atomic_load_n(&a->d->running, __ATOMIC_ACQUIRE);
     (void)ctx;
+    if (n > a->at && (a->ask == ASK_STOP || a->ask == ASK_STOP_TWICE || a->ask == ASK_STOP_SAVE))
+        (void)usleep(500); /* the end must not come before the stop */
     if (n != a->at)
         return;
     const struct leat_stop_opts stop = { .drain = a->ask == ASK_DRAIN || a->ask == ASK_DRAIN_SAVE,
