@@ -87,6 +87,16 @@ static const struct line lines[] = {
         { LEAT_COUNT("n") } },
     { "count, count windows of 10", "key", 1000, { .kind = LEAT_WINDOW_COUNT, .count = 10 },
         { LEAT_COUNT("n") } },
+    /* A record of a key comes each 1,000 us or so: sessions that are extended by nearly all; of a few records; and
+     * sliding windows of about 10 and of 100. */
+    { "count, sessions extended", "key", 1000, { .kind = LEAT_WINDOW_SESSION, .gap_us = 20000 },
+        { LEAT_COUNT("n") } },
+    { "count, short sessions", "key", 1000, { .kind = LEAT_WINDOW_SESSION, .gap_us = 1000 },
+        { LEAT_COUNT("n") } },
+    { "count, sliding over 10", "key", 1000, { .kind = LEAT_WINDOW_SLIDING, .size_us = 10000 },
+        { LEAT_COUNT("n") } },
+    { "count, sliding over 100", "key", 1000, { .kind = LEAT_WINDOW_SLIDING, .size_us = 100000 },
+        { LEAT_COUNT("n") } },
     /* Every kind, beside a count: its part is the ratio to "count", key=key, keys=1000, less one. */
     ONE("var_pop", VAR_POP, "amount", "mean", .fn = NULL),
     ONE("first", FIRST, "amount", "total", .fn = NULL),
