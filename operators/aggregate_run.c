@@ -239,13 +239,20 @@ static int fill_row(struct leat__run *run, struct leat__ctx *ctx, const struct l
     return run->spec->users_count ? fill_users(run, ctx, values, out_row) : 0;
 }
 
+/* The event time of a pane's row (12). A session takes records up to and at its end, so that it can not be given
+ * before the watermark is there: its rows have that time (decision 0011). */
+static int64_t pane_us(const struct leat__run *run, const struct leat__pane *pane)
+{
+    return run->spec->window.kind == LEAT_WINDOW_SESSION ? pane->window.end : pane->window.end - 1;
+}
+
 /* A pane of a window whose end nobody has been told to be over is not late for them: a watermark that has jumped
  * over the end is told when all that it causes was given. */
 static bool is_late(const struct leat__run *run, const struct leat__ctx *ctx, const struct leat__pane *pane)
 {
     const int64_t told_us = run->in_watermark ? run->forwarded_us : ctx->watermark_us;
     return (pane->kind == LEAT_PANE_LATE || run->any_late) &&
-        leat__time_passed(pane->window.end - 1, told_us);
+        leat__time_passed(pane_us(run, pane), told_us);
 }
 
 /* Adds the row to the open batch, which has room. */
@@ -254,7 +261,7 @@ static int push_row(struct leat__run *run, struct leat__ctx *ctx, const struct l
 {
     const uint32_t out_row = run->out->count;
     (void)leat__batch_push(run->out);
-    run->out->event_us[out_row] = pane->window.end - 1;
+    run->out->event_us[out_row] = pane_us(run, pane);
     run->out->key_hash[out_row] = hash;
     leat__batch_set_change(run->out, out_row, (uint8_t)change);
     const int refused = fill_row(run, ctx, pane, values, out_row);

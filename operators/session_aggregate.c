@@ -434,14 +434,14 @@ static bool extend(struct leat__session_aggregate *a, struct leat__ctx *ctx, str
         if (us < here->first || us > here->end || (key->others_count && us <= key->others_end) ||
             (a->limits.max_length_us && leat__time_sub(us, here->first) > a->limits.max_length_us) ||
             here->flags || leat__session_is_over(&a->limits, here->end, a->late_wm_us) ||
-            leat__time_passed(end - 1, ctx->watermark_us))
+            leat__time_passed(end, ctx->watermark_us))
             return false;
         here->last = us > here->last ? us : here->last;
         here->end = end;
         return true;
     }
     if (key->others_count || leat__session_is_over(&a->limits, reach, a->late_wm_us) ||
-        leat__time_passed(reach - 1, ctx->watermark_us))
+        leat__time_passed(reach, ctx->watermark_us))
         return false;
     *here = (struct leat__session){ us, us, reach, LEAT_TIME_MAX, LEAT_TIME_MAX, 0, 0 };
     key->flags |= LEAT__KEY_HERE;
@@ -615,7 +615,7 @@ static int fire_session(struct leat__session_aggregate *a, struct leat__ctx *ctx
     if (session->event_due != LEAT_TIME_MAX && leat__time_passed(session->event_due, w))
         LEAT_TRY(
             give(a, ctx, session, session->flags & LEAT__SESSION_FIRED ? LEAT_PANE_LATE : LEAT_PANE_EARLY));
-    if (!(session->flags & LEAT__SESSION_FIRED) && leat__time_passed(session->end - 1, w))
+    if (!(session->flags & LEAT__SESSION_FIRED) && leat__time_passed(session->end, w))
         LEAT_TRY(fire_end(a, ctx, session));
     if (!leat__session_is_over(&a->limits, session->end, w))
         return 0;

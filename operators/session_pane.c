@@ -30,7 +30,7 @@ static void note_periods(
 enum leat_pane leat__session_changed(
     struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__session *session, uint64_t since)
 {
-    const bool passed = leat__time_passed(session->end - 1, ctx->watermark_us);
+    const bool passed = leat__time_passed(session->end, ctx->watermark_us);
     if (passed != ((session->flags & LEAT__SESSION_FIRED) != 0)) {
         session->flags ^= LEAT__SESSION_FIRED;
         session->event_due = session->processing_due = LEAT_TIME_MAX; /* of the other side of the end */
@@ -48,7 +48,7 @@ int64_t leat__session_event_due(const struct leat__session_aggregate *a, const s
 {
     const int64_t end_due = session->flags & LEAT__SESSION_FIRED
         ? leat__session_over_us(&a->limits, session->end)
-        : session->end - 1;
+        : session->end;
     return session->event_due < end_due ? session->event_due : end_due;
 }
 

@@ -50,10 +50,12 @@ void leat__session_set_remove(struct leat__session_set *set, uint32_t at);
 uint32_t leat__session_set_free_slot(const struct leat__session_set *set);
 struct leat__session *leat__session_in_slot(const struct leat__session_set *set, uint32_t slot);
 
-/* The watermark after which no record joins a session with that end any more, but for LEAT_NEVER. */
+/* The watermark after which no record joins a session with that end any more, but for LEAT_NEVER. Not end - 1, as
+ * of other windows: a record at `end` is in the session, and at that watermark it is still to come (decision
+ * 0011). */
 static inline int64_t leat__session_over_us(const struct leat__session_limits *limits, int64_t end)
 {
-    return limits->lateness_us == LEAT_NEVER ? LEAT_TIME_MAX : leat__time_add(end - 1, limits->lateness_us);
+    return limits->lateness_us == LEAT_NEVER ? LEAT_TIME_MAX : leat__time_add(end, limits->lateness_us);
 }
 static inline bool leat__session_is_over(const struct leat__session_limits *limits, int64_t end, int64_t w)
 {

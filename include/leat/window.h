@@ -26,9 +26,9 @@ enum leat_window_kind {
     LEAT_WINDOW_CUMULATING,
     /* Local midnight to local midnight: days of 23 or 25 hours where clocks are put forward or back. */
     LEAT_WINDOW_CALENDAR,
-    /* Records of a key with |difference| <= gap are in one session: [first, last + gap). A record that comes when
-     * the watermark has reached last + gap - 1 finds it fired, and, without allowed lateness, gone. Sessions that
-     * become one: accumulators, what has not fired and the numbers of panes are added up; the new one is open again
+    /* Records of a key with |difference| <= gap are in one session: [first, last + gap). It
+     * fires when the watermark has reached last + gap, behind which nothing joins it any more, and its results have
+     * that event time (docs/decisions/0011). Sessions that become one: accumulators, what has not fired and the numbers of panes are added up; the new one is open again
      * if its end is ahead, with an ON_TIME pane of its own. RETRACTING: panes of all of them are deleted at once; a
      * pane with other bounds than the one it replaces is DELETE and INSERT, with the same ones an update pair.
      * Aggregates must have merge; no LEAT_ON_TRIGGER. */

@@ -102,6 +102,7 @@ struct window *windows_add(struct windows *ws, const struct diff_row *key, wide 
 bool windows_take(struct windows *ws, const struct event *row);
 void window_add_row(struct window *window, const struct event *row);
 /* Rule 18, with w that of the operator or the row's, whichever is larger. */
+wide window_last(const struct windows *ws, wide end);
 bool window_is_dropped(const struct windows *ws, wide end, wide w);
 /* A row was added: the panes that follow from it. */
 void window_after_row(struct windows *ws, struct window *window, const struct event *row);

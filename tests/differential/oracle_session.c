@@ -50,15 +50,6 @@ static bool is_of_key(const struct windows *ws, const struct window *window, con
     return same_key(ws->o, ws->node->keys, window->key, row->record);
 }
 
-/* With watermarks that come with batches, a session that fires just before a record exactly the gap behind it
- * depends on where the batch ended. */
-static void judge_edge(struct windows *ws, const struct event *row)
-{
-    for (size_t i = 0; !ws->o->paced && i < ws->count; i++)
-        if (is_of_key(ws, ws->at[i], row) && ws->at[i]->end == row->at && ws->w >= ws->at[i]->end - 1)
-            ws->level = ORACLE_NOTHING;
-}
-
 /* For a late row, a session that its split's watermark has passed is no more. */
 static bool is_kept(const struct windows *ws, const struct window *window, const struct event *row, wide w)
 {
@@ -69,7 +60,6 @@ bool oracle_session_row(struct windows *ws, const struct event *row)
 {
     const wide w = row->w > ws->w ? row->w : ws->w;
     wide start = row->at, end = (wide)row->at + gap_of(ws, row);
-    judge_edge(ws, row);
     for (bool more = true; more;) { /* the bounds that it would get */
         more = false;
         for (size_t i = 0; i < ws->count; i++) {
@@ -102,7 +92,7 @@ bool oracle_session_row(struct windows *ws, const struct event *row)
     }
     if (session->start != start || session->end != end)
         abort();
-    session->on_time = session->on_time && ws->w >= cut(end) - (wide)1;
+    session->on_time = session->on_time && ws->w >= window_last(ws, end);
     window_add_row(session, row);
     window_after_row(ws, session, row);
     return true;

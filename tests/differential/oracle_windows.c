@@ -42,9 +42,15 @@ static struct window *find(const struct windows *ws, const struct diff_row *key,
     return NULL;
 }
 
+/* The watermark at which a window with that end is over: a session takes records at its end as well (16). */
+wide window_last(const struct windows *ws, wide end)
+{
+    return ws->node->window == LEAT_WINDOW_SESSION ? cut(end) : cut(end) - (wide)1;
+}
+
 bool window_is_dropped(const struct windows *ws, wide end, wide w)
 {
-    wide edge = cut(cut(cut(end) - (wide)1) + (wide)ws->node->lateness);
+    wide edge = cut(cut(window_last(ws, end)) + (wide)ws->node->lateness);
     if (ws->o->mistake == MISTAKE_LATE_ONE_EARLIER)
         edge--;
     if (ws->o->mistake == MISTAKE_LATE_ONE_LATER)
@@ -55,8 +61,7 @@ bool window_is_dropped(const struct windows *ws, wide end, wide w)
 /* Whether the watermark has passed the end. */
 static bool is_over(const struct windows *ws, const struct window *window)
 {
-    const wide end = cut(window->end);
-    return ws->w >= end - (ws->o->mistake == MISTAKE_FIRES_ONE_LATER ? 0 : 1);
+    return ws->w >= window_last(ws, window->end) + (ws->o->mistake == MISTAKE_FIRES_ONE_LATER ? 1 : 0);
 }
 
 /* ---- triggers ---- */
@@ -122,8 +127,8 @@ static const struct diff_out *make_pane(
 static void give(struct windows *ws, const struct event *cause, const struct diff_out *out, int change)
 {
     const size_t at = ws->out->count;
-    oracle_emit(
-        ws->out, cause, out, out->window_end - 1, cause->kind == EVENT_WATERMARK ? NO_WATERMARK : ws->w);
+    oracle_emit(ws->out, cause, out, (int64_t)window_last(ws, out->window_end),
+        cause->kind == EVENT_WATERMARK ? NO_WATERMARK : ws->w);
     ws->out->events[at].change = change;
 }
 
@@ -133,7 +138,7 @@ void window_fire(struct windows *ws, struct window *window, enum leat_pane pane,
         ws->node->accumulation == LEAT_DISCARDING && ws->o->mistake != MISTAKE_DISCARDING_KEEPS;
     const size_t from = discarding ? window->fired_count : 0;
     window->due_us = 0;
-    if (ws->o->mistake != MISTAKE_COUNT_TRIGGER_NOT_RESET || pane == LEAT_PANE_EARLY)
+    if (ws->o->mistake != MISTAKE_COUNT_TRIGGER_NOT_RESET)
         window->triggered_count = window->count;
     if (from == window->count)
         return;
@@ -162,6 +167,8 @@ void window_after_row(struct windows *ws, struct window *window, const struct ev
     if (late)
         window->on_time = true; /* that time has passed */
     const bool counted = count && window->count - window->triggered_count >= (size_t)count->n;
+    if (counted)
+        window->triggered_count = window->count;
     if (counted || (late && !has_late_trigger(ws->node) && fires_on_time(ws->node)))
         window_fire(ws, window, late ? LEAT_PANE_LATE : LEAT_PANE_EARLY, row);
     else if (clock && window->due_us == 0)
@@ -179,11 +186,11 @@ static bool passes_multiple(wide before, wide w, wide most, const struct plan_tr
 
 static void fire_periods(struct windows *ws, struct window *window, wide before, const struct event *event)
 {
-    const wide end = cut(window->end);
-    const bool was_over = before >= end - 1;
+    const wide last = window_last(ws, window->end);
+    const bool was_over = before >= last;
     const struct plan_trigger *trigger = trigger_of(ws->node, LEAT_TRIGGER_EVENT_TIME, was_over);
     if (window->fired_count < window->count &&
-        passes_multiple(before, ws->w, was_over ? ws->w : end - 1, trigger))
+        passes_multiple(before, ws->w, was_over ? ws->w : last, trigger))
         window_fire(ws, window, was_over ? LEAT_PANE_LATE : LEAT_PANE_EARLY, event);
 }
 

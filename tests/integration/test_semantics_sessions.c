@@ -15,7 +15,9 @@ static void test_sessions__given_records_the_gap_apart__then_exactly_the_gap_is_
     struct fact_window_opts disorder = ten;
     disorder.out_of_orderness_us = 30;
     const struct scenario scenarios[] = {
-        { "exactly the gap", &ten, "7@0; 7@10; wm=18; wm=19 > 7[0..20)2=2 O0; end" },
+        { "exactly the gap", &ten, "7@0; 7@10; wm=19; wm=20 > 7[0..20)2=2 O0; end" },
+        { "exactly the gap, and a watermark between", &ten,
+            "7@0; 8@10; 7@10; end > 7[0..20)2=2 O0, 8[10..20)1=1 O0" },
         { "one more", &ten, "7@0; 7@11 > 7[0..10)1=1 O0; end > 7[11..21)1=1 O0" },
         { "keys do not meet, and null is one", &ten,
             "7@0; 8@5; -@7; 7@10; end > 7[0..20)2=2 O0, 8[5..15)1=1 O0, -[7..17)1=1 O0" },
@@ -26,7 +28,7 @@ static void test_sessions__given_records_the_gap_apart__then_exactly_the_gap_is_
         { "a record before moves the start", &disorder, "7@20; 7:5@10; end > 7[10..30)2=6 O0" },
         { "negative times", &disorder, "7@-20; 7@-10; 7@0; end > 7[-20..10)3=3 O0" },
     };
-    scenario_run(&fact_window_rig, scenarios, COUNT_OF(scenarios));
+    scenario_run(&fact_session_rig, scenarios, COUNT_OF(scenarios));
 }
 
 static void test_sessions__given_a_late_record__then_it_is_judged_after_merging(void **state)
@@ -37,9 +39,9 @@ static void test_sessions__given_a_late_record__then_it_is_judged_after_merging(
         { "it reaches a session that is kept", &ten, "7@105; 7:5@95 > late=0; end > 7[95..115)2=6 O0" },
         { "it reaches none", &ten, "7@105; 7:5@94 > late 7:5@94, late=1; end > 7[105..115)1=1 O0" },
         { "another key's session is no help", &ten,
-            "7@105; 8:5@95 > late 8:5@95, late=1; end > 7[105..115)1=1 O0" },
+            "7@105; 8:5@94 > late 8:5@94, late=1; end > 7[105..115)1=1 O0" },
     };
-    scenario_run(&fact_window_rig, scenarios, COUNT_OF(scenarios));
+    scenario_run(&fact_session_rig, scenarios, COUNT_OF(scenarios));
 }
 
 /* ---- sliding ---- */
@@ -67,15 +69,19 @@ static void test_windows__given_times_at_the_ends__then_bounds_are_cut_and_nothi
     (void)state;
     const struct fact_window_opts session = WINDOW(.kind = LEAT_WINDOW_SESSION, .gap_us = 10);
     const struct fact_window_opts sliding = WINDOW(.kind = LEAT_WINDOW_SLIDING, .size_us = 10);
-    const struct scenario scenarios[] = {
+    const struct scenario sessions[] = {
         { "a session that would end behind time", &session, "7@max-3; 7@max-1; end > 7[max-3..max)2=2 O0" },
         { "a session that begins with time", &session,
-            "7@min; 7@min+10; wm=min+18; wm=min+19 > 7[min..min+20)2=2 O0; end" },
-        { "sliding before time", &sliding, "7@min; 7@min+3 > 7[min..min+1)1=1 O0; end > 7[min..min+4)2=2 O0" },
+            "7@min; 7@min+10; wm=min+19; wm=min+20 > 7[min..min+20)2=2 O0; end" },
+    };
+    const struct scenario slidings[] = {
+        { "sliding before time", &sliding,
+            "7@min; 7@min+3 > 7[min..min+1)1=1 O0; end > 7[min..min+4)2=2 O0" },
         { "sliding at the last time but one", &sliding,
             "7@max-11; 7@max-1 > 7[max-21..max-10)1=1 O0; end > 7[max-11..max)2=2 O0" },
     };
-    scenario_run(&fact_window_rig, scenarios, COUNT_OF(scenarios));
+    scenario_run(&fact_session_rig, sessions, COUNT_OF(sessions));
+    scenario_run(&fact_window_rig, slidings, COUNT_OF(slidings));
 }
 
 int main(void)

@@ -53,6 +53,13 @@ const struct scenario_rig fact_window_rig = {
     .watched = "totals",
 };
 
+const struct scenario_rig fact_session_rig = {
+    .declare = fact_window_job,
+    .sources = { "facts" },
+    .sinks = { { "out", scenario_print_session, NULL }, { "late", scenario_print_fact, "late " } },
+    .watched = "totals",
+};
+
 leat_topology *fact_join_job(const void *fact_join_opts, const struct scenario_io *io)
 {
     const struct fact_join_opts *opts = fact_join_opts;

@@ -12,7 +12,7 @@ struct fact_window_opts {
     struct leat_window_opts window; /* kind 0: tumbling */
 };
 leat_topology *fact_window_job(const void *fact_window_opts, const struct scenario_io *io);
-extern const struct scenario_rig fact_window_rig;
+extern const struct scenario_rig fact_window_rig, fact_session_rig; /* the second for sessions */
 
 /* left, right -> pairs -> out; what is late -> late-left and late-right. Pairs have equal keys. */
 struct fact_join_opts {

@@ -57,11 +57,11 @@ void scenario_print_fact(const void *record, int64_t event_us, char *text, size_
         print_optional(at, sizeof at, fact->has_at, fact->at), event);
 }
 
-void scenario_print_total(const void *record, int64_t event_us, char *text, size_t size)
+static void print_total(
+    const struct fact_total *total, int64_t event_us, int64_t want_us, char *text, size_t size)
 {
-    const struct fact_total *total = record;
     char key[32], start[32], end[32], sum[32], event[40] = "";
-    if (event_us != total->window_end - 1)
+    if (event_us != want_us)
         snprintf(event, sizeof event, " but event time %" PRIi64, event_us);
     const char panes[] = "?EOL";
     snprintf(text, size, "%s[%s..%s)%" PRIi64 "=%s %c%" PRIi32 "%s",
@@ -69,6 +69,18 @@ void scenario_print_total(const void *record, int64_t event_us, char *text, size
         print_time(start, sizeof start, total->window_start), print_time(end, sizeof end, total->window_end),
         total->rows, print_optional(sum, sizeof sum, total->has_sum, total->sum),
         panes[total->pane >= 1 && total->pane <= 3 ? total->pane : 0], total->pane_index, event);
+}
+
+void scenario_print_total(const void *record, int64_t event_us, char *text, size_t size)
+{
+    const struct fact_total *total = record;
+    print_total(total, event_us, total->window_end - 1, text, size);
+}
+
+void scenario_print_session(const void *record, int64_t event_us, char *text, size_t size)
+{
+    const struct fact_total *total = record;
+    print_total(total, event_us, total->window_end, text, size);
 }
 
 void scenario_print_pair(const void *record, int64_t event_us, char *text, size_t size)

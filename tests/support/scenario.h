@@ -67,5 +67,7 @@ void scenario_run(const struct scenario_rig *rig, const struct scenario *scenari
 /* Lines of records, as in scripts. */
 void scenario_print_fact(const void *record, int64_t event_us, char *text, size_t size);
 void scenario_print_total(const void *record, int64_t event_us, char *text, size_t size);
+/* The same of a session, whose results have the event time of its end. */
+void scenario_print_session(const void *record, int64_t event_us, char *text, size_t size);
 void scenario_print_pair(const void *record, int64_t event_us, char *text, size_t size);
 #endif
