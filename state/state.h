@@ -221,7 +221,9 @@ LEAT_NODISCARD int leat__table_flagged(
     struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash, struct leat_error *err);
 
 /* Namespaces: drops all of one (absent: no error); the first one >= from that exists (1, with *ns), or 0; how
- * many keys it has (at most, when parts of it are only on disk). */
+ * many keys it has: exact while all of it is in memory, else an estimate in both directions, for figures only
+ * (what was made blindly counts although it may be there; after a restore what was removed while the checkpoint
+ * was being written does not). */
 LEAT_NODISCARD int leat__table_drop(struct leat_table *table, int64_t ns, struct leat_error *err);
 LEAT_NODISCARD int leat__table_next_namespace(
     struct leat_table *table, int64_t from, int64_t *ns, struct leat_error *err);
