@@ -183,12 +183,20 @@ struct bag {
     size_t count;
 };
 
+/* Null first. */
+static int compare_numbers(double a, double b)
+{
+    if (isnan(a) || isnan(b))
+        return isnan(b) - isnan(a);
+    return a < b ? -1 : a > b;
+}
+
 static int compare_lines(const void *a, const void *b)
 {
     const struct line *x = a, *y = b;
     int order = strcmp(x->text, y->text);
     for (int i = 0; order == 0 && i < APPROXIMATE; i++)
-        order = x->approximate[i] < y->approximate[i] ? -1 : x->approximate[i] > y->approximate[i];
+        order = compare_numbers(x->approximate[i], y->approximate[i]);
     return order;
 }
 

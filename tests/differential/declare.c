@@ -123,7 +123,7 @@ static void on_alarm(struct leat_ctx *ctx, int64_t time_us, enum leat_time_kind 
     struct diff_row *out = leat_out(ctx);
     (void)kind;
     out->has_v = true;
-    out->v = time_us;
+    out->v = time_us % 1000;
     out->gap = 5;
     out->has_k1 = keys & PLAN_BY_K1;
     out->k1 = out->has_k1 ? leat_key_i64(ctx, 0) : 0;

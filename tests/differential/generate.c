@@ -85,6 +85,7 @@ static void draw_sizes(struct draws *d, const struct scale *scale, struct plan_n
         break;
     case LEAT_WINDOW_SLIDING:
         node->offset = 0;
+        node->size = one_in(d, 2) ? scale->gap : node->size;
         break;
     case LEAT_WINDOW_GLOBAL:
         node->size = node->offset = 0;
@@ -101,7 +102,7 @@ static void draw_triggers(struct draws *d, const struct scale *scale, struct pla
         (node->window != LEAT_WINDOW_GLOBAL && !one_in(d, 3)))
         return;
     node->triggers[count++].kind = LEAT_TRIGGER_WATERMARK;
-    while (count < PLAN_TRIGGERS_MAX && (count == 1 || one_in(d, 3))) {
+    while (count < PLAN_TRIGGERS_MAX && (count == 1 || one_in(d, 2))) {
         struct plan_trigger *trigger = &node->triggers[count++];
         trigger->kind = ONE_OF(d, LEAT_TRIGGER_COUNT, LEAT_TRIGGER_COUNT, LEAT_TRIGGER_COUNT,
             LEAT_TRIGGER_EVENT_TIME, LEAT_TRIGGER_PROCESSING_TIME);
@@ -295,7 +296,8 @@ static struct plan_row draw_row(struct draws *d, const struct scale *scale, stru
     return row;
 }
 
-static struct times draw_times(struct draws *d, const struct scale *scale)
+/* `first_too`: also near the first time, not only near the last. */
+static struct times draw_times(struct draws *d, const struct scale *scale, bool first_too)
 {
     struct times times = {
         .now = between(d, -500, 500) * scale->unit,
@@ -308,7 +310,7 @@ static struct times draw_times(struct draws *d, const struct scale *scale)
     if (scale->unit > 1000000)
         times.now += INT64_C(1600000000000000); /* 2020: what calendars are about */
     else if (one_in(d, 40))
-        times.now = one_in(d, 2) ? INT64_MIN + below(d, 50) : INT64_MAX - below(d, 400);
+        times.now = first_too && one_in(d, 2) ? INT64_MIN + below(d, 50) : INT64_MAX - below(d, 400);
     return times;
 }
 
@@ -320,10 +322,14 @@ static void draw_rows(struct draws *d, const struct scale *scale, struct plan *p
     plan->rows = calloc(plan->rows_count, sizeof *plan->rows);
     if (!plan->rows)
         abort();
-    const struct times all = draw_times(d, scale);
+    bool first_too =
+        true; /* windows that begin before the first time are not told apart by their cut starts */
+    for (size_t i = 0; i < plan->nodes_count; i++)
+        first_too = first_too && plan->nodes[i].window != LEAT_WINDOW_HOPPING;
+    const struct times all = draw_times(d, scale, first_too);
     for (size_t s = 0; s < PLAN_SOURCES_MAX; s++)
         for (size_t p = 0; p < PLAN_SPLITS_MAX; p++)
-            times[s][p] = alike ? all : draw_times(d, scale);
+            times[s][p] = alike ? all : draw_times(d, scale, first_too);
     bool ended[PLAN_SOURCES_MAX] = { false };
     for (size_t i = 0; i < plan->rows_count; i++) {
         const int64_t source = below(d, (int64_t)plan->sources_count);

@@ -95,7 +95,7 @@ struct alarms {
 static void ring(struct alarms *alarms, struct alarm *alarm, const struct event *cause)
 {
     struct diff_row *row = oracle_alloc(alarms->o, sizeof *row);
-    *row = (struct diff_row){ .has_v = true, .v = alarm->at, .gap = 5 };
+    *row = (struct diff_row){ .has_v = true, .v = alarm->at % 1000, .gap = 5 };
     row->has_k1 = alarms->node->keys & PLAN_BY_K1;
     row->k1 = row->has_k1 && alarm->key->has_k1 ? alarm->key->k1 : 0;
     row->has_k2 = alarms->node->keys & PLAN_BY_K2;

@@ -32,7 +32,7 @@ struct duplicates {
 static bool is_duplicate(const struct duplicates *d, const struct kept *kept, const struct event *event)
 {
     const wide apart = (wide)kept->event->at - event->at, within = d->node->size;
-    return !kept->gone && apart <= within && -apart <= within &&
+    return !kept->gone && (within == INT64_MAX || (apart <= within && -apart <= within)) &&
         same_key(d->o, d->node->keys, kept->event->record, event->record);
 }
 

@@ -18,6 +18,7 @@ enum {
     PLAN_STREAMS_MAX = PLAN_SOURCES_MAX + PLAN_NODES_MAX,
     PLAN_TRIGGERS_MAX = 4,
     PLAN_AGGS_MAX = 6,
+    PLAN_WINDOWS_MAX = 2000, /* that a row is in */
     PLAN_TEXTS = 12, /* of the strings that rows may have */
 };
 

@@ -145,6 +145,10 @@ static bool is_sound_node(const struct plan *plan, size_t i)
         node->kind == PLAN_ALARM || node->kind == PLAN_TALLY || node->kind >= PLAN_DEDUPLICATE;
     if (keyed && (node->keys < PLAN_BY_K1 || node->keys > PLAN_BY_BOTH))
         return false;
+    const int64_t part = node->window == LEAT_WINDOW_HOPPING ? node->slide : node->step;
+    const bool many = part > 0 && node->size / part > PLAN_WINDOWS_MAX;
+    if (many && (node->window == LEAT_WINDOW_HOPPING || node->window == LEAT_WINDOW_CUMULATING))
+        return false;
     if (node->kind == PLAN_OTHERWISE)
         return node->in >= (int64_t)plan->sources_count &&
             plan->nodes[node->in - (int64_t)plan->sources_count].kind == PLAN_BRANCH;
