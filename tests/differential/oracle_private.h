@@ -96,6 +96,7 @@ struct windows {
     int64_t clock_us;
     struct stream *out;
     enum oracle_level level;
+    bool unsure; /* a record at the last time: its window ends where it begins */
 };
 struct window *windows_add(struct windows *ws, const struct diff_row *key, wide start, wide end);
 /* Puts a row into its windows, of kinds where its time alone says which. False: too late for all of them. */

@@ -233,6 +233,7 @@ void oracle_window_top(struct oracle *o, const struct plan_node *node, size_t st
                 give_window(&ws, ws.at[k], event);
         oracle_push(out, event);
     }
+    out->unsure = out->unsure || ws.unsure;
     if (out->unsure)
         late->level = ORACLE_NOTHING;
     for (size_t i = 0; i < ws.count; i++)

@@ -232,6 +232,7 @@ bool windows_take(struct windows *ws, const struct event *row)
     const wide w = row->w > ws->w ? row->w : ws->w;
     const size_t count = oracle_assign(ws->o, ws->node, row->at, bounds, WINDOWS_OF_ROW);
     bool taken = count == 0;
+    ws->unsure = ws->unsure || row->at == INT64_MAX;
     for (size_t i = 0; i < count; i++) {
         if (window_is_dropped(ws, bounds[i][1], w))
             continue;
@@ -329,6 +330,8 @@ void oracle_aggregate(struct oracle *o, const struct plan_node *node, size_t str
     for (size_t i = 0; i < ws.count; i++)
         free(ws.at[i]->rows);
     free(ws.at);
+    if (ws.unsure)
+        ws.level = ORACLE_NOTHING;
     if (ws.level == ORACLE_NOTHING)
         late->level = ORACLE_NOTHING;
     struct oracle_sink *sink = oracle_sink(o, "out", stream, true);
