@@ -16,6 +16,10 @@ if(LEAT_SANITIZE)
   target_link_options(leat_flags INTERFACE -fsanitize=${LEAT_SANITIZE})
   if(LEAT_SANITIZE MATCHES "undefined")
     target_compile_options(leat_flags INTERFACE -fno-sanitize-recover=undefined)
+    if(CMAKE_C_COMPILER_ID MATCHES "Clang") # it minds NULL + 0 as well, which is what an empty array comes to
+      target_compile_options(leat_flags INTERFACE -fno-sanitize=pointer-overflow
+        $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize=vptr>) # C programs have no part of the runtime for it
+    endif()
   endif()
 endif()
 if(LEAT_FUZZ)
