@@ -178,8 +178,10 @@ static void report(struct plan *plan, uint64_t seed, const char *text)
 
 static void show_progress(uint64_t done, uint64_t rounds, uint64_t failures)
 {
-    if (rounds > ROUNDS && done % 1000 == 0)
-        print_message("%" PRIu64 " of %" PRIu64 " plans, %" PRIu64 " differ\n", done, rounds, failures);
+    if (rounds <= ROUNDS || done % 1000 != 0)
+        return;
+    print_message("%" PRIu64 " of %" PRIu64 " plans, %" PRIu64 " differ\n", done, rounds, failures);
+    (void)fflush(stdout);
 }
 
 static void test_differential__given_random_plans__then_the_engine_says_what_the_oracle_says(void **state)
