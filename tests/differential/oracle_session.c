@@ -121,6 +121,7 @@ bool oracle_sliding_row(struct windows *ws, const struct event *row)
 {
     const wide w = row->w > ws->w ? row->w : ws->w;
     const wide own = row->at;
+    ws->unsure = ws->unsure || row->at == INT64_MAX;
     bool taken = false, has_own = false;
     struct window *kept = kept_rows(ws, row);
     const size_t count = ws->count;
