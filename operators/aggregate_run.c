@@ -251,8 +251,7 @@ static int64_t pane_us(const struct leat__run *run, const struct leat__pane *pan
 static bool is_late(const struct leat__run *run, const struct leat__ctx *ctx, const struct leat__pane *pane)
 {
     const int64_t told_us = run->in_watermark ? run->forwarded_us : ctx->watermark_us;
-    return (pane->kind == LEAT_PANE_LATE || run->any_late) &&
-        leat__time_passed(pane_us(run, pane), told_us);
+    return (pane->kind == LEAT_PANE_LATE || run->any_late) && leat__time_passed(pane_us(run, pane), told_us);
 }
 
 /* Adds the row to the open batch, which has room. */

@@ -71,7 +71,8 @@ struct leat__keyed_state *leat__state_of(
 int64_t leat__state_now(const struct leat__process *p, const struct leat__state_spec *spec)
 {
     const int64_t now_us = spec->ttl.time == LEAT_PROCESSING_TIME ? p->processing_now_us : p->event_now_us;
-    return now_us < LEAT_TIME_MAX ? now_us : LEAT_TIME_MAX - 1; /* that would be when what never goes is gone */
+    return now_us < LEAT_TIME_MAX ? now_us
+                                  : LEAT_TIME_MAX - 1; /* that would be when what never goes is gone */
 }
 
 /* ---- tables ---- */

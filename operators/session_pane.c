@@ -46,9 +46,8 @@ enum leat_pane leat__session_changed(
 
 int64_t leat__session_event_due(const struct leat__session_aggregate *a, const struct leat__session *session)
 {
-    const int64_t end_due = session->flags & LEAT__SESSION_FIRED
-        ? leat__session_over_us(&a->limits, session->end)
-        : session->end;
+    const int64_t end_due =
+        session->flags & LEAT__SESSION_FIRED ? leat__session_over_us(&a->limits, session->end) : session->end;
     return session->event_due < end_due ? session->event_due : end_due;
 }
 

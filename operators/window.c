@@ -331,7 +331,9 @@ static void print_kind(const struct leat_window_opts *o, struct leat_strbuf *to)
         break;
     case LEAT_WINDOW_SESSION:
         leat__strbuf_printf(to, "session gap %s",
-            o->gap ? o->gap : o->gap_fn ? o->gap_fn->name : leat__duration_text(o->gap_us, b));
+            o->gap          ? o->gap
+                : o->gap_fn ? o->gap_fn->name
+                            : leat__duration_text(o->gap_us, b));
         if (o->max_length_us)
             leat__strbuf_printf(to, " up to %s", leat__duration_text(o->max_length_us, b));
         break;

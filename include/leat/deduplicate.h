@@ -26,7 +26,8 @@ enum leat_keep { LEAT_KEEP_FIRST = 1 /* default */, LEAT_KEEP_LAST };
 struct leat_deduplicate_opts {
     enum leat_keep keep;
     int64_t within_us; /* > 0; LEAT_NEVER: for ever, and then nothing is forgotten, nor late */
-    enum leat_time_kind time; /* default: LEAT_EVENT_TIME; LEAT_PROCESSING_TIME: when they come, by the wall clock */
+    enum leat_time_kind
+        time; /* default: LEAT_EVENT_TIME; LEAT_PROCESSING_TIME: when they come, by the wall clock */
     bool by_event_time; /* else by arrival */
 };
 
