@@ -764,7 +764,7 @@ static void aggregates(struct world *w)
     WRONG("an aggregate behind an empty one",
         AGGREGATE(.aggs = { LEAT_COUNT("orders"), { 0 }, LEAT_SUM("total", "total") }, .out = w->total));
     WRONG("an aggregate that does not exist",
-        AGGREGATE(.aggs = { LEAT_COUNT("orders"), { (enum leat_aggregate_kind)9, "total", "total", NULL } },
+        AGGREGATE(.aggs = { LEAT_COUNT("orders"), { (enum leat_aggregate_kind)99, "total", "total", NULL } },
             .out = w->total));
     WRONG("an unknown field",
         AGGREGATE(.aggs = { LEAT_COUNT("orders"), LEAT_SUM("totl", "total") }, .out = w->total));
