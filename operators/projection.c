@@ -114,10 +114,9 @@ static int compile(struct maker *m, struct item *item)
         leat__declare_error_of(m->node, item->option, &err);
         return code;
     }
-    leat__topology_defer(m->node, free_expr, item->expr);
-    if (!m->node->t->out_of_memory)
+    if (leat__topology_defer(m->node, free_expr, item->expr))
         return 0;
-    item->expr = NULL; /* it may be released already */
+    item->expr = NULL;
     item->is_bad = true;
     return LEAT_ENOMEM;
 }

@@ -405,17 +405,18 @@ const char *leat__spec_printf(struct leat_node *node, const char *format, ...)
     return text;
 }
 
-void leat__topology_defer(struct leat_node *node, void (*release)(void *p), void *p)
+bool leat__topology_defer(struct leat_node *node, void (*release)(void *p), void *p)
 {
     struct leat_topology *t = node->t;
     if (!p)
-        return;
+        return true;
     struct leat_deferred *deferred = t->inert ? NULL : leat__arena_alloc(&t->arena, sizeof *deferred);
     if (!deferred) {
         release(p);
         out_of_memory(node);
-        return;
+        return false;
     }
     *deferred = (struct leat_deferred){ t->deferred, release, p };
     t->deferred = deferred;
+    return true;
 }

@@ -72,8 +72,8 @@ void *leat__spec(struct leat_node *node, size_t size);
 const char *leat__spec_str(struct leat_node *node, const char *text); /* NULL gives NULL */
 const char *leat__spec_printf(struct leat_node *node, const char *format, ...) LEAT_PRINTF(2, 3);
 /* `release(p)` runs when the topology is freed (also after errors). Runs it at once and reports LEAT_ENOMEM
- * when there is no memory. */
-void leat__topology_defer(struct leat_node *node, void (*release)(void *p), void *p);
+ * when there is no memory: false. */
+bool leat__topology_defer(struct leat_node *node, void (*release)(void *p), void *p);
 
 /* Finds an output by name for leat_side_output and the like: the stream, or the inert one with an error on
  * the node's topology (near miss) that names `what` ("side output", "case"). */
