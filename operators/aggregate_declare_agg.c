@@ -109,7 +109,8 @@ static bool find_column(struct leat_node *node, struct leat__aggregate_spec *spe
         leat__declare_error_of(node, option, &err);
         return false;
     }
-    leat__topology_defer(node, free_expr, expr);
+    if (!leat__topology_defer(node, free_expr, expr))
+        return false;
     struct leat__column *column = &spec->columns[spec->columns_count++];
     column->expr = expr;
     column->text = of;

@@ -97,7 +97,10 @@ static void declare_condition(struct leat_node *node, struct leat__pattern_spec 
             return;
         }
     }
-    leat__topology_defer(node, free_expr, condition->expr);
+    if (!leat__topology_defer(node, free_expr, condition->expr)) {
+        condition->expr = NULL;
+        return;
+    }
     const enum leat_value_class found = leat__expr_class(condition->expr);
     if (found != LEAT_VALUE_BOOL && found != LEAT_VALUE_NULL)
         leat__declare_error(node, option, LEAT_EEXPR, "%s is no condition: it must be true or false", text);
@@ -286,7 +289,8 @@ static void declare_field(struct leat_node *node, struct leat__pattern_spec *spe
         leat__declare_error_of(node, option, &err);
         return;
     }
-    leat__topology_defer(node, free_expr, to->expr);
+    if (!leat__topology_defer(node, free_expr, to->expr))
+        return;
     output->fields_count++;
     if (leat__expr_store_new(to->expr, output->out, field, &to->store, &err) < 0)
         leat__declare_error_of(node, option, &err);
@@ -359,7 +363,8 @@ static const struct leat_type *type_of(struct leat_node *node, const char *text)
         leat__declare_error_of(node, "in", &err);
         return NULL;
     }
-    leat__topology_defer(node, free_schema, schema);
+    if (!leat__topology_defer(node, free_schema, schema))
+        return NULL;
     if (leat__schema_type(schema, &node->t->arena, &type, &err) < 0)
         leat__declare_error_of(node, "in", &err);
     return type;

@@ -33,7 +33,8 @@ static void declare_gap_expr(
         leat__declare_error_of(node, "gap", &err);
         return;
     }
-    leat__topology_defer(node, free_expr, expr);
+    if (!leat__topology_defer(node, free_expr, expr))
+        return;
     if (leat__expr_class(expr) != LEAT_VALUE_INT)
         leat__declare_error(node, "gap", LEAT_EDECLARE,
             "%s is no integer: give microseconds, such as cast(%s as long)", spec->window.gap,

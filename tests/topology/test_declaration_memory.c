@@ -6,6 +6,7 @@
 #include "event_total.h"
 #include "tests/support/unit.h"
 #include <leat/leat.h>
+#include <stdio.h>
 
 static bool is_large(struct leat_ctx *ctx, const struct event *e)
 {
@@ -52,6 +53,21 @@ static void make_event(struct leat_ctx *ctx, uint64_t seed, uint64_t index, stru
 }
 LEAT_DEFINE_GENERATOR(make_event, event);
 
+static void tell_match(struct leat_ctx *ctx, const struct leat_match *match, struct event *out)
+{
+    (void)ctx;
+    *out = *(const struct event *)leat_match_at(match, 0, 0);
+}
+LEAT_DEFINE_MATCH(tell_match, event, event);
+
+static void ask(struct leat_ctx *ctx, const struct event *e, struct leat_request *request, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    leat_request_complete(request, e);
+}
+LEAT_DEFINE_ASYNC(ask, event, event);
+
 static void count_sink(leat_stream *in, const char *name)
 {
     leat_memory_sink(in, name, &(struct leat_memory_sink_opts){ 0 });
@@ -82,9 +98,61 @@ static leat_stream *declare_rows(leat_topology *t)
     return split;
 }
 
+static leat_stream *declare_totals(leat_stream *in, const char *name, const struct leat_window_opts *opts)
+{
+    char keys[32], windows[32];
+    (void)snprintf(keys, sizeof keys, "%s-keys", name);
+    (void)snprintf(windows, sizeof windows, "%s-windows", name);
+    return leat_aggregate(leat_window(leat_group_by(in, keys, "key"), windows, opts), name,
+        &(struct leat_aggregate_opts){
+            .aggs = { LEAT_COUNT_WHERE("value > 5", "events"), LEAT_SUM("value + 1", "value") },
+            .out = &event_total_type });
+}
+
+static void declare_windows(leat_stream *rows)
+{
+    count_sink(declare_totals(rows, "hopping",
+                   &(struct leat_window_opts){ .kind = LEAT_WINDOW_HOPPING, .size_us = 10, .slide_us = 3 }),
+        "hopping-out");
+    count_sink(declare_totals(rows, "days",
+                   &(struct leat_window_opts){
+                       .kind = LEAT_WINDOW_CALENDAR, .unit = LEAT_DAY, .zone = "Europe/Berlin" }),
+        "days-out");
+    count_sink(declare_totals(rows, "sessions",
+                   &(struct leat_window_opts){ .kind = LEAT_WINDOW_SESSION, .gap = "value + 1" }),
+        "sessions-out");
+    count_sink(declare_totals(
+                   rows, "sliding", &(struct leat_window_opts){ .kind = LEAT_WINDOW_SLIDING, .size_us = 10 }),
+        "sliding-out");
+    count_sink(declare_totals(rows, "by-count",
+                   &(struct leat_window_opts){ .kind = LEAT_WINDOW_COUNT, .count = 10, .every = 2 }),
+        "by-count-out");
+}
+
+static void declare_sequences(leat_stream *rows)
+{
+    leat_keyed_stream *by_key = leat_group_by(rows, "by-key-too", "key");
+    const struct leat_pattern_opts opts = { .steps = { { .name = "low", .where = "value < 5" },
+                                                { .name = "high", .where = "value > low.value" } },
+        .within_us = 100,
+        .match = { .out = &event_type, .fields = { { "coalesce(low.value, 0) + 1", "value" } } },
+        .timed_out = { .fn = &tell_match_match } };
+    leat_stream *matches = leat_pattern(by_key, "pattern", &opts);
+    count_sink(matches, "pattern-out");
+    count_sink(leat_side_output(matches, "timed-out"), "timed-out");
+    count_sink(
+        leat_frequency(by_key, "frequency",
+            &(struct leat_frequency_opts){
+                .where = "value > 5", .count = 3, .within_us = 10, .match = { .fn = &tell_match_match } }),
+        "frequency-out");
+    count_sink(leat_async(rows, "async", &(struct leat_async_opts){ .fn = &ask_async }), "async-out");
+}
+
 static void declare_all(leat_topology *t)
 {
     leat_stream *rows = declare_rows(t);
+    declare_windows(rows);
+    declare_sequences(rows);
     leat_stream *pairs = leat_join(rows, rows, "pairs",
         &(struct leat_join_opts){ .left_key = "key",
             .within_us = LEAT_SECONDS(1),
