@@ -109,7 +109,7 @@ static void add_rows(struct world *w, unsigned char *value, const uint8_t *bytes
     for (uint32_t i = 0; i < count; i++) {
         v[i] = bytes[i] - 100;
         d[i] = bytes[i] * 1.5 - 200;
-        s[i] = (struct leat_sv){ "aabaacbcdefghijklmnopqrstuvwxyzabc" + bytes[i] % 16, bytes[i] % 19 };
+        s[i] = (struct leat_sv){ &"aabaacbcdefghijklmnopqrstuvwxyzabc"[bytes[i] % 16], bytes[i] % 19 };
         times[i] = bytes[i] / 7;
         rows[i] = i;
         values[i] = value;
