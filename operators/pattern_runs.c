@@ -333,6 +333,13 @@ static void advance_row(struct leat__pattern *a, struct leat_ctx *ctx, struct le
 
 /* ---- so many within a time ---- */
 
+static void drop_first(struct leat__pattern_key *key, uint32_t count)
+{
+    key->taken_count -= count;
+    if (count && key->taken_count)
+        memmove(key->taken, key->taken + count, key->taken_count * sizeof *key->taken);
+}
+
 /* Forgets what a record at `us` is too late for: the first ones, for orders rise with times. */
 static void forget_before(struct leat__pattern *a, int64_t us)
 {
@@ -341,8 +348,7 @@ static void forget_before(struct leat__pattern *a, int64_t us)
     while (gone < key->taken_count && leat__pattern_ends(a->spec) &&
         leat__pattern_deadline(a->spec, key->taken[gone].event_us) < us)
         gone++;
-    key->taken_count -= gone;
-    memmove(key->taken, key->taken + gone, key->taken_count * sizeof *key->taken);
+    drop_first(key, gone);
 }
 
 /* Counts the row; when n are there they are a match. One step that takes n records one after the other would
@@ -360,9 +366,7 @@ static void count_row(struct leat__pattern *a, struct leat_ctx *ctx, struct leat
         return;
     const struct leat_match match = { a, ctx, key->taken, key->taken_count };
     leat__pattern_give(a, ctx, &a->spec->match, &match, row->event_us);
-    const uint32_t gone = a->spec->skip == LEAT_SKIP_PAST_LAST ? key->taken_count : 1;
-    key->taken_count -= gone;
-    memmove(key->taken, key->taken + gone, key->taken_count * sizeof *key->taken);
+    drop_first(key, a->spec->skip == LEAT_SKIP_PAST_LAST ? key->taken_count : 1);
 }
 
 /* ---- rows ---- */

@@ -161,7 +161,8 @@ static void close_runs(struct leat__pattern_key *key)
         struct leat__pattern_run run = key->runs[i];
         if (run.flags & LEAT__RUN_OVER)
             continue;
-        memmove(key->taken + taken, key->taken + run.taken_at, run.taken_count * sizeof *key->taken);
+        if (run.taken_at != taken)
+            memmove(key->taken + taken, key->taken + run.taken_at, run.taken_count * sizeof *key->taken);
         run.taken_at = taken;
         taken += run.taken_count;
         key->runs[runs++] = run;
