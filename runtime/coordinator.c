@@ -405,8 +405,8 @@ int64_t leat__coordinator_wake_us(const struct leat_job *job)
     }
     if (at_ns == INT64_MAX)
         return LEAT_TIME_MAX;
-    const int64_t left_ns = at_ns - now_ns(c);
-    return job->env->wall_us(job->env) + (left_ns > 0 ? (left_ns + 999) / 1000 : 0);
+    const int64_t from_ns = now_ns(c);
+    return job->env->wall_us(job->env) + (at_ns > from_ns ? (at_ns - from_ns + 999) / 1000 : 0);
 }
 
 /* ---- attempts ---- */

@@ -318,9 +318,11 @@ static bool instead(struct leat_ctx *ctx, const void *record, const char *reason
     return ((const struct event *)record)->value != 13;
 }
 
+static leat_topology *kit_topology;
+
 static leat_test *kit(const struct leat_async_opts *opts)
 {
-    leat_topology *t = leat_topology_new("kit");
+    leat_topology *t = kit_topology = leat_topology_new("kit");
     leat_stream *events = leat_generator_source(t, "events",
         &(struct leat_generator_source_opts){
             .fn = &make_event_generator, .event_time = "at", .max_out_of_orderness_us = 1000 });
@@ -328,6 +330,12 @@ static leat_test *kit(const struct leat_async_opts *opts)
         &(struct leat_file_sink_opts){ .path = "/nowhere", .format = LEAT_FORMAT_JSON });
     asked_count = 0;
     return leat_test_new(t, &(struct leat_test_opts){ .parallelism = 1, .wall_us = 1000000 });
+}
+
+static void end_kit(leat_test *test)
+{
+    leat_test_free(test);
+    leat_topology_free(kit_topology);
 }
 
 static void pipe_event(leat_test *test, int64_t value)
@@ -372,7 +380,7 @@ static void test_order__given_the_second_answer_first__then_it_waits_unless_unor
         leat_test_advance(test, 1);
         expect_row(test, "answer", "", unordered ? 2 : 1);
         expect_row(test, "answer", "", unordered ? 1 : 2);
-        leat_test_free(test);
+        end_kit(test);
     }
 }
 
@@ -396,7 +404,7 @@ static void test_timeout__given_no_answer__then_refused_at_its_time_or_answered_
             expect_row(test, "instead", "no answer within 50 us", 0);
         expect_row(test, "answer", "", 2);
         assert_int_equal(leat_test_waiting(test, "out"), 0);
-        leat_test_free(test);
+        end_kit(test);
     }
 }
 
@@ -426,13 +434,13 @@ static void test_attempts__given_failures__then_again_after_pauses_and_at_last_r
     leat_test_advance(test, 1);
     expect_row(test, "answer", "", 8);
     assert_int_equal(leat_test_waiting(test, "out"), 0);
-    leat_test_free(test);
+    end_kit(test);
 }
 
 static void test_fence__given_a_watermark__then_it_does_not_overtake_what_is_under_way(void **state)
 {
     (void)state;
-    leat_topology *t = leat_topology_new("fence");
+    leat_topology *t = kit_topology = leat_topology_new("fence");
     leat_stream *events = leat_generator_source(
         t, "events", &(struct leat_generator_source_opts){ .fn = &make_event_generator, .event_time = "at" });
     leat_stream *told = leat_async(events, "ask", &(struct leat_async_opts){ .fn = &keep_async });
@@ -457,7 +465,7 @@ static void test_fence__given_a_watermark__then_it_does_not_overtake_what_is_und
     expect_row(test, "answer", "", 1);
     expect_row(test, "answer", "", 1);
     complete(2);
-    leat_test_free(test);
+    end_kit(test);
 }
 
 static void test_life__given_a_job_that_is_over__when_answered__then_nothing_happens(void **state)
@@ -466,7 +474,7 @@ static void test_life__given_a_job_that_is_over__when_answered__then_nothing_hap
     leat_test *test = kit(&(struct leat_async_opts){ .fn = &keep_async });
     pipe_event(test, 1);
     pipe_event(test, 2);
-    leat_test_free(test);
+    end_kit(test);
     assert_true(leat_request_is_abandoned(asked[0]));
     assert_int_equal(((const struct event *)leat_request_record(asked[0]))->value, 1);
     complete(0);
