@@ -158,7 +158,7 @@ static void declare_field(
             name, type->name);
 }
 
-/* Fields of `out` are filled by those of their names; the one that tells the change by anything, for now. */
+/* Fields of `out` are filled by those of their names; the one that tells the change is overwritten. */
 static const struct leat__projection *declare_projection(
     struct leat_node *node, const struct leat_changelog_opts *o, const struct changelog_spec *spec)
 {

@@ -117,7 +117,7 @@ struct leat_trigger_fn {
     enum leat_fire (*on_timer)(struct leat_ctx *ctx, int64_t time_us, enum leat_time_kind kind,
         const struct leat_bounds *window, void *state); /* NULL: it sets none */
     /* Sessions that become one: the state of the earlier one takes in that of the later one; timers of both
-     * stay set. NULL: refused for session windows. */
+     * stay set. Not called so far: session windows refuse LEAT_ON_TRIGGER. */
     void (*merge)(struct leat_ctx *ctx, void *into, const void *from);
 };
 
