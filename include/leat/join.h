@@ -1,11 +1,29 @@
-/* include/leat/join.h -- interval join: pairs of records of two streams with equal keys and near times.
+/* include/leat/join.h -- joins of two streams by key: which records of the two sides make pairs, and what becomes
+ * of those that find no partner.
  *
- * A pair joins iff left.ts - before <= right.ts <= left.ts + after, both inclusive (semantics 29). The
- * result's event time is the later of the two. Both sides are kept in state until no partner can come. A null
- * key matches nothing. */
+ *   leat_join          interval join: pairs of near times, as soon as both are there (semantics 29)
+ *   leat_window_join   pairs within the same window, when it fires (semantics 30)
+ *   leat_asof_join     each left record with the one right record that is nearest in time
+ *   leat_table_join    each record of a stream with what a table says about it: leat/table.h
+ *   leat_join_tables   all pairs there ever are, as changes: leat/table.h
+ *
+ * All of them take keys (fields or expressions, of different names if need be; a null key matches nothing), a
+ * condition that pairs must satisfy as well, and make results by a callback or by expressions over left.x and
+ * right.y. Where a side may be missing (kind LEFT, RIGHT, FULL) the callback gets NULL for it, and all of its
+ * fields are null in expressions: what shows them in the output must be nullable. */
 #ifndef LEAT_JOIN_H
 #define LEAT_JOIN_H
 #include <leat/map.h>
+#include <leat/window.h>
+
+/* What becomes of records without a partner. A condition in `where` counts as part of the key: a record all of
+ * whose pairs it refuses has no partner. */
+enum leat_join_kind {
+    LEAT_JOIN_INNER = 1, /* the default: dropped */
+    LEAT_JOIN_LEFT, /* left ones are given once, without a right side */
+    LEAT_JOIN_RIGHT,
+    LEAT_JOIN_FULL,
+};
 
 /* Makes the result of a pair; made by LEAT_DEFINE_JOIN. */
 struct leat_join_fn {
@@ -13,11 +31,16 @@ struct leat_join_fn {
     const char *name;
     const struct leat_type *left, *right, *out;
     void (*merge)(struct leat_ctx *ctx, const void *const *left, const void *const *right, uint32_t count,
-        struct leat_batch *out); /* pair i into the zeroed row i */
+        struct leat_batch *out); /* pair i into the zeroed row i; left[i] or right[i] is NULL where missing */
 };
 
+/* Interval join: a pair joins iff left.ts - before <= right.ts <= left.ts + after, both inclusive. The result's
+ * event time is the later of the two. Both sides are kept in state until no partner can come. A record that never
+ * had a partner is given, with its own event time, as soon as none can come any more (semantics 31): the watermark
+ * behind an outer join is therefore held back by as much as a record may have to wait. */
 struct leat_join_opts {
-    const char *left_key, *right_key; /* field paths, "a, b"; right_key NULL: the same as left_key */
+    const char *left_key,
+        *right_key; /* "a, b": field paths or expressions; right_key NULL: the same as left_key */
     int64_t within_us; /* before and after at once, > 0; or */
     int64_t before_us, after_us; /* each may be negative, before + after >= 0 */
     int64_t allowed_lateness_us; /* >= 0: how far behind its side's watermark a record may still join. Results
@@ -29,6 +52,45 @@ struct leat_join_opts {
     const struct leat_type
         *out; /* an output type whose fields come from `fields`, then by name from left, then right */
     struct leat_projection fields[64];
+    enum leat_join_kind kind;
+};
+
+/* Window join: pairs of records in the same window, when the watermark passes its end; their event time is
+ * end - 1. Each record without a partner in a window is given for that window, by the kind. A late record that is
+ * still allowed gives its own pairs at once; what was given for it as missing is not taken back, so that kinds
+ * other than INNER refuse allowed lateness. Fields window_start and window_end of `out` are filled, where it has
+ * them and no projection does. */
+struct leat_window_join_opts {
+    const char *left_key, *right_key;
+    /* TUMBLING, HOPPING, CUMULATING, CALENDAR, SESSION (of the records of both sides together) and what goes with
+     * them; no triggers, accumulation unset. */
+    struct leat_window_opts window;
+    const char *where;
+    const struct leat_join_fn *merge;
+    const struct leat_type *out;
+    struct leat_projection fields[64];
+    enum leat_join_kind kind;
+};
+
+/* As-of join: each left record with at most one right record of its key, the nearest in time of those that
+ *   BACKWARD  are not later (the state of affairs at that time)
+ *   FORWARD   are not earlier
+ *   NEAREST   are either; of two that are equally far, the earlier
+ * and at most tolerance_us away. Of several right records of the same time and key, the last to arrive counts
+ * (within a split: the last). With `where`, of those that satisfy it. The result has the left record's event time and
+ * is given when the watermark says that nothing nearer can come; the watermark behind a join that looks forward is
+ * held back by the tolerance. */
+enum leat_asof_direction { LEAT_ASOF_BACKWARD = 1 /* default */, LEAT_ASOF_FORWARD, LEAT_ASOF_NEAREST };
+struct leat_asof_join_opts {
+    const char *left_key, *right_key;
+    enum leat_asof_direction direction;
+    int64_t tolerance_us; /* >= 0; LEAT_NEVER: any distance, only BACKWARD. 0: equal times */
+    int64_t allowed_lateness_us; /* of left and right records */
+    const char *where;
+    const struct leat_join_fn *merge;
+    const struct leat_type *out;
+    struct leat_projection fields[64];
+    enum leat_join_kind kind; /* INNER or LEFT */
 };
 
 LEAT_BEGIN_DECLS
@@ -39,8 +101,22 @@ static inline leat_stream *leat_join(
 {
     return leat_join_sized(left, right, name, opts, sizeof *opts);
 }
-/* Records that came too late to be joined, of the left and of the right side, as they were. Not taken:
- * counted. */
+LEAT_API leat_stream *leat_window_join_sized(leat_stream *left, leat_stream *right, const char *name,
+    const struct leat_window_join_opts *opts, size_t size);
+static inline leat_stream *leat_window_join(
+    leat_stream *left, leat_stream *right, const char *name, const struct leat_window_join_opts *opts)
+{
+    return leat_window_join_sized(left, right, name, opts, sizeof *opts);
+}
+LEAT_API leat_stream *leat_asof_join_sized(leat_stream *left, leat_stream *right, const char *name,
+    const struct leat_asof_join_opts *opts, size_t size);
+static inline leat_stream *leat_asof_join(
+    leat_stream *left, leat_stream *right, const char *name, const struct leat_asof_join_opts *opts)
+{
+    return leat_asof_join_sized(left, right, name, opts, sizeof *opts);
+}
+/* Of any of these joins: records that came too late to be joined, of the left and of the right side, as they
+ * were. Not taken: counted. */
 LEAT_API leat_stream *leat_late_left(leat_stream *joined);
 LEAT_API leat_stream *leat_late_right(leat_stream *joined);
 LEAT_END_DECLS

@@ -7,6 +7,7 @@
 #include <leat/batch.h>
 #include <leat/branch.h>
 #include <leat/change.h>
+#include <leat/cogroup.h>
 #include <leat/ctx.h>
 #include <leat/deduplicate.h>
 #include <leat/error.h>
@@ -25,6 +26,7 @@
 #include <leat/process.h>
 #include <leat/source.h>
 #include <leat/stream.h>
+#include <leat/table.h>
 #include <leat/test.h>
 #include <leat/timer.h>
 #include <leat/top_n.h>

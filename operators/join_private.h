@@ -1,0 +1,114 @@
+/* operators/join_private.h -- what all joins share: the options that say which records match and what a pair becomes
+ * (join_declare.c), and rows of output from pairs (join_output.c). How partners are found and kept is each join's own.
+ *
+ *   declare:  leat__join_declare fills a struct leat__join_spec, which begins or is part of the operator's own spec
+ *   run:      leat__join_output_pair collects pointers to the records of pairs, NULL where a side is missing;
+ *             leat__join_output_flush, at the latest before a call on the state that they point into, applies `where`,
+ *             makes rows by `merge` or the projection, and copies all that they show into the output batch;
+ *             leat__join_output_end gives what is left. Batches go out as they fill.
+ *
+ * Invariants: (1) no pair points anywhere after flush; (2) `where` is not asked for pairs with a missing side; (3) rows
+ * of one call are in the order of their pairs within a lane (below). */
+#ifndef LEAT_OPERATORS_JOIN_PRIVATE_H
+#define LEAT_OPERATORS_JOIN_PRIVATE_H
+#include "operators/key_private.h"
+#include "operators/projection_private.h"
+#include "operators/rows_private.h"
+#include "topology/declare.h"
+#include <leat/change.h>
+#include <leat/join.h>
+
+enum { LEAT__LEFT, LEAT__RIGHT, LEAT__SIDES };
+
+/* The options that every join has. */
+struct leat__join_opts {
+    enum leat_join_kind kind; /* 0: INNER */
+    uint32_t kinds; /* the allowed ones: 1u << kind; others are refused by name */
+    const char *left_key, *right_key, *where;
+    const struct leat_join_fn *merge;
+    const struct leat_type *out;
+    const struct leat_projection *fields;
+    uint32_t fields_max;
+    /* Output fields that the operator fills itself (window_start), NULL-terminated; or NULL. A projection may name
+     * them, then the operator does not. */
+    const char *const *own_fields;
+    bool forward_left; /* the left side is not exchanged and needs no key group (broadcast tables) */
+};
+
+struct leat__join_spec {
+    enum leat_join_kind kind;
+    struct leat_key *keys[LEAT__SIDES]; /* nulls: SKIP */
+    const char *key_types[LEAT__SIDES]; /* leat__key_describe, for tables */
+    uint32_t key_size; /* of every key of both sides, 0: they vary */
+    struct leat_expr *where; /* or NULL */
+    struct leat_join_fn merge; /* size 0: by projection */
+    struct leat__projection *projection;
+    struct leat_type pair_type; /* { left, right }, for dead letters */
+    struct leat_field pair_fields[LEAT__SIDES];
+};
+
+static inline bool leat__join_keeps(const struct leat__join_spec *spec, uint32_t side)
+{
+    return spec->kind == LEAT_JOIN_FULL ||
+        spec->kind == (side == LEAT__LEFT ? LEAT_JOIN_LEFT : LEAT_JOIN_RIGHT);
+}
+
+/* After leat__input of both sides with LEAT_FORWARD: makes the keys and sets the edges' partitioning, checks kind,
+ * where, merge or out and fields, adds output 0 with its type, says by what it is partitioned. Errors are on the node.
+ * Whether it needs event time or takes changes is the caller's to say. */
+void leat__join_declare(
+    struct leat_node *node, const struct leat__join_opts *o, struct leat__join_spec *spec);
+/* "left (a) = right (b)", ", where ..." and the kind, for plans; the caller puts its own between or behind. */
+const char *leat__join_describe(struct leat_node *node, const struct leat__join_spec *spec, const char *own);
+/* leat_late_left and _right find late outputs by node->late_ports and work for every class that
+ * leat__join_has_late was called for when it was declared. */
+void leat__join_has_late(struct leat_node *node);
+
+/* ---- rows ---- */
+
+/* Rows whose event time the watermark has passed go into batches of their own, marked with it. */
+enum { LEAT__JOIN_ON_TIME, LEAT__JOIN_BEHIND, LEAT__JOIN_LANES };
+
+struct leat__join_output; /* one per instance */
+LEAT_NODISCARD int leat__join_output_new(
+    const struct leat__join_spec *spec, struct leat__ctx *ctx, struct leat__join_output **output);
+void leat__join_output_free(struct leat__join_output *output);
+
+struct leat__join_pair {
+    const void *left, *right; /* NULL: missing; not both */
+    int64_t event_us;
+    uint64_t key_hash; /* of the join key, for what follows keyed alike */
+    enum leat_change change; /* LEAT_INSERT where the output carries no changes */
+    int64_t window_start_us, window_end_us; /* where own_fields has them */
+};
+/* Takes note of a pair; flushes and gives batches as needed. Errors as of leat__emit. */
+LEAT_NODISCARD int leat__join_output_pair(
+    struct leat__join_output *output, struct leat__ctx *ctx, const struct leat__join_pair *pair);
+LEAT_NODISCARD int leat__join_output_flush(struct leat__join_output *output, struct leat__ctx *ctx);
+/* Flushes and gives all that there is. */
+LEAT_NODISCARD int leat__join_output_end(struct leat__join_output *output, struct leat__ctx *ctx);
+/* Batches given since the operator set it to 0: LEAT_OP_BATCHES_PER_CALL is the bound of one call. */
+uint32_t *leat__join_output_given(struct leat__join_output *output);
+/* Whether a pair satisfies `where` (true without one): for joins that must know what matched before they give
+ * anything. ok[i] for pair i; a row that can not be judged meets the node's policy and does not match. */
+LEAT_NODISCARD int leat__join_matches(struct leat__join_output *output, struct leat__ctx *ctx,
+    const void *const *left, const void *const *right, uint32_t count, uint8_t *ok);
+/* After leat__join_matches `where` need not be asked again. */
+void leat__join_output_judged(struct leat__join_output *output, bool judged);
+
+/* The watermark that records of a side are judged by. It is the input's own; the merged one is above that only when
+ * the input was idle, and then its rows must not be waited for (semantics 4, 35). */
+static inline int64_t leat__join_side_watermark(const struct leat__ctx *ctx, uint32_t side)
+{
+    const int64_t own = ctx->input_watermark_us[side];
+    return own > ctx->watermark_us ? own : ctx->watermark_us;
+}
+/* Whether time <= w - lateness, where the ends of time are infinite. */
+static inline bool leat__join_is_passed(int64_t time_us, int64_t w, int64_t lateness_us)
+{
+    if (w == LEAT_TIME_MIN || w == LEAT_TIME_MAX)
+        return w == LEAT_TIME_MAX;
+    int64_t bound;
+    return !__builtin_sub_overflow(w, lateness_us, &bound) && time_us <= bound;
+}
+#endif
