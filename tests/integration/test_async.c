@@ -1,51 +1,28 @@
 /* tests/integration/test_async.c -- asynchronous requests in whole jobs: whatever the order of the answers, with
  * failures and other attempts, on any number of workers, cancelled and restored, results are those of asking and
  * waiting; none is late that was not; and time-outs, refusals and the checkpoint's records. */
-#include "event.h"
-#include "runtime/tree.h"
-#include "tests/support/lines.h"
+#include "tests/support/place.h"
 #include "tests/support/slow_service.h"
 #include "tests/support/unit.h"
 #include "told.h"
-#include <dirent.h>
 #include <leat/leat.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define COUNT 12000
 
+static const struct place_events all_events = {
+    .seed = 5, .count = COUNT, .keys = 50, .splits = 4, .disorder_us = 700, .out_of_orderness_us = 500
+};
+
+/* How the job is declared. */
 static struct {
-    char root[64], out[96], checkpoints[96];
     struct slow_service *service; /* NULL: answered before begin returns */
     bool mapped; /* no requests at all */
     bool unordered, windows;
-    uint64_t rate_per_s;
-    uint64_t cancel_at, seen; /* atomic */
-    leat_job *running; /* atomic */
-} place;
+} shape;
 
 /* ---- the job ---- */
-
-static void make_event(struct leat_ctx *ctx, uint64_t seed, uint64_t index, struct event *e)
-{
-    (void)ctx;
-    e->key = (int64_t)leat_random_below(seed, index, 0, 50);
-    e->name = LEAT_SV("a name that is longer than a few bytes");
-    e->value = (int64_t)leat_random_below(seed, index, 1, 1000);
-    e->at = (int64_t)index * 10 - (int64_t)leat_random_below(seed, index, 2, 700);
-}
-LEAT_DEFINE_GENERATOR(make_event, event);
-
-static void watch(struct leat_ctx *ctx, const struct event *e)
-{
-    (void)ctx;
-    (void)e;
-    leat_job *job = __atomic_load_n(&place.running, __ATOMIC_ACQUIRE);
-    if (job && __atomic_add_fetch(&place.seen, 1, __ATOMIC_RELAXED) == place.cancel_at)
-        leat_job_cancel(job);
-}
-LEAT_DEFINE_PEEK(watch, event);
 
 static char *const names[] = { "none", "one", "two", "three" };
 
@@ -69,8 +46,8 @@ static void ask(struct leat_ctx *ctx, const struct event *e, struct leat_request
     (void)ctx;
     (void)e;
     (void)arg;
-    if (place.service && e->value % 3)
-        slow_service_ask(place.service, request);
+    if (shape.service && e->value % 3)
+        slow_service_ask(shape.service, request);
     else
         answer(request);
 }
@@ -87,117 +64,43 @@ LEAT_DEFINE_FLAT_MAP(tell_at_once, event, told);
 
 static leat_stream *enrich(leat_stream *events)
 {
-    if (place.mapped)
+    if (shape.mapped)
         return leat_flat_map(events, "ask", &(struct leat_flat_map_opts){ .fn = &tell_at_once_flat_map });
     return leat_async(events, "ask",
         &(struct leat_async_opts){
-            .fn = &ask_async, .capacity = 37, .unordered = place.unordered, .attempts = 1000 });
+            .fn = &ask_async, .capacity = 37, .unordered = shape.unordered, .attempts = 1000 });
 }
 
 static leat_topology *declare(void)
 {
     leat_topology *t = leat_topology_new("asking");
-    leat_stream *events = leat_generator_source(t, "events",
-        &(struct leat_generator_source_opts){ .fn = &make_event_generator,
-            .seed = 5,
-            .count = COUNT,
-            .splits = 4,
-            .rate_per_s = place.rate_per_s,
-            .event_time = "at",
-            .max_out_of_orderness_us = 500 });
-    leat_stream *told = enrich(leat_peek(events, "watch", &watch_peek));
-    if (place.windows)
+    leat_stream *told = enrich(place_source(t, "events", &all_events));
+    if (shape.windows)
         told =
             leat_aggregate(leat_window(leat_group_by(told, "by-k", "k"), "windows",
                                &(struct leat_window_opts){ .kind = LEAT_WINDOW_TUMBLING, .size_us = 1000 }),
                 "totals",
                 &(struct leat_aggregate_opts){
                     .aggs = { LEAT_SUM("n", "n"), LEAT_MAX("what", "what") }, .out = &told_type });
-    leat_file_sink(
-        told, "out", &(struct leat_file_sink_opts){ .path = place.out, .format = LEAT_FORMAT_JSON });
+    place_sink(told, "out", place.out);
     return t;
 }
 
-static void begin_place(void)
+static void begin(void)
 {
-    const char *tmp = getenv("TMPDIR");
-    memset(&place, 0, sizeof place);
-    (void)snprintf(place.root, sizeof place.root, "%.40s/leat-async-XXXXXX", tmp ? tmp : "/tmp");
-    assert_non_null(mkdtemp(place.root));
-    (void)snprintf(place.out, sizeof place.out, "%s/out", place.root);
-    (void)snprintf(place.checkpoints, sizeof place.checkpoints, "%s/checkpoints", place.root);
-}
-
-static void end_place(void)
-{
-    struct leat_error err = { 0 };
-    FAIL_UNLESS(leat__tree_remove(leat__env_posix(), place.root, NULL, &err) == 0, "%s", err.message);
-}
-
-static enum leat_job_state run(const struct leat_job_opts *opts, uint64_t cancel_at)
-{
-    struct leat_error err = { 0 };
-    leat_job *job = NULL;
-    leat_topology *t = declare();
-    place.seen = 0;
-    place.cancel_at = cancel_at;
-    FAIL_UNLESS(leat_job_new(t, opts, &job, &err) == 0, "%s", err.message);
-    __atomic_store_n(&place.running, job, __ATOMIC_RELEASE);
-    assert_true(leat_job_run(job) <= 0);
-    __atomic_store_n(&place.running, NULL, __ATOMIC_RELEASE);
-    const enum leat_job_state state = leat_job_state(job);
-    FAIL_UNLESS(state == LEAT_JOB_FINISHED || state == LEAT_JOB_CANCELLED, "state %d: %s", (int)state,
-        leat_job_error(job)->message);
-    leat_job_free(job);
-    leat_topology_free(t);
-    return state;
-}
-
-/* ---- what came out ---- */
-
-static void read_file(const char *path, struct lines *lines)
-{
-    char line[1024];
-    FILE *file = fopen(path, "r");
-    FAIL_UNLESS(file, "%s can not be read", path);
-    while (fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\n")] = '\0';
-        lines_add(lines, "%s", line);
-    }
-    (void)fclose(file);
-}
-
-static void read_output(struct lines *lines)
-{
-    DIR *handle = opendir(place.out);
-    struct dirent *entry;
-    assert_non_null(handle);
-    while ((entry = readdir(handle)) != NULL) {
-        char path[512];
-        (void)snprintf(path, sizeof path, "%s/%s", place.out, entry->d_name);
-        if (entry->d_name[0] != '.')
-            read_file(path, lines);
-    }
-    (void)closedir(handle);
+    memset(&shape, 0, sizeof shape);
+    place_begin("async");
 }
 
 static void run_expected(struct lines *want, bool windows)
 {
-    begin_place();
-    place.mapped = true;
-    place.windows = windows;
-    assert_int_equal(run(&(struct leat_job_opts){ .parallelism = 1 }, 0), LEAT_JOB_FINISHED);
-    read_output(want);
+    begin();
+    shape.mapped = true;
+    shape.windows = windows;
+    assert_int_equal(place_run(declare(), &(struct leat_job_opts){ .parallelism = 1 }, 0), LEAT_JOB_FINISHED);
+    place_lines(place.out, want);
     assert_true(want->count > 300);
-    end_place();
-}
-
-static void expect_output(const char *what, struct lines *want)
-{
-    struct lines got = { 0 };
-    read_output(&got);
-    lines_expect(what, want, &got);
-    lines_clear(&got);
+    place_end();
 }
 
 /* ---- tests ---- */
@@ -217,22 +120,22 @@ static void test_async__given_any_order_of_answers__then_as_if_it_had_waited(voi
         run_expected(&want, windows);
         for (size_t i = 0; i < COUNT_OF(shapes); i++) {
             char what[96];
-            begin_place();
-            place.windows = windows;
-            place.unordered = shapes[i].unordered;
-            place.service = shapes[i].slow ? slow_service_new(&slow) : NULL;
+            begin();
+            shape.windows = windows;
+            shape.unordered = shapes[i].unordered;
+            shape.service = shapes[i].slow ? slow_service_new(&slow) : NULL;
             (void)snprintf(what, sizeof what, "%u workers, batches of %u, %s", shapes[i].parallelism,
                 shapes[i].batch_rows, shapes[i].unordered ? "unordered" : "ordered");
             const struct leat_job_opts opts = { .parallelism = shapes[i].parallelism,
                 .batch_rows = shapes[i].batch_rows };
-            assert_int_equal(run(&opts, 0), LEAT_JOB_FINISHED);
-            expect_output(what, &want);
-            if (place.service) {
-                FAIL_UNLESS(slow_service_busiest(place.service) <= 37 * shapes[i].parallelism,
-                    "%u requests at a time", slow_service_busiest(place.service));
-                slow_service_free(place.service);
+            assert_int_equal(place_run(declare(), &opts, 0), LEAT_JOB_FINISHED);
+            place_expect(what, &want);
+            if (shape.service) {
+                FAIL_UNLESS(slow_service_busiest(shape.service) <= 37 * shapes[i].parallelism,
+                    "%u requests at a time", slow_service_busiest(shape.service));
+                slow_service_free(shape.service);
             }
-            end_place();
+            place_end();
         }
         lines_clear(&want);
     }
@@ -242,17 +145,17 @@ static void test_async__given_order__then_rows_leave_in_the_order_of_the_records
 {
     struct lines want = { 0 }, got = { 0 };
     (void)state;
-    begin_place();
-    place.mapped = true;
-    assert_int_equal(run(&(struct leat_job_opts){ .parallelism = 1 }, 0), LEAT_JOB_FINISHED);
-    read_output(&want);
-    end_place();
-    begin_place();
-    place.service = slow_service_new(&slow);
-    assert_int_equal(run(&(struct leat_job_opts){ .parallelism = 1 }, 0), LEAT_JOB_FINISHED);
-    read_output(&got);
-    slow_service_free(place.service);
-    end_place();
+    begin();
+    shape.mapped = true;
+    assert_int_equal(place_run(declare(), &(struct leat_job_opts){ .parallelism = 1 }, 0), LEAT_JOB_FINISHED);
+    place_lines(place.out, &want);
+    place_end();
+    begin();
+    shape.service = slow_service_new(&slow);
+    assert_int_equal(place_run(declare(), &(struct leat_job_opts){ .parallelism = 1 }, 0), LEAT_JOB_FINISHED);
+    place_lines(place.out, &got);
+    slow_service_free(shape.service);
+    place_end();
     assert_int_equal(got.count, want.count);
     for (size_t i = 0; i < want.count; i++)
         FAIL_UNLESS(strcmp(got.at[i], want.at[i]) == 0, "row %zu is %s, not %s", i, got.at[i], want.at[i]);
@@ -270,9 +173,9 @@ static void test_async__given_cancels_and_other_numbers_of_workers__then_each_re
         struct lines want = { 0 };
         run_expected(&want, windows);
         for (size_t i = 0; i < 2 * COUNT_OF(rows); i++) {
-            begin_place();
-            place.windows = windows;
-            place.unordered = i % 2;
+            begin();
+            shape.windows = windows;
+            shape.unordered = i % 2;
             place.rate_per_s = 50000;
             for (uint32_t k = 0; k < 3; k++) {
                 const struct leat_job_opts opts = { .parallelism = rows[i / 2][k],
@@ -280,16 +183,16 @@ static void test_async__given_cancels_and_other_numbers_of_workers__then_each_re
                     .checkpoint_dir = place.checkpoints,
                     .checkpoint_interval_us = 1000,
                     .restart = { .never = true } };
-                place.service = slow_service_new(&slow);
-                const enum leat_job_state ended = run(&opts, k < 2 ? COUNT / 3 : 0);
-                slow_service_free(place.service);
+                shape.service = slow_service_new(&slow);
+                const enum leat_job_state ended = place_run(declare(), &opts, k < 2 ? COUNT / 3 : 0);
+                slow_service_free(shape.service);
                 if (k == 0)
                     assert_int_equal(ended, LEAT_JOB_CANCELLED);
                 if (ended == LEAT_JOB_FINISHED)
                     break;
             }
-            expect_output("cancelled", &want);
-            end_place();
+            place_expect("cancelled", &want);
+            place_end();
         }
         lines_clear(&want);
     }
@@ -318,14 +221,13 @@ static bool instead(struct leat_ctx *ctx, const void *record, const char *reason
     return ((const struct event *)record)->value != 13;
 }
 
+static const struct place_events kit_events = { .out_of_orderness_us = 1000 }, ordered_events;
 static leat_topology *kit_topology;
 
 static leat_test *kit(const struct leat_async_opts *opts)
 {
     leat_topology *t = kit_topology = leat_topology_new("kit");
-    leat_stream *events = leat_generator_source(t, "events",
-        &(struct leat_generator_source_opts){
-            .fn = &make_event_generator, .event_time = "at", .max_out_of_orderness_us = 1000 });
+    leat_stream *events = place_source(t, "events", &kit_events);
     leat_file_sink(leat_on_error(leat_async(events, "ask", opts), LEAT_SKIP), "out",
         &(struct leat_file_sink_opts){ .path = "/nowhere", .format = LEAT_FORMAT_JSON });
     asked_count = 0;
@@ -441,8 +343,7 @@ static void test_fence__given_a_watermark__then_it_does_not_overtake_what_is_und
 {
     (void)state;
     leat_topology *t = kit_topology = leat_topology_new("fence");
-    leat_stream *events = leat_generator_source(
-        t, "events", &(struct leat_generator_source_opts){ .fn = &make_event_generator, .event_time = "at" });
+    leat_stream *events = place_source(t, "events", &ordered_events);
     leat_stream *told = leat_async(events, "ask", &(struct leat_async_opts){ .fn = &keep_async });
     leat_file_sink(
         leat_aggregate(leat_window(leat_group_by(told, "by-k", "k"), "windows",

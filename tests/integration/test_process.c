@@ -5,18 +5,12 @@
  * The function gathers the events of each key in slices of event time and tells each slice when the watermark
  * has passed it, as a window would. Nothing that it tells depends on how splits interleave: what records
  * write is added up; what depends on order is written by timers alone, which come in order. */
-#include "event.h"
-#include "runtime/tree.h"
 #include "tally.h"
-#include "tests/support/lines.h"
+#include "tests/support/place.h"
 #include "tests/support/unit.h"
 #include "told.h"
-#include <dirent.h>
 #include <leat/leat.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define COUNT 15000
 #define SLICE_US 2000
@@ -25,35 +19,9 @@
 
 enum { SLICES, VALUES, RUN, TOTAL };
 
-static struct {
-    char root[64], out[96], checkpoints[96];
-    uint64_t rate_per_s;
-    uint64_t cancel_at, seen; /* atomic */
-    leat_job *running; /* atomic */
-} place;
-
-static void make_event(struct leat_ctx *ctx, uint64_t seed, uint64_t index, struct event *e)
-{
-    (void)ctx;
-    e->key = (int64_t)leat_random_below(seed, index, 0, 200);
-    e->name = LEAT_SV("a name that is longer than a few bytes");
-    e->value = (int64_t)leat_random_below(seed, index, 1, 1000);
-    e->at = (int64_t)index * 10 - (int64_t)leat_random_below(seed, index, 2, 400);
-}
-LEAT_DEFINE_GENERATOR(make_event, event);
-
-static void watch(struct leat_ctx *ctx, const struct event *e)
-{
-    (void)ctx;
-    (void)e;
-    leat_job *job = __atomic_load_n(&place.running, __ATOMIC_ACQUIRE);
-    const uint64_t n = job ? __atomic_add_fetch(&place.seen, 1, __ATOMIC_RELAXED) : 0;
-    if (place.cancel_at && n == place.cancel_at)
-        leat_job_cancel(job);
-    if (place.cancel_at && n > place.cancel_at)
-        (void)usleep(500); /* the end must not come before the cancel */
-}
-LEAT_DEFINE_PEEK(watch, event);
+static const struct place_events events = {
+    .seed = 5, .count = COUNT, .keys = 200, .splits = 4, .disorder_us = 400, .out_of_orderness_us = 500
+};
 
 struct sum {
     int64_t total, count;
@@ -118,105 +86,25 @@ LEAT_DEFINE_PROCESS(slices, event, on_event, on_slice);
 static leat_topology *declare(void)
 {
     leat_topology *t = leat_topology_new("slices");
-    leat_stream *events = leat_generator_source(t, "events",
-        &(struct leat_generator_source_opts){ .fn = &make_event_generator,
-            .seed = 5,
-            .count = COUNT,
-            .splits = 4,
-            .rate_per_s = place.rate_per_s,
-            .event_time = "at",
-            .max_out_of_orderness_us = 500 });
     leat_stream *told =
-        leat_process(leat_group_by(leat_peek(events, "watch", &watch_peek), "by-key", "key"), "slices",
+        leat_process(leat_group_by(place_source(t, "events", &events), "by-key", "key"), "slices",
             &(struct leat_process_opts){ .fn = &slices_process,
                 .state = { LEAT_MAP("open", LEAT_KIND_LONG, &tally_type), LEAT_LIST("values", &tally_type),
                     { .name = "run", .value = &tally_type, .ttl = { .us = SLICE_US + 1 } },
                     LEAT_AGGREGATE("total", &sum_aggregate) },
                 .out = &told_type });
-    leat_file_sink(
-        told, "out", &(struct leat_file_sink_opts){ .path = place.out, .format = LEAT_FORMAT_JSON });
+    place_sink(told, "out", place.out);
     return t;
-}
-
-static void begin_place(void)
-{
-    const char *tmp = getenv("TMPDIR");
-    memset(&place, 0, sizeof place);
-    (void)snprintf(place.root, sizeof place.root, "%.40s/leat-process-XXXXXX", tmp ? tmp : "/tmp");
-    assert_non_null(mkdtemp(place.root));
-    (void)snprintf(place.out, sizeof place.out, "%s/out", place.root);
-    (void)snprintf(place.checkpoints, sizeof place.checkpoints, "%s/checkpoints", place.root);
-}
-
-static void end_place(void)
-{
-    struct leat_error err = { 0 };
-    FAIL_UNLESS(leat__tree_remove(leat__env_posix(), place.root, NULL, &err) == 0, "%s", err.message);
-}
-
-static enum leat_job_state run(const struct leat_job_opts *opts, uint64_t cancel_at)
-{
-    struct leat_error err = { 0 };
-    leat_job *job = NULL;
-    leat_topology *t = declare();
-    place.seen = 0;
-    place.cancel_at = cancel_at;
-    FAIL_UNLESS(leat_job_new(t, opts, &job, &err) == 0, "%s", err.message);
-    __atomic_store_n(&place.running, job, __ATOMIC_RELEASE);
-    assert_true(leat_job_run(job) <= 0);
-    __atomic_store_n(&place.running, NULL, __ATOMIC_RELEASE);
-    const enum leat_job_state state = leat_job_state(job);
-    FAIL_UNLESS(state == LEAT_JOB_FINISHED || state == LEAT_JOB_CANCELLED, "state %d: %s", (int)state,
-        leat_job_error(job)->message);
-    leat_job_free(job);
-    leat_topology_free(t);
-    return state;
-}
-
-/* ---- what came out ---- */
-
-static void read_file(const char *path, struct lines *lines)
-{
-    char line[1024];
-    FILE *file = fopen(path, "r");
-    FAIL_UNLESS(file, "%s can not be read", path);
-    while (fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\n")] = '\0';
-        lines_add(lines, "%s", line);
-    }
-    (void)fclose(file);
-}
-
-static void read_output(struct lines *lines)
-{
-    DIR *handle = opendir(place.out);
-    struct dirent *entry;
-    assert_non_null(handle);
-    while ((entry = readdir(handle)) != NULL) {
-        char path[512];
-        (void)snprintf(path, sizeof path, "%s/%s", place.out, entry->d_name);
-        if (entry->d_name[0] != '.')
-            read_file(path, lines);
-    }
-    (void)closedir(handle);
 }
 
 /* Of one worker, without interruption. */
 static void run_expected(struct lines *want)
 {
-    begin_place();
-    assert_int_equal(run(&(struct leat_job_opts){ .parallelism = 1 }, 0), LEAT_JOB_FINISHED);
-    read_output(want);
+    place_begin("process");
+    assert_int_equal(place_run(declare(), &(struct leat_job_opts){ .parallelism = 1 }, 0), LEAT_JOB_FINISHED);
+    place_lines(place.out, want);
     assert_true(want->count > 1000);
-    end_place();
-}
-
-static void expect_output(const char *what, struct lines *want)
-{
-    struct lines got = { 0 };
-    read_output(&got);
-    lines_expect(what, want, &got);
-    lines_clear(&got);
+    place_end();
 }
 
 /* ---- tests ---- */
@@ -229,43 +117,24 @@ static void test_process__given_any_number_of_workers_and_size_of_batches__then_
     run_expected(&want);
     for (size_t i = 0; i < COUNT_OF(shapes); i++) {
         char what[64];
-        begin_place();
+        place_begin("process");
         (void)snprintf(what, sizeof what, "%u workers, batches of %u", shapes[i][0], shapes[i][1]);
-        assert_int_equal(
-            run(&(struct leat_job_opts){ .parallelism = shapes[i][0], .batch_rows = shapes[i][1] }, 0),
-            LEAT_JOB_FINISHED);
-        expect_output(what, &want);
-        end_place();
+        const struct leat_job_opts opts = { .parallelism = shapes[i][0], .batch_rows = shapes[i][1] };
+        assert_int_equal(place_run(declare(), &opts, 0), LEAT_JOB_FINISHED);
+        place_expect(what, &want);
+        place_end();
     }
     lines_clear(&want);
-}
-
-static struct leat_job_opts durable(uint32_t parallelism, uint64_t budget_bytes)
-{
-    return (struct leat_job_opts){ .parallelism = parallelism,
-        .batch_rows = 64,
-        .checkpoint_dir = place.checkpoints,
-        .checkpoint_interval_us = 1000,
-        .state_budget_bytes = budget_bytes,
-        .restart = { .never = true } };
 }
 
 /* Cancelled twice, on other numbers of workers each time. */
 static void interrupt(
     const char *what, const uint32_t parallelisms[3], uint64_t budget_bytes, struct lines *want)
 {
-    begin_place();
-    place.rate_per_s = 50000;
-    for (uint32_t i = 0; i < 3; i++) {
-        const struct leat_job_opts opts = durable(parallelisms[i], budget_bytes);
-        const enum leat_job_state state = run(&opts, i < 2 ? COUNT / 3 : 0);
-        if (i == 0)
-            assert_int_equal(state, LEAT_JOB_CANCELLED);
-        if (state == LEAT_JOB_FINISHED)
-            break;
-    }
-    expect_output(what, want);
-    end_place();
+    place_begin("process");
+    place_interrupt(declare, parallelisms, budget_bytes, COUNT / 3);
+    place_expect(what, want);
+    place_end();
 }
 
 static void test_process__given_cancels_and_other_numbers_of_workers__then_the_same(void **state)
@@ -315,10 +184,8 @@ static void test_process__given_timers_of_the_wall_clock__when_the_kit_moves_it_
     (void)state;
     for (uint32_t parallelism = 1; parallelism <= 3; parallelism++) {
         leat_topology *t = leat_topology_new("rings");
-        leat_stream *events = leat_generator_source(t, "events",
-            &(struct leat_generator_source_opts){ .fn = &make_event_generator, .event_time = "at" });
-        leat_file_sink(leat_process(leat_group_by(events, "by-key", "key"), "rings",
-                           &(struct leat_process_opts){ .fn = &rings_process, .out = &told_type }),
+        leat_file_sink(leat_process(leat_group_by(place_source(t, "events", &events), "by-key", "key"),
+                           "rings", &(struct leat_process_opts){ .fn = &rings_process, .out = &told_type }),
             "out", &(struct leat_file_sink_opts){ .path = "/nowhere", .format = LEAT_FORMAT_JSON });
         leat_test *test =
             leat_test_new(t, &(struct leat_test_opts){ .parallelism = parallelism, .wall_us = 1000000 });

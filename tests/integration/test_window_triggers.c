@@ -3,17 +3,13 @@
  * last one of a window and key counts, in discarding mode their sum, in retracting mode what is not taken back; and
  * all must be what windows without triggers give: on any number of workers, when the job is cancelled and goes on
  * from a checkpoint on another number of them, and when next to nothing fits into memory. */
-#include "event.h"
 #include "pane_row.h"
-#include "runtime/tree.h"
-#include "tests/support/lines.h"
+#include "tests/support/place.h"
 #include "tests/support/unit.h"
-#include <dirent.h>
 #include <leat/leat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define COUNT 12000
 #define KEYS 40
@@ -23,36 +19,20 @@
 enum { RETRACTING, DISCARDING, ACCUMULATING, COUNTS, OUTS };
 static const char *const out_names[OUTS] = { "retracting", "discarding", "accumulating", "counts" };
 
-static struct {
-    char root[64], out[96], checkpoints[96];
-    bool plain; /* no triggers */
-    uint64_t rate_per_s;
-    uint64_t cancel_at, seen; /* atomic */
-    leat_job *running; /* atomic */
-} place;
+static const struct place_events events = { .seed = 7,
+    .count = COUNT,
+    .keys = KEYS,
+    .splits = 3,
+    .disorder_us = 400,
+    .out_of_orderness_us = 100 },
+                                 in_time = { .seed = 7,
+                                     .count = COUNT,
+                                     .keys = KEYS,
+                                     .splits = 3,
+                                     .disorder_us = 400,
+                                     .out_of_orderness_us = 500 };
 
-static void make_event(struct leat_ctx *ctx, uint64_t seed, uint64_t index, struct event *e)
-{
-    (void)ctx;
-    e->key = (int64_t)leat_random_below(seed, index, 0, KEYS);
-    e->name = LEAT_SV("a name");
-    e->value = (int64_t)leat_random_below(seed, index, 1, 1000);
-    e->at = (int64_t)index * 10 - (int64_t)leat_random_below(seed, index, 2, 400);
-}
-LEAT_DEFINE_GENERATOR(make_event, event);
-
-static void watch(struct leat_ctx *ctx, const struct event *e)
-{
-    (void)ctx;
-    (void)e;
-    leat_job *job = __atomic_load_n(&place.running, __ATOMIC_ACQUIRE);
-    const uint64_t n = job ? __atomic_add_fetch(&place.seen, 1, __ATOMIC_RELAXED) : 0;
-    if (place.cancel_at && n == place.cancel_at)
-        leat_job_cancel(job);
-    if (place.cancel_at && n > place.cancel_at)
-        (void)usleep(500); /* the end must not come before the cancel */
-}
-LEAT_DEFINE_PEEK(watch, event);
+static bool plain; /* no triggers, and none is late */
 
 /* Fires at every fourth record, and some time behind each fifth, by both clocks. */
 struct seen {
@@ -93,7 +73,7 @@ static void declare_out(leat_keyed_stream *keyed, uint32_t i, struct leat_window
     char path[160], node[64];
     (void)snprintf(path, sizeof path, "%s/%s", place.out, out_names[i]);
     (void)snprintf(node, sizeof node, "%s-windows", out_names[i]);
-    if (place.plain && i != COUNTS) {
+    if (plain && i != COUNTS) {
         memset(window.triggers, 0, sizeof window.triggers);
         window.accumulation = LEAT_ACCUMULATING;
     }
@@ -105,22 +85,14 @@ static void declare_out(leat_keyed_stream *keyed, uint32_t i, struct leat_window
     (void)snprintf(node, sizeof node, "%s-changes", out_names[i]);
     if (leat_stream_changes(panes))
         panes = leat_changelog(panes, node, &(struct leat_changelog_opts){ .field = "change" });
-    leat_file_sink(
-        panes, out_names[i], &(struct leat_file_sink_opts){ .path = path, .format = LEAT_FORMAT_JSON });
+    place_sink(panes, out_names[i], path);
 }
 
 static leat_topology *declare(void)
 {
     leat_topology *t = leat_topology_new("panes");
-    leat_stream *events = leat_generator_source(t, "events",
-        &(struct leat_generator_source_opts){ .fn = &make_event_generator,
-            .seed = 7,
-            .count = COUNT,
-            .splits = 3,
-            .rate_per_s = place.rate_per_s,
-            .event_time = "at",
-            .max_out_of_orderness_us = place.plain ? 500 : 100 }); /* else some are late */
-    leat_keyed_stream *keyed = leat_group_by(leat_peek(events, "watch", &watch_peek), "by-key", "key");
+    leat_keyed_stream *keyed =
+        leat_group_by(place_source(t, "events", plain ? &in_time : &events), "by-key", "key");
     declare_out(keyed, RETRACTING,
         (struct leat_window_opts){ .kind = LEAT_WINDOW_HOPPING,
             .size_us = 2000,
@@ -148,41 +120,6 @@ static leat_topology *declare(void)
     return t;
 }
 
-static void begin_place(void)
-{
-    const char *tmp = getenv("TMPDIR");
-    memset(&place, 0, sizeof place);
-    (void)snprintf(place.root, sizeof place.root, "%.40s/leat-panes-XXXXXX", tmp ? tmp : "/tmp");
-    assert_non_null(mkdtemp(place.root));
-    (void)snprintf(place.out, sizeof place.out, "%s/out", place.root);
-    (void)snprintf(place.checkpoints, sizeof place.checkpoints, "%s/checkpoints", place.root);
-}
-
-static void end_place(void)
-{
-    struct leat_error err = { 0 };
-    FAIL_UNLESS(leat__tree_remove(leat__env_posix(), place.root, NULL, &err) == 0, "%s", err.message);
-}
-
-static enum leat_job_state run(const struct leat_job_opts *opts, uint64_t cancel_at)
-{
-    struct leat_error err = { 0 };
-    leat_job *job = NULL;
-    leat_topology *t = declare();
-    place.seen = 0;
-    place.cancel_at = cancel_at;
-    FAIL_UNLESS(leat_job_new(t, opts, &job, &err) == 0, "%s", err.message);
-    __atomic_store_n(&place.running, job, __ATOMIC_RELEASE);
-    assert_true(leat_job_run(job) <= 0);
-    __atomic_store_n(&place.running, NULL, __ATOMIC_RELEASE);
-    const enum leat_job_state state = leat_job_state(job);
-    FAIL_UNLESS(state == LEAT_JOB_FINISHED || state == LEAT_JOB_CANCELLED, "state %d: %s", (int)state,
-        leat_job_error(job)->message);
-    leat_job_free(job);
-    leat_topology_free(t);
-    return state;
-}
-
 /* ---- what the panes come to ---- */
 
 /* Of a window (COUNTS: of all of them) and key. */
@@ -194,7 +131,7 @@ struct folded {
 struct fold {
     struct folded *all;
     uint32_t count, capacity;
-    bool adds;
+    uint32_t out;
 };
 
 static struct folded *find(struct fold *fold, long long key, long long start)
@@ -235,31 +172,18 @@ static void fold_line(struct fold *fold, uint32_t out, const char *line)
     of->rows += sign;
 }
 
-static void fold_file(struct fold *fold, uint32_t out, const char *path)
+static void take_line(void *arg, const char *line)
 {
-    char line[1024];
-    FILE *file = fopen(path, "r");
-    FAIL_UNLESS(file, "%s can not be read", path);
-    while (fgets(line, sizeof line, file))
-        fold_line(fold, out, line);
-    (void)fclose(file);
+    struct fold *fold = arg;
+    fold_line(fold, fold->out, line);
 }
 
 static void read_out(uint32_t out, struct lines *lines)
 {
     char dir[160];
-    struct fold fold = { 0 };
-    struct dirent *entry;
+    struct fold fold = { .out = out };
     (void)snprintf(dir, sizeof dir, "%s/%s", place.out, out_names[out]);
-    DIR *handle = opendir(dir);
-    assert_non_null(handle);
-    while ((entry = readdir(handle)) != NULL) {
-        char path[512];
-        (void)snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
-        if (entry->d_name[0] != '.')
-            fold_file(&fold, out, path);
-    }
-    (void)closedir(handle);
+    place_read(dir, take_line, &fold);
     for (uint32_t i = 0; i < fold.count; i++) {
         const struct folded *of = &fold.all[i];
         FAIL_UNLESS(out != RETRACTING || of->rows == 1, "key %lld of %lld: %d panes stand", of->key,
@@ -279,12 +203,13 @@ static void read_all(struct lines *lines)
 /* Of one worker, without triggers, interruption, or late records. */
 static void run_expected(struct lines *want)
 {
-    begin_place();
-    place.plain = true;
-    assert_int_equal(run(&(struct leat_job_opts){ .parallelism = 1 }, 0), LEAT_JOB_FINISHED);
+    place_begin("panes");
+    plain = true;
+    assert_int_equal(place_run(declare(), &(struct leat_job_opts){ .parallelism = 1 }, 0), LEAT_JOB_FINISHED);
+    plain = false;
     read_all(want);
     assert_true(want->count > 1000);
-    end_place();
+    place_end();
 }
 
 static void expect_output(const char *what, struct lines *want)
@@ -306,43 +231,24 @@ static void test_panes__given_any_number_of_workers_and_size_of_batches__then_th
     run_expected(&want);
     for (size_t i = 0; i < COUNT_OF(shapes); i++) {
         char what[64];
-        begin_place();
+        place_begin("panes");
         (void)snprintf(what, sizeof what, "%u workers, batches of %u", shapes[i][0], shapes[i][1]);
-        assert_int_equal(
-            run(&(struct leat_job_opts){ .parallelism = shapes[i][0], .batch_rows = shapes[i][1] }, 0),
-            LEAT_JOB_FINISHED);
+        const struct leat_job_opts opts = { .parallelism = shapes[i][0], .batch_rows = shapes[i][1] };
+        assert_int_equal(place_run(declare(), &opts, 0), LEAT_JOB_FINISHED);
         expect_output(what, &want);
-        end_place();
+        place_end();
     }
     lines_clear(&want);
-}
-
-static struct leat_job_opts durable(uint32_t parallelism, uint64_t budget_bytes)
-{
-    return (struct leat_job_opts){ .parallelism = parallelism,
-        .batch_rows = 64,
-        .checkpoint_dir = place.checkpoints,
-        .checkpoint_interval_us = 1000,
-        .state_budget_bytes = budget_bytes,
-        .restart = { .never = true } };
 }
 
 /* Cancelled twice, on other numbers of workers each time. */
 static void interrupt(
     const char *what, const uint32_t parallelisms[3], uint64_t budget_bytes, struct lines *want)
 {
-    begin_place();
-    place.rate_per_s = 50000;
-    for (uint32_t i = 0; i < 3; i++) {
-        const struct leat_job_opts opts = durable(parallelisms[i], budget_bytes);
-        const enum leat_job_state state = run(&opts, i < 2 ? COUNT / 3 : 0);
-        if (i == 0)
-            assert_int_equal(state, LEAT_JOB_CANCELLED);
-        if (state == LEAT_JOB_FINISHED)
-            break;
-    }
+    place_begin("panes");
+    place_interrupt(declare, parallelisms, budget_bytes, COUNT / 3);
     expect_output(what, want);
-    end_place();
+    place_end();
 }
 
 static void test_panes__given_cancels_and_other_numbers_of_workers__then_they_come_to_the_same(void **state)
