@@ -7,7 +7,11 @@
  *   first to come      table "kept", FIXED: key -> time. A chunk of rows of one bucket at a time
  *   all others         table "kept", LIST: key -> the record, to be taken back. Row by row
  *
- * Invariant: kept records of a key are more than `within` apart, so that a bucket has one of them at most. */
+ * What the watermark has passed by `within` is forgotten, although its bucket may still be there: whether a late
+ * record is a duplicate depends on times alone, never on where buckets begin.
+ *
+ * Invariant: kept records of a key that are not forgotten are more than `within` apart, so that a bucket has one of
+ * them at most. A forgotten one makes room for a record that replaces another. */
 #include <leat/deduplicate.h>
 #include "operators/changes_private.h"
 #include "operators/key_private.h"
@@ -103,6 +107,15 @@ static bool is_near(const struct deduplicate *d, int64_t a, int64_t b)
     return apart <= d->spec->within_us;
 }
 
+/* Whether nothing is known of a kept record any more. What is near it, and still comes, is late. By the wall clock
+ * is_near says it all. */
+static bool is_forgotten(const struct deduplicate *d, const struct leat__ctx *ctx, int64_t us)
+{
+    if (d->spec->is_processing || d->spec->within_us == LEAT_NEVER)
+        return false;
+    return leat__time_passed(leat__time_add(us, d->spec->within_us), leat__ctx_late_wm(ctx, d->batch));
+}
+
 /* Whether nothing that comes can be near what is in the bucket. */
 static bool is_over(const struct deduplicate *d, int64_t bucket, int64_t w)
 {
@@ -174,7 +187,8 @@ static int mark_near(struct deduplicate *d, struct leat__ctx *ctx, int64_t bucke
         return leat__fail_here(ctx);
     for (uint32_t i = 0; i < count; i++) {
         const struct kept *kept = found[i];
-        near[i] = near[i] || (kept && is_near(d, kept->us, time_of(d, rows[i])));
+        near[i] =
+            near[i] || (kept && is_near(d, kept->us, time_of(d, rows[i])) && !is_forgotten(d, ctx, kept->us));
     }
     return 0;
 }
@@ -214,11 +228,12 @@ static int judge_rows(
         struct kept *kept = found[i];
         const uint32_t r = rows[i];
         d->batch->keep[r] = 0;
-        if (kept->is_set)
+        if (kept->is_set && !is_forgotten(d, ctx, kept->us))
             continue; /* in one bucket all are near */
         const bool late = !near[i] && is_late(d, ctx, r);
         if (late)
             d->late[d->late_count++] = r;
+        LEAT_ASSERT(!kept->is_set || near[i] || late); /* near what is forgotten */
         if (near[i] || late) {
             left[left_count++] = r;
             continue;
@@ -290,7 +305,7 @@ static int find_in(struct deduplicate *d, struct leat__ctx *ctx, int64_t bucket,
         return exists;
     if (leat__table_lists(d->table, bucket, d->keys, d->batch->key_hash, &row, 1, &list, ctx->error) < 0)
         return leat__fail_here(ctx);
-    if (list && is_near(d, list->event_us, time_of(d, row))) {
+    if (list && is_near(d, list->event_us, time_of(d, row)) && !is_forgotten(d, ctx, list->event_us)) {
         *found = (struct near_one){ bucket, list->event_us, list->record };
         *is_there = true;
     }
@@ -339,6 +354,12 @@ static int take_back(struct deduplicate *d, struct leat__ctx *ctx, uint32_t row,
 static int keep_row(struct deduplicate *d, struct leat__ctx *ctx, uint32_t row)
 {
     const int64_t us = time_of(d, row), event_us = d->batch->event_us[row];
+    const int exists = has_bucket(d, ctx, bucket_of(d, us));
+    if (exists < 0)
+        return exists;
+    if (exists && /* a forgotten one */
+        leat__table_remove(d->table, bucket_of(d, us), d->keys[row], d->batch->key_hash[row], ctx->error) < 0)
+        return leat__fail_here(ctx);
     d->batch->event_us[row] = us; /* what the list keeps as its time */
     const int code = leat__table_append(
         d->table, bucket_of(d, us), d->keys, d->batch->key_hash, &row, 1, d->batch, ctx->error);

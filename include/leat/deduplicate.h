@@ -11,9 +11,9 @@
  *
  * At equal times the one that came first is the first. A record that is better than two kept ones replaces the
  * earlier of them, and the other one is taken back (DELETE). Of a kept record nothing is known any more when the
- * watermark (or the clock) has passed its time and within_us: it stays as it was given. A record behind the watermark
- * (late) that is no duplicate of what is known may be one of what is not: it is dropped and counted, and in the side
- * output "late" (leat_side_output). */
+ * watermark is at its time + within_us, or the clock is past that: it stays as it was given. That is exact, and does
+ * not depend on anything but times. A record behind the watermark (late) that is no duplicate of what is known may be
+ * one of what is not: it is dropped and counted, and in the side output "late" (leat_side_output). */
 #ifndef LEAT_DEDUPLICATE_H
 #define LEAT_DEDUPLICATE_H
 #include <leat/change.h>
