@@ -99,10 +99,18 @@ static void sliding_aggregate_release(struct leat_op *op, struct leat__ctx *ctx)
 
 /* ---- times ---- */
 
+/* The watermark that fires the window of a cell: its time. Windows end at the end of time at the latest, so that
+ * of the last moment fires with the one before it, as other windows do there (18, 20). */
+static int64_t last_us(int64_t us)
+{
+    return leat__time_add(us, 1) - 1;
+}
+
 static bool is_over(const struct sliding_aggregate *a, int64_t us, int64_t w)
 {
     const int64_t lateness_us = a->spec->window.allowed_lateness_us;
-    return leat__time_passed(lateness_us == LEAT_NEVER ? LEAT_TIME_MAX : leat__time_add(us, lateness_us), w);
+    return leat__time_passed(
+        lateness_us == LEAT_NEVER ? LEAT_TIME_MAX : leat__time_add(last_us(us), lateness_us), w);
 }
 
 /* The watermark at which no window, also of a record to come, holds a cell any more. */
@@ -111,7 +119,7 @@ static int64_t gone_us(const struct sliding_aggregate *a, int64_t us)
     const int64_t lateness_us = a->spec->window.allowed_lateness_us;
     return lateness_us == LEAT_NEVER
         ? LEAT_TIME_MAX
-        : leat__time_add(leat__time_add(us, a->spec->window.size_us), lateness_us);
+        : leat__time_add(last_us(leat__time_add(us, a->spec->window.size_us)), lateness_us);
 }
 
 static int64_t from_us(const struct sliding_aggregate *a, int64_t us)
@@ -130,7 +138,7 @@ static int64_t due_us(const struct sliding_aggregate *a, const struct leat__slid
     const int64_t gone = gone_us(a, leat__cell_head(&a->layout, key, key->first)->us);
     if (key->fired == key->count)
         return gone;
-    const int64_t us = leat__cell_head(&a->layout, key, key->fired)->us;
+    const int64_t us = last_us(leat__cell_head(&a->layout, key, key->fired)->us);
     return us < gone ? us : gone;
 }
 
@@ -195,14 +203,14 @@ static int give_late(
     const struct leat__agg_memory table_mem = memory_of(a);
     const struct leat__agg_memory mem = { NULL, 0, &a->arena };
     const int64_t us = leat__cell_head(&a->layout, key, at)->us;
-    const int64_t last_us = leat__time_add(us, a->spec->window.size_us);
+    const int64_t until_us = leat__time_add(us, a->spec->window.size_us);
     uint32_t low = leat__cell_from(&a->layout, key, from_us(a, us));
     key->flags &= ~LEAT__SLIDING_STACKS;
     LEAT_TRY(leat__cells_suffixes(&a->layout, ctx, &table_mem, key, low, at + 1));
     memset(a->passing, 0, a->spec->values_size);
     for (uint32_t i = at; i < key->fired; i++) {
         const int64_t end_us = leat__cell_head(&a->layout, key, i)->us;
-        if (end_us > last_us)
+        if (end_us > until_us)
             break;
         while (leat__cell_head(&a->layout, key, low)->us < from_us(a, end_us))
             low++;
@@ -277,7 +285,7 @@ static int add_row(
     const int64_t us = a->run.batch->event_us[row];
     uint32_t at = leat__cell_from(&a->layout, key, us);
     const bool is_new = at == key->count || leat__cell_head(&a->layout, key, at)->us != us;
-    const bool passed = leat__time_passed(us, ctx->watermark_us);
+    const bool passed = leat__time_passed(last_us(us), ctx->watermark_us);
     const bool alone = passed || a->run.careful || (is_new && !leat__cell_is_easy(&a->layout, key, at));
     a->key = a->run.keys[row];
     a->hash = a->run.batch->key_hash[row];
@@ -395,7 +403,7 @@ static int fire_cells(
     while (key->fired < key->count && !leat__run_is_spent(&a->run)) {
         const uint32_t at = key->fired;
         const int64_t us = leat__cell_head(&a->layout, key, at)->us;
-        if (!leat__time_passed(us, until_us))
+        if (!leat__time_passed(last_us(us), until_us))
             break;
         LEAT_TRY(leat__cells_next(&a->layout, ctx, &mem, key, from_us(a, us), &a->arena, a->result));
         if (!(leat__cell_head(&a->layout, key, at)->kind & LEAT__CELL_MUTE))

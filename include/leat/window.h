@@ -20,7 +20,9 @@
 
 enum leat_window_kind {
     LEAT_WINDOW_TUMBLING = 1, /* start = ts - floormod(ts - offset, size) */
-    /* Every start = offset (mod slide) with ts - size < start <= ts; size need not be a multiple of slide. */
+    /* Every start = offset (mod slide) with ts - size < start <= ts; size need not be a multiple of slide. Of those
+     * that would begin before LEAT_TIME_MIN only the last one exists, as [LEAT_TIME_MIN, its end): they could not be
+     * told apart by their start. */
     LEAT_WINDOW_HOPPING,
     /* start as of TUMBLING; ends at start + step, start + 2 step, ... start + size. */
     LEAT_WINDOW_CUMULATING,
