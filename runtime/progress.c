@@ -46,10 +46,16 @@ static void print_checkpoint(char *text, size_t size, const struct leat_progress
 static void format_line(char *line, size_t size, const struct leat_progress *progress)
 {
     char in[32], rate[32], out[32], watermark[LEAT_TIME_TEXT_MAX], lag[48] = "", checkpoint[64] = "";
-    uint64_t late = 0;
+    char unassigned_text[48] = "";
+    uint64_t late = 0, unassigned = 0;
     const double seconds = progress->elapsed_us > 0 ? (double)progress->elapsed_us / 1e6 : 1e-6;
-    for (size_t i = 0; i < progress->nodes_count; i++)
+    for (size_t i = 0; i < progress->nodes_count; i++) {
         late += progress->nodes[i].late_records;
+        unassigned += progress->nodes[i].unassigned_records;
+    }
+    if (unassigned > 0) /* only windows with gaps have any */
+        (void)snprintf(unassigned_text, sizeof unassigned_text, "  between windows %llu",
+            (unsigned long long)unassigned);
     print_count(in, sizeof in, (double)progress->source_records);
     print_count(rate, sizeof rate, (double)progress->source_records / seconds);
     print_count(out, sizeof out, (double)progress->sink_records);
@@ -60,8 +66,8 @@ static void format_line(char *line, size_t size, const struct leat_progress *pro
             (double)(progress->source_bytes_total - progress->source_bytes) / 1e6,
             100.0 * (double)progress->source_bytes / (double)progress->source_bytes_total);
     print_checkpoint(checkpoint, sizeof checkpoint, progress);
-    const int len = snprintf(line, size, "%6.1f s  in %s (%s/s)  out %s  watermark %s  late %llu%s%s",
-        seconds, in, rate, out, watermark, (unsigned long long)late, lag, checkpoint);
+    const int len = snprintf(line, size, "%6.1f s  in %s (%s/s)  out %s  watermark %s  late %llu%s%s%s",
+        seconds, in, rate, out, watermark, (unsigned long long)late, unassigned_text, lag, checkpoint);
     struct rusage usage;
     if (progress->state >= LEAT_JOB_FINISHED && len > 0 && (size_t)len < size &&
         getrusage(RUSAGE_SELF, &usage) == 0)

@@ -319,3 +319,9 @@ uint64_t leat_test_dropped(leat_test *test, const char *node)
     const struct leat_node_metrics *metrics = metrics_of(test, node);
     return metrics ? metrics->dropped_records : 0;
 }
+
+uint64_t leat_test_unassigned(leat_test *test, const char *node)
+{
+    const struct leat_node_metrics *metrics = metrics_of(test, node);
+    return metrics ? metrics->unassigned_records : 0;
+}

@@ -51,9 +51,9 @@ static void show_checkpoints(const json_t *checkpoints, int64_t now_us, struct l
 
 static void show_nodes(const json_t *nodes, enum leat_cli_output output, struct leat_strbuf *out)
 {
-    static const char *const headings[] = { "NODE", "KIND", ">IN", ">OUT", ">LATE", ">DROPPED", ">KEYS",
-        ">BUSY", "WATERMARK" };
-    struct leat_grid grid = { .headings = headings, .columns = 9 };
+    static const char *const headings[] = { "NODE", "KIND", ">IN", ">OUT", ">LATE", ">UNASSIGNED", ">DROPPED",
+        ">KEYS", ">BUSY", "WATERMARK" };
+    struct leat_grid grid = { .headings = headings, .columns = 10 };
     for (size_t i = 0; i < json_array_size(nodes); i++) {
         const json_t *node = json_array_get(nodes, i);
         const uint64_t busy_us = count_of(node, "busy_us");
@@ -65,6 +65,7 @@ static void show_nodes(const json_t *nodes, enum leat_cli_output output, struct 
         leat__grid_count(&grid, count_of(node, "records_in"));
         leat__grid_count(&grid, count_of(node, "records_out"));
         leat__grid_count(&grid, count_of(node, "late_records"));
+        leat__grid_count(&grid, count_of(node, "unassigned_records"));
         leat__grid_count(&grid, count_of(node, "dropped_records") + count_of(node, "dead_letters"));
         leat__grid_count(&grid, count_of(node, "state_keys"));
         leat__grid_both(&grid, busy, plain);

@@ -55,8 +55,9 @@ LEAT_API enum leat_change leat_test_change(leat_test *test, const char *sink);
 LEAT_API size_t leat_test_waiting(leat_test *test, const char *sink);
 /* The watermark of a node, LEAT_TIME_MIN before the first. */
 LEAT_API int64_t leat_test_node_watermark(leat_test *test, const char *node);
-/* Counters of a node: records dropped as late, dropped for other reasons. */
+/* Counters of a node: records dropped as late, dropped for other reasons, between windows that have gaps. */
 LEAT_API uint64_t leat_test_late(leat_test *test, const char *node);
 LEAT_API uint64_t leat_test_dropped(leat_test *test, const char *node);
+LEAT_API uint64_t leat_test_unassigned(leat_test *test, const char *node);
 LEAT_END_DECLS
 #endif

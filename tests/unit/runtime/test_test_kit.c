@@ -183,6 +183,28 @@ static void test_kit__given_negative_times__then_windows_are_where_they_should_b
     finish(test, t);
 }
 
+static void test_kit__given_windows_with_gaps__then_what_is_between_them_is_counted(void **state)
+{
+    (void)state;
+    leat_topology *t = leat_topology_new("gaps");
+    leat_stream *in = leat_memory_source(t, "events",
+        &(struct leat_memory_source_opts){ .type = &event_type, .rows = "", .event_time = "at" });
+    leat_windowed_stream *windows = leat_window(leat_group_by(in, "by-key", "key"), "windows",
+        &(struct leat_window_opts){
+            .kind = LEAT_WINDOW_HOPPING, .size_us = 2, .slide_us = 10, .allow_gaps = true });
+    leat_stream *totals = leat_aggregate(windows, "totals",
+        &(struct leat_aggregate_opts){ .aggs = { LEAT_COUNT("events") }, .out = &event_total_type });
+    leat_memory_sink(totals, "out", &(struct leat_memory_sink_opts){ 0 });
+    leat_test *test = leat_test_new(t, NULL);
+    for (int64_t at = 0; at < 20; at++)
+        pipe_event(test, 0, 7, 1, at);
+    leat_test_end(test, "events");
+    assert_int_equal(leat_test_unassigned(test, "totals"), 16);
+    assert_int_equal(leat_test_unassigned(test, "events"), 0);
+    assert_int_equal(leat_test_late(test, "totals"), 0);
+    finish(test, t);
+}
+
 static void test_kit__given_mistakes__then_errors_name_them_and_stay(void **state)
 {
     (void)state;
@@ -229,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_kit__given_every_split_idle__then_the_maximum_comes_out),
         cmocka_unit_test(test_kit__given_a_lifted_watermark__then_windows_fire_without_records),
         cmocka_unit_test(test_kit__given_negative_times__then_windows_are_where_they_should_be),
+        cmocka_unit_test(test_kit__given_windows_with_gaps__then_what_is_between_them_is_counted),
         cmocka_unit_test(test_kit__given_all_sources_ended__when_piped_into__then_it_is_an_error),
         cmocka_unit_test(test_kit__given_mistakes__then_errors_name_them_and_stay),
     };
