@@ -205,6 +205,10 @@ void leat__table_bytes_free(struct leat_table *table, int64_t ns, size_t size);
 LEAT_NODISCARD int leat__table_append(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_batch *batch,
     struct leat_error *err);
+/* The same with flags[r] for the rows instead of 0. */
+LEAT_NODISCARD int leat__table_append_flagged(struct leat_table *table, int64_t ns,
+    const struct leat_sv *keys, const uint64_t *hashes, const uint32_t *rows, uint32_t count,
+    const struct leat_batch *batch, const uint8_t *flags, struct leat_error *err);
 struct leat_list_row {
     const struct leat_list_row *next; /* in order of arrival; NULL ends the list */
     int64_t event_us;
@@ -219,6 +223,12 @@ LEAT_NODISCARD int leat__table_lists(struct leat_table *table, int64_t ns, const
  * leat__table_bytes it leaves pointers valid. */
 LEAT_NODISCARD int leat__table_flagged(
     struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash, struct leat_error *err);
+
+/* LIST: takes one row out of the list of a key, which leat__table_lists has given: the one behind `before`, or the
+ * first (NULL). With the last one goes the key. Between the two only flags may be changed and rows cut. Like
+ * leat__table_bytes it leaves pointers to other rows valid; no cursor may be open. */
+LEAT_NODISCARD int leat__table_cut(struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash,
+    const struct leat_list_row *before, struct leat_error *err);
 
 /* Namespaces: drops all of one (absent: no error); the first one >= from that exists (1, with *ns), or 0; how
  * many keys it has: exact while all of it is in memory, else an estimate in both directions, for figures only

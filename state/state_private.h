@@ -398,6 +398,9 @@ void leat__slice_compact(struct leat_table *table, struct leat__slice *slice);
 void leat__slot_waste(
     const struct leat_table *table, struct leat__slice *slice, unsigned char *slot, bool with_key);
 #define LEAT__ROW_HEAD_BYTES 40u /* table_memory_list.c */
+/* Forgets a key; `slot` NULL: it is not in memory. Pointers into the arena stay valid. */
+LEAT_NODISCARD int leat__slot_remove(struct leat_table *table, struct leat__slice *slice, unsigned char *slot,
+    struct leat_sv key, uint64_t hash, struct leat_error *err);
 /* Frees one slot; others may move. */
 void leat__slice_close_gap(struct leat_table *table, struct leat__slice *slice, uint64_t gap);
 /* Room for one more key at least, on the way from capacity 0. */

@@ -328,6 +328,19 @@ static int remove_stored(struct leat_table *table, struct leat__slice *slice, un
     return 0;
 }
 
+int leat__slot_remove(struct leat_table *table, struct leat__slice *slice, unsigned char *slot,
+    struct leat_sv key, uint64_t hash, struct leat_error *err)
+{
+    if (table->state->store_class)
+        return remove_stored(table, slice, slot, key, hash, err);
+    if (!slot)
+        return 0;
+    leat__slot_waste(table, slice, slot, true);
+    leat__slice_close_gap(table, slice, (uint64_t)(slot - slice->slots) / table->slot_size);
+    forget_key(table, slice);
+    return 0;
+}
+
 int leat__table_remove(
     struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash, struct leat_error *err)
 {
@@ -341,15 +354,7 @@ int leat__table_remove(
     }
     if (leat__slice_is_wasteful(slice))
         leat__slice_compact(table, slice);
-    unsigned char *slot = leat__slice_slot(table, slice, key, hash);
-    if (table->state->store_class)
-        return remove_stored(table, slice, slot, key, hash, err);
-    if (!slot)
-        return 0;
-    leat__slot_waste(table, slice, slot, true);
-    leat__slice_close_gap(table, slice, (uint64_t)(slot - slice->slots) / table->slot_size);
-    forget_key(table, slice);
-    return 0;
+    return leat__slot_remove(table, slice, leat__slice_slot(table, slice, key, hash), key, hash, err);
 }
 
 void *leat__table_bytes(struct leat_table *table, int64_t ns, size_t size)

@@ -64,9 +64,9 @@ static void count_revived(struct leat_table *table, struct leat__slice *slice, c
     }
 }
 
-int leat__table_append(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
+int leat__table_append_flagged(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_batch *batch,
-    struct leat_error *err)
+    const uint8_t *flags, struct leat_error *err)
 {
     LEAT_ASSERT(table->kind == LEAT_TABLE_LIST);
     LEAT_TRY(reserve_values(table, count, err));
@@ -77,11 +77,19 @@ int leat__table_append(struct leat_table *table, int64_t ns, const struct leat_s
         struct leat__list *list = table->values[i];
         if (table->state->store_class && !list->first)
             count_revived(table, slice, table->values[i]);
-        LEAT_TRY(leat__list_add(table, slice, list, leat_batch_at(batch, r), batch->event_us[r], 0, err));
+        LEAT_TRY(leat__list_add(
+            table, slice, list, leat_batch_at(batch, r), batch->event_us[r], flags ? flags[r] : 0, err));
         if (table->state->store_class && !list->unwritten)
             list->unwritten = list->last;
     }
     return 0;
+}
+
+int leat__table_append(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
+    const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_batch *batch,
+    struct leat_error *err)
+{
+    return leat__table_append_flagged(table, ns, keys, hashes, rows, count, batch, NULL, err);
 }
 
 int leat__table_lists(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
@@ -110,5 +118,43 @@ int leat__table_flagged(
         return 0; /* an item of a cursor, which sees to it */
     LEAT_TRY(leat__slot_dirty(table, slice, slot, err));
     ((struct leat__list *)leat__slot_value(table, slot))->flagged = 1;
+    return 0;
+}
+
+/* What the store has of the list is void from now on, and all of it is written anew. */
+static int renew_list(
+    struct leat_table *table, struct leat__slice *slice, unsigned char *slot, struct leat_error *err)
+{
+    struct leat__list *list = leat__slot_value(table, slot);
+    LEAT_ASSERT(!(leat__slot_word(slot) & LEAT__PARTIAL)); /* it was looked at */
+    LEAT_TRY(leat__slot_dirty(table, slice, slot, err));
+    const uint64_t word = leat__slot_word(slot);
+    leat__slot_set_word(slot, word & LEAT__STORED ? word | LEAT__VOID : word);
+    list->flagged = 0; /* they are written with the rows */
+    return 0;
+}
+
+int leat__table_cut(struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash,
+    const struct leat_list_row *before, struct leat_error *err)
+{
+    struct leat__slice *slice = leat__slice_find(table, ns);
+    unsigned char *slot = slice ? leat__slice_slot(table, slice, key, hash) : NULL;
+    LEAT_ASSERT(table->kind == LEAT_TABLE_LIST && slot && slice->cursors_open == 0);
+    struct leat__list *list = leat__slot_value(table, slot);
+    const struct leat_list_row *row = before ? before->next : list->first;
+    LEAT_ASSERT(row);
+    if (list->first == list->last)
+        return leat__slot_remove(table, slice, slot, key, hash, err);
+    if (table->state->store_class)
+        LEAT_TRY(renew_list(table, slice, slot, err));
+    slice->garbage += LEAT__ROW_HEAD_BYTES + leat__copy_size(table->copier, row->record);
+    if (before)
+        ((struct leat_list_row *)(uintptr_t)before)->next = row->next;
+    else
+        list->first = (struct leat_list_row *)(uintptr_t)row->next;
+    if (list->last == row)
+        list->last = (struct leat_list_row *)(uintptr_t)before;
+    if (table->state->store_class)
+        list->unwritten = list->first;
     return 0;
 }

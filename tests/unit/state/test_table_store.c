@@ -397,6 +397,7 @@ static void walk_find(uint32_t t, uint32_t s)
 static void walk_append(uint32_t t, uint32_t s)
 {
     static char texts[BATCH_MAX][80];
+    uint8_t flags[BATCH_MAX];
     struct leat_batch *batch = NULL;
     struct leat_error err = { 0 };
     pick(t);
@@ -413,13 +414,14 @@ static void walk_append(uint32_t t, uint32_t s)
         const int len = snprintf(texts[i], 80, "%*" PRIi64, (int)below(50), note->id);
         note->text = (struct leat_sv){ texts[i], (size_t)len };
         batch->event_us[i] = note->id * 3;
-        e->rows[e->rows_count++] = (struct model_row){ note->id, 0 };
+        flags[i] = below(3) ? 0 : (uint8_t)below(200);
+        e->rows[e->rows_count++] = (struct model_row){ note->id, flags[i] };
         count++;
     }
     if (count < picks.count && !live.entries[t][s][picks.k[count]].rows_count)
         live.entries[t][s][picks.k[count]].exists = false;
-    const int code =
-        leat__table_append(world.tables[t], spaces[s], picks.keys, picks.hashes, NULL, count, batch, &err);
+    const int code = leat__table_append_flagged(
+        world.tables[t], spaces[s], picks.keys, picks.hashes, NULL, count, batch, flags, &err);
     FAIL_UNLESS(code == 0, "append: %s", err.message);
     memset(texts, 'x', sizeof texts);
     leat__batch_release(batch);
@@ -445,6 +447,33 @@ static void check_list(const struct model_entry *e, const struct leat_list_row *
     assert_int_equal(count, e->rows_count);
 }
 
+/* Takes some rows out of the list that pick i has got. */
+static void cut_some(uint32_t t, uint32_t s, uint32_t i)
+{
+    struct model_entry *e = &live.entries[t][s][picks.k[i]];
+    const struct leat_list_row *before = NULL;
+    for (uint32_t k = 0; k < i; k++)
+        if (picks.k[k] == picks.k[i])
+            return; /* its list is no longer what it was */
+    const uint32_t one_in = 1 + below(4);
+    const struct leat_list_row *row = picks.lists[i];
+    for (uint32_t n = 0; row;) {
+        const struct leat_list_row *next = row->next;
+        if (below(one_in)) {
+            before = row;
+            n++;
+        } else {
+            struct leat_error err = { 0 };
+            const int code =
+                leat__table_cut(world.tables[t], spaces[s], picks.keys[i], picks.hashes[i], before, &err);
+            FAIL_UNLESS(code == 0, "cut: %s", err.message);
+            memmove(&e->rows[n], &e->rows[n + 1], (--e->rows_count - n) * sizeof *e->rows);
+            e->exists = e->rows_count > 0;
+        }
+        row = next;
+    }
+}
+
 static void walk_lists(uint32_t t, uint32_t s)
 {
     struct leat_error err = { 0 };
@@ -465,6 +494,9 @@ static void walk_lists(uint32_t t, uint32_t s)
             if (below(3) == 0)
                 e->rows[n].flags = *row->flags = (uint8_t)(1 + below(200));
     }
+    for (uint32_t i = 0; i < picks.count; i++)
+        if (picks.lists[i] && below(4) == 0)
+            cut_some(t, s, i);
 }
 
 static void walk_remove(uint32_t t, uint32_t s)
