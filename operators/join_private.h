@@ -11,6 +11,7 @@
  * of one call are in the order of their pairs within a lane (below). */
 #ifndef LEAT_OPERATORS_JOIN_PRIVATE_H
 #define LEAT_OPERATORS_JOIN_PRIVATE_H
+#include "operators/aggregate_private.h"
 #include "operators/key_private.h"
 #include "operators/projection_private.h"
 #include "operators/rows_private.h"
@@ -32,7 +33,8 @@ struct leat__join_opts {
     /* Output fields that the operator fills itself (window_start), NULL-terminated; or NULL. A projection may name
      * them, then the operator does not. */
     const char *const *own_fields;
-    bool forward_left; /* the left side is not exchanged and needs no key group (broadcast tables) */
+    bool
+        forward_left; /* the left side is not exchanged, the right one goes to every subtask (broadcast tables) */
 };
 
 struct leat__join_spec {
@@ -43,6 +45,7 @@ struct leat__join_spec {
     struct leat_expr *where; /* or NULL */
     struct leat_join_fn merge; /* size 0: by projection */
     struct leat__projection *projection;
+    struct leat__out_field window[2]; /* window_start, window_end; type NULL: not the operator's to fill */
     struct leat_type pair_type; /* { left, right }, for dead letters */
     struct leat_field pair_fields[LEAT__SIDES];
 };
@@ -58,7 +61,7 @@ static inline bool leat__join_keeps(const struct leat__join_spec *spec, uint32_t
  * Whether it needs event time or takes changes is the caller's to say. */
 void leat__join_declare(
     struct leat_node *node, const struct leat__join_opts *o, struct leat__join_spec *spec);
-/* "left (a) = right (b)", ", where ..." and the kind, for plans; the caller puts its own between or behind. */
+/* For plans: "left outer: left (a) = right (b), <own>, where ..."; `own` may be NULL. */
 const char *leat__join_describe(struct leat_node *node, const struct leat__join_spec *spec, const char *own);
 /* leat_late_left and _right find late outputs by node->late_ports and work for every class that
  * leat__join_has_late was called for when it was declared. */
@@ -66,7 +69,8 @@ void leat__join_has_late(struct leat_node *node);
 
 /* ---- rows ---- */
 
-/* Rows whose event time the watermark has passed go into batches of their own, marked with it. */
+/* Rows whose event time the watermark has passed go into batches of their own, marked with it. Where the class holds
+ * watermarks back it is the one that was forwarded: leat__join_output_forwarded. */
 enum { LEAT__JOIN_ON_TIME, LEAT__JOIN_BEHIND, LEAT__JOIN_LANES };
 
 struct leat__join_output; /* one per instance */
@@ -87,6 +91,9 @@ LEAT_NODISCARD int leat__join_output_pair(
 LEAT_NODISCARD int leat__join_output_flush(struct leat__join_output *output, struct leat__ctx *ctx);
 /* Flushes and gives all that there is. */
 LEAT_NODISCARD int leat__join_output_end(struct leat__join_output *output, struct leat__ctx *ctx);
+/* For classes with `holds`, when nothing is open: what follows has been told this watermark, and it alone makes rows
+ * late there. */
+void leat__join_output_forwarded(struct leat__join_output *output, int64_t watermark_us);
 /* Batches given since the operator set it to 0: LEAT_OP_BATCHES_PER_CALL is the bound of one call. */
 uint32_t *leat__join_output_given(struct leat__join_output *output);
 /* Whether a pair satisfies `where` (true without one): for joins that must know what matched before they give

@@ -19,6 +19,7 @@ struct projection_copy {
     const char *from_name; /* path without the side's name */
     uint32_t side;
     bool nullable; /* the source may be null */
+    bool may_miss; /* so may its whole record */
     struct leat_place from;
     uint32_t to, to_has; /* offsets in the output */
     uint32_t size;
@@ -36,6 +37,8 @@ struct leat__projection {
     uint32_t copies_count;
     struct projection_expr *exprs;
     uint32_t exprs_count;
+    const char *named[FIELDS_MAX]; /* the output fields that entries name */
+    uint32_t named_count;
 };
 
 struct leat__projection_scratch {
@@ -60,7 +63,8 @@ struct item {
 struct maker {
     struct leat_node *node;
     const struct leat_type *in[2];
-    uint32_t sides_count;
+    uint32_t sides_count, may_miss;
+    const char *const *own_fields;
     struct item items[FIELDS_MAX];
     uint32_t items_count;
     struct leat__projection *p;
@@ -97,6 +101,16 @@ static bool place_is_nullable(const struct leat_place *place)
     return place->has_offset != LEAT_NOT_NULLABLE || place->outer_has[0] != LEAT_NOT_NULLABLE;
 }
 
+static bool side_may_miss(const struct maker *m, uint32_t side)
+{
+    return m->may_miss >> side & 1;
+}
+
+static bool item_is_nullable(const struct maker *m, const struct item *item)
+{
+    return side_may_miss(m, item->side) || place_is_nullable(&item->place);
+}
+
 static void free_expr(void *expr)
 {
     leat__expr_free(expr);
@@ -105,9 +119,9 @@ static void free_expr(void *expr)
 static int compile(struct maker *m, struct item *item)
 {
     struct leat_error err = { 0 };
-    const int code = m->sides_count == 1
-        ? leat__expr_new(item->text, m->in[0], &item->expr, &err)
-        : leat__expr_new2(item->text, m->in[0], "left", m->in[1], "right", &item->expr, &err);
+    const struct leat_expr_sides sides = { m->in[0], m->in[1], "left", "right", m->may_miss };
+    const int code = m->sides_count == 1 ? leat__expr_new(item->text, m->in[0], &item->expr, &err)
+                                         : leat__expr_new_sides(item->text, &sides, &item->expr, &err);
     if (code < 0) {
         item->expr = NULL;
         item->is_bad = true;
@@ -214,8 +228,7 @@ static const struct leat_type *make_type(struct maker *m)
             return NULL;
         fields[i].name = item->name;
         fields[i].type = item->is_path ? item->place.type : leat__expr_type(item->expr);
-        fields[i].nullable =
-            item->is_path ? place_is_nullable(&item->place) : leat__expr_is_nullable(item->expr);
+        fields[i].nullable = item->is_path ? item_is_nullable(m, item) : leat__expr_is_nullable(item->expr);
     }
     return leat__projection_make_type(m->node, fields, m->items_count);
 }
@@ -230,7 +243,15 @@ static bool bind_copy(struct maker *m, const struct item *item, const struct lea
 {
     if (!item->is_path || !leat__type_equal(item->place.type, field->type))
         return false;
-    const bool nullable = place_is_nullable(&item->place);
+    const bool nullable = place_is_nullable(&item->place), may_miss = side_may_miss(m, item->side);
+    if (may_miss && field->has_offset == LEAT_NOT_NULLABLE) {
+        leat__declare_error(m->node, item->option, LEAT_EDECLARE,
+            "the %s record may be missing, and field \"%s\" of %s can not be null: make it nullable, or fill "
+            "it "
+            "with coalesce(%s, ...)",
+            item->side ? "right" : "left", field->name, m->p->out->name, item->text);
+        return true;
+    }
     if (nullable && field->has_offset == LEAT_NOT_NULLABLE) {
         leat__declare_error(m->node, item->option, LEAT_EDECLARE,
             "%s of %s can be null and field \"%s\" of %s can not: fill it with coalesce(%s, ...)", item->path,
@@ -242,6 +263,7 @@ static bool bind_copy(struct maker *m, const struct item *item, const struct lea
     copy->from_name = leat__spec_str(m->node, item->path);
     copy->side = item->side;
     copy->nullable = nullable;
+    copy->may_miss = may_miss;
     copy->from = item->place;
     copy->to = field->offset;
     copy->to_has = field->has_offset;
@@ -300,6 +322,21 @@ static void bind_by_name(struct maker *m, const struct leat_field *field)
     }
 }
 
+static bool is_own_field(const struct maker *m, const char *name)
+{
+    for (const char *const *own = m->own_fields; own && *own; own++)
+        if (strcmp(*own, name) == 0)
+            return true;
+    return false;
+}
+
+static void keep_names(struct maker *m)
+{
+    for (uint32_t i = 0; i < m->items_count; i++)
+        if (m->items[i].name)
+            m->p->named[m->p->named_count++] = leat__spec_str(m->node, m->items[i].name);
+}
+
 static void bind_all(struct maker *m)
 {
     const struct leat_type *out = m->p->out;
@@ -318,7 +355,7 @@ static void bind_all(struct maker *m)
         bool named = false;
         for (uint32_t k = 0; k < m->items_count && !named; k++)
             named = m->items[k].name && strcmp(m->items[k].name, out->fields[i].name) == 0;
-        if (!named)
+        if (!named && !is_own_field(m, out->fields[i].name))
             bind_by_name(m, &out->fields[i]);
     }
 }
@@ -326,7 +363,10 @@ static void bind_all(struct maker *m)
 struct leat__projection *leat__projection_new(
     struct leat_node *node, const struct leat__projection_opts *opts)
 {
-    struct maker m = { .node = node, .sides_count = opts->sides_count };
+    struct maker m = { .node = node,
+        .sides_count = opts->sides_count,
+        .may_miss = opts->may_miss,
+        .own_fields = opts->own_fields };
     for (uint32_t i = 0; i < m.sides_count; i++)
         if (!(m.in[i] = leat__input_type(node, i)))
             return NULL;
@@ -340,6 +380,7 @@ struct leat__projection *leat__projection_new(
     p->exprs = leat__spec(node, (p->out->fields_count + 1) * sizeof *p->exprs);
     if (!p->copies || !p->exprs)
         return NULL;
+    keep_names(&m);
     bind_all(&m);
     return leat__node_is_inert(node) ? NULL : p;
 }
@@ -347,6 +388,14 @@ struct leat__projection *leat__projection_new(
 const struct leat_type *leat__projection_type(const struct leat__projection *p)
 {
     return p->out;
+}
+
+bool leat__projection_names(const struct leat__projection *p, const char *out_field)
+{
+    for (uint32_t i = 0; i < p->named_count; i++)
+        if (p->named[i] && strcmp(p->named[i], out_field) == 0)
+            return true;
+    return false;
 }
 
 bool leat__projection_copies(
@@ -415,6 +464,8 @@ static void run_copy(const struct projection_copy *copy, const struct leat__proj
     for (uint32_t i = 0; i < rows->count; i++) {
         const unsigned char *from = source_record(rows, copy->side, i);
         unsigned char *to = leat_batch_at(out, first + i);
+        if (copy->may_miss && !from)
+            continue;
         if (copy->nullable && leat_record_is_null(from, &copy->from))
             continue;
         if (copy->to_has != LEAT_NOT_NULLABLE)

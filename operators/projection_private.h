@@ -17,12 +17,18 @@ struct leat__projection_opts {
     uint32_t fields_max;
     const struct leat_type *out; /* NULL: a type is made from the fields */
     uint32_t sides_count; /* 1: input 0 of the node. 2: "left" is input 0, "right" input 1 */
+    uint32_t
+        may_miss; /* bit 0: the left record may be missing, bit 1: the right one. Its fields are null then */
+    /* Fields of `out` that the caller fills unless an entry of `fields` does, NULL-terminated; or NULL. */
+    const char *const *own_fields;
 };
 
 /* NULL when the node has got errors by it or has no inputs. */
 struct leat__projection *leat__projection_new(
     struct leat_node *node, const struct leat__projection_opts *opts);
 const struct leat_type *leat__projection_type(const struct leat__projection *p);
+/* Whether an entry of `fields` names the output field. */
+bool leat__projection_names(const struct leat__projection *p, const char *out_field);
 /* Whether the output field is a plain copy of that field of that side and never null: then keys over both
  * agree. */
 bool leat__projection_copies(
@@ -35,7 +41,7 @@ void leat__projection_scratch_free(struct leat__projection_scratch *scratch);
 /* What output row i is made from. */
 struct leat__projection_rows {
     const struct leat_batch *batch; /* row i; or, when NULL, */
-    const void *const *left, *const *right; /* left[i] and right[i] */
+    const void *const *left, *const *right; /* left[i] and right[i], NULL where missing */
     uint32_t count;
 };
 /* Fills the zeroed rows first .. first+count-1 of `out`. Goes between leat__ctx_begin and leat__ctx_end: row

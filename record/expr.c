@@ -38,10 +38,28 @@ static const struct leat_type *natural_type(enum leat_value_class value_class)
     }
 }
 
+/* What a missing record is read as: its fields are null, but kernels look at the values of nulls, too. */
+static int make_absent(struct expr_compiler *c)
+{
+    size_t size = 0;
+    for (uint32_t side = 0; side < c->sides; side++)
+        if (c->may_miss >> side & 1 && c->types[side]->size > size)
+            size = c->types[side]->size;
+    if (!c->may_miss)
+        return 0;
+    void *absent = leat__arena_alloc(c->arena, size);
+    if (!absent)
+        return leat__expr_no_memory(&c->source);
+    c->expr->absent = memset(absent, 0, size);
+    c->expr->may_miss = c->may_miss;
+    return 0;
+}
+
 static int compile(struct expr_compiler *c)
 {
     struct leat_expr *expr = c->expr;
     struct expr_node *root;
+    LEAT_TRY(make_absent(c));
     LEAT_TRY(leat__expr_parse(c, &root));
     const bool is_path = root->kind == EXPR_PATH;
     LEAT_TRY(leat__expr_type_node(c, root));
@@ -89,6 +107,16 @@ int leat__expr_new2(const char *text, const struct leat_type *left, const char *
     const struct leat_type *right, const char *right_name, struct leat_expr **expr, struct leat_error *err)
 {
     struct expr_compiler c = { .types = { left, right }, .names = { left_name, right_name }, .sides = 2 };
+    return make(&c, text, expr, err);
+}
+
+int leat__expr_new_sides(
+    const char *text, const struct leat_expr_sides *sides, struct leat_expr **expr, struct leat_error *err)
+{
+    struct expr_compiler c = { .types = { sides->left, sides->right },
+        .names = { sides->left_name, sides->right_name },
+        .sides = 2,
+        .may_miss = sides->may_miss };
     return make(&c, text, expr, err);
 }
 

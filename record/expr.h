@@ -48,6 +48,15 @@ LEAT_NODISCARD int leat__expr_new(
  * given), a bare name must be unambiguous. Evaluated with leat__expr_eval2. */
 LEAT_NODISCARD int leat__expr_new2(const char *text, const struct leat_type *left, const char *left_name,
     const struct leat_type *right, const char *right_name, struct leat_expr **expr, struct leat_error *err);
+/* The same where a side may be missing, as in the results of an outer join: fields of it may then be null, whatever
+ * their type says, and leat__expr_eval2 takes NULL for it. */
+struct leat_expr_sides {
+    const struct leat_type *left, *right;
+    const char *left_name, *right_name;
+    uint32_t may_miss; /* bit 0: left, bit 1: right */
+};
+LEAT_NODISCARD int leat__expr_new_sides(
+    const char *text, const struct leat_expr_sides *sides, struct leat_expr **expr, struct leat_error *err);
 void leat__expr_free(struct leat_expr *expr);
 
 enum leat_value_class leat__expr_class(const struct leat_expr *expr);
@@ -69,7 +78,7 @@ void leat__expr_scratch_free(struct leat_expr_scratch *scratch);
  * cast): err names row and column of the text, *bad_row (may be NULL) the row. */
 LEAT_NODISCARD int leat__expr_eval(const struct leat_expr *expr, struct leat_expr_scratch *scratch,
     const struct leat_batch *batch, struct leat_vector *result, uint32_t *bad_row, struct leat_error *err);
-/* For leat__expr_new2: row i of the result is about left[i] and right[i], `count` records each. */
+/* For leat__expr_new2 and _sides: row i of the result is about left[i] and right[i], `count` records each. */
 LEAT_NODISCARD int leat__expr_eval2(const struct leat_expr *expr, struct leat_expr_scratch *scratch,
     const void *const *left, const void *const *right, uint32_t count, struct leat_vector *result,
     uint32_t *bad_row, struct leat_error *err);

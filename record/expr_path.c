@@ -126,6 +126,7 @@ int leat__expr_path_resolve(struct expr_compiler *c, struct expr_node *node)
         return leat__expr_no_memory(&c->source);
     node->load->place = place;
     node->load->side = side;
+    node->load->may_miss = c->may_miss >> side & 1;
     return 0;
 }
 
@@ -144,9 +145,11 @@ EXPR_INLINE bool is_null_in(const unsigned char *record, const struct leat_place
     return place->has_offset != LEAT_NOT_NULLABLE && !record[place->has_offset];
 }
 
-static bool is_nullable(const struct leat_place *place)
+static bool is_nullable(const struct expr_load *load)
 {
-    return place->has_offset != LEAT_NOT_NULLABLE || place->outer_has[0] != LEAT_NOT_NULLABLE;
+    const struct leat_place *place = &load->place;
+    return load->may_miss || place->has_offset != LEAT_NOT_NULLABLE ||
+        place->outer_has[0] != LEAT_NOT_NULLABLE;
 }
 
 static void fill_nulls(const struct expr_frame *f, const struct expr_load *load, uint8_t *nulls)
@@ -156,6 +159,13 @@ static void fill_nulls(const struct expr_frame *f, const struct expr_load *load,
         const unsigned char *has = f->rows + place->has_offset;
         for (uint32_t i = 0; i < f->count; i++)
             nulls[i] = !has[i * f->stride];
+        return;
+    }
+    if (load->may_miss) {
+        for (uint32_t i = 0; i < f->count; i++) {
+            const unsigned char *record = record_at(f, load, i);
+            nulls[i] = record == f->absent || is_null_in(record, place);
+        }
         return;
     }
     for (uint32_t i = 0; i < f->count; i++)
@@ -330,7 +340,7 @@ static void set_load(struct expr_compiler *c, struct expr_node *node, enum leat_
     expr_kernel run, uint32_t flags)
 {
     node->value_class = value_class;
-    node->is_nullable = is_nullable(&node->load->place);
+    node->is_nullable = is_nullable(node->load);
     node->op = (struct expr_op){ run, flags };
     node->is_typed = true;
     if (run || c->sides == 1)
@@ -445,7 +455,7 @@ int leat__expr_path_is_null(struct expr_compiler *c, struct expr_node *node)
     const struct expr_op op = { load_is_null, 0 };
     struct expr_node *const path = node->args[0];
     LEAT_TRY(leat__expr_path_resolve(c, path));
-    if (!is_nullable(&path->load->place)) {
+    if (!is_nullable(path->load)) {
         leat__expr_set_literal(node, (struct expr_value){ .value_class = LEAT_VALUE_BOOL });
         return 0;
     }

@@ -17,7 +17,7 @@
  * Invariants: (1) a register never shares memory with an operand of the instruction that writes it;
  * (2) a row that a kernel skips gets a defined value (0, ""), since later kernels may look at it; (3) the
  * value of a null row in a column of the records is anything: strings there are not followed; (4) boolean
- * registers hold 0 or 1, null bytes too. */
+ * registers hold 0 or 1, null bytes too; (5) kernels never meet a missing record: one of zeroes stands for it. */
 #ifndef LEAT_RECORD_EXPR_PRIVATE_H
 #define LEAT_RECORD_EXPR_PRIVATE_H
 #include "base/arena.h"
@@ -152,6 +152,7 @@ struct expr_step {
 struct expr_load {
     struct leat_place place;
     uint32_t side; /* 0, or 1 for the right record */
+    bool may_miss; /* so may the whole record of that side */
     const struct leat_sv *symbols; /* of an enum that is read as strings */
 };
 
@@ -241,6 +242,8 @@ struct leat_expr {
     bool is_place;
     const struct leat_type *type;
     uint32_t sides; /* 1 or 2 */
+    uint32_t may_miss; /* bit per side */
+    const void *absent; /* zeroes in place of a missing record; NULL where none can be missing */
     struct expr_regex *regexes; /* all of them, to be freed */
     uint32_t captures_max;
 };
@@ -253,6 +256,7 @@ struct expr_compiler {
     const struct leat_type *types[2];
     const char *names[2];
     uint32_t sides;
+    uint32_t may_miss; /* bit per side */
     uint32_t nodes_count;
 };
 
@@ -360,6 +364,8 @@ struct expr_frame {
     const unsigned char *rows; /* of the chunk; NULL when there are sides */
     size_t stride;
     const void *const *sides[2];
+    const void *absent; /* a record of zeroes that stands for missing ones; or NULL */
+    uint32_t may_miss;
     const char *text;
     uint32_t bad_row;
     struct leat_error *err;

@@ -26,6 +26,7 @@ struct leat_expr_scratch {
     struct expr_value *constants; /* by slot: copies, since operands are not const */
     unsigned char *memory; /* of the registers */
     struct expr_matcher *matcher;
+    const void **sides[2]; /* of a chunk, where a side may be missing */
 
     struct block *blocks, *block; /* all, and the one in use */
     size_t block_used, strings_bytes;
@@ -96,6 +97,8 @@ void leat__expr_scratch_free(struct leat_expr_scratch *s)
         s->blocks = next;
     }
     leat__expr_matcher_free(s->matcher);
+    leat__free(s->sides[0]);
+    leat__free(s->sides[1]);
     leat__free(s->result);
     leat__free(s->result_nulls);
     leat__free(s->memory);
@@ -253,6 +256,15 @@ static void aim(struct expr_frame *f)
     }
 }
 
+/* Records of a chunk, zeroes where one is missing. */
+static void stand_in(struct expr_frame *f, uint32_t side, const void *const *records)
+{
+    const void **to = f->scratch->sides[side];
+    for (uint32_t i = 0; i < f->count; i++)
+        to[i] = records[i] ? records[i] : f->absent;
+    f->sides[side] = to;
+}
+
 int leat__expr_run(const struct expr_program *program, struct leat_expr_scratch *scratch,
     struct expr_frame *f, uint32_t count, unsigned char *data, uint8_t *nulls)
 {
@@ -260,18 +272,22 @@ int leat__expr_run(const struct expr_program *program, struct leat_expr_scratch 
     f->program = program;
     f->scratch = scratch;
     f->slots = scratch->slots;
+    const void *const *sides[2] = { f->sides[0], f->sides[1] };
     reset_strings(scratch);
     for (uint32_t base = 0; base < count; base += f->count) {
         f->base = base;
         f->count = count - base < EXPR_CHUNK_ROWS ? count - base : EXPR_CHUNK_ROWS;
         aim(f);
+        for (uint32_t side = 0; side < 2 && sides[side]; side++) {
+            f->sides[side] = sides[side] + base;
+            if (f->may_miss >> side & 1)
+                stand_in(f, side, f->sides[side]);
+        }
         f->slots[program->root].data = data + (size_t)base * program->root_width;
         f->slots[program->root].nulls = program->is_nullable ? nulls + base : NULL;
         LEAT_TRY(run_chunk(f));
         if (f->rows)
             f->rows += (size_t)f->count * f->stride;
-        for (size_t side = 0; side < 2 && f->sides[side]; side++)
-            f->sides[side] += f->count;
     }
     return 0;
 }
@@ -280,7 +296,19 @@ int leat__expr_run(const struct expr_program *program, struct leat_expr_scratch 
 
 int leat__expr_scratch_new(const struct leat_expr *expr, struct leat_expr_scratch **scratch)
 {
-    return leat__expr_scratch_of(&expr->program, expr->captures_max, scratch);
+    LEAT_TRY(leat__expr_scratch_of(&expr->program, expr->captures_max, scratch));
+    for (uint32_t side = 0; side < 2; side++) {
+        if (!(expr->may_miss >> side & 1))
+            continue;
+        struct leat_expr_scratch *s = *scratch;
+        s->sides[side] = leat__malloc(EXPR_CHUNK_ROWS * sizeof *s->sides[side]);
+        if (!s->sides[side]) {
+            leat__expr_scratch_free(s);
+            *scratch = NULL;
+            return LEAT_ENOMEM;
+        }
+    }
+    return 0;
 }
 
 static int reserve_result(struct leat_expr_scratch *s, uint32_t rows, struct leat_error *err)
@@ -345,7 +373,7 @@ int leat__expr_eval2(const struct leat_expr *expr, struct leat_expr_scratch *scr
     const void *const *right, uint32_t count, struct leat_vector *result, uint32_t *bad_row,
     struct leat_error *err)
 {
-    struct expr_frame f = { .sides = { left, right } };
+    struct expr_frame f = { .sides = { left, right }, .absent = expr->absent, .may_miss = expr->may_miss };
     LEAT_ASSERT(expr->sides == 2);
     return evaluate(expr, scratch, &f, count, count, result, bad_row, err);
 }

@@ -80,6 +80,7 @@ struct leat_node {
     enum leat_policy policy;
     int32_t dead_letters_port; /* -1: none */
     int32_t late_ports[2]; /* of late records, by input; -1: not taken */
+    bool has_late_sides; /* leat_late_left and _right may be asked for */
     struct leat_source_time time; /* sources */
     bool taken; /* virtual: something goes through it */
 };
