@@ -1,9 +1,9 @@
 /* operators/session_aggregate.c -- the aggregate over sessions.
  *
- *   on_batch      rows in their order. The short way: look up many keys at once; a row that only extends the last
- *                 session of its key, or begins the first one, is added with its like, column by column. The long
- *                 way for all others: copy the key's set of sessions, join (session_set.c), add the row to the
- *                 earliest session that it joins, merge the later ones into that, write the set back
+ *   on_batch      many keys are looked up at once, then rows in their order. The short way: a row that extends the
+ *                 newest session of its key, or begins one behind all others, waits to be added with its like, column
+ *                 by column. The long way: which sessions the row joins (session_set.c); it goes into the earliest of
+ *                 them, and the later ones into that
  *   on_watermark  takes the timers of keys that are due: gives panes, drops what is over, and sets the key's next
  *                 timer. So a session has one timer however many records extend it: when that goes off and the
  *                 session has grown, another is set
@@ -11,17 +11,17 @@
  *
  * A record is judged together with the session that it would make: it is late if that one is over.
  *
- * Invariants: (1) of each key a timer is set at or before the earliest time at which something is due; the value in
- * slot 0 knows it, and any other one is void; (2) when slot 0 has a session, none of the key begins later; (3)
- * after watermark w no session is in the table that is over at w, and none that has not fired has an end <= w + 1;
- * (4) between calls that gave LEAT_MORE the batch's rows before `at` have been worked off.
+ * Invariants: (1) of each key a timer is set at or before the earliest time at which something is due; its value
+ * knows it, and any other one is void; (2) rows that wait are for the newest sessions of their keys, which do not
+ * move before they have been added; (3) after watermark w no session is in the table that is over at w, and none that
+ * has not fired has an end <= w + 1; (4) between calls that gave LEAT_MORE the batch's rows before `at` have been
+ * worked off, and none waits.
  *
  * State: table "sessions" (session_private.h), tables of timers (timers_private.h). */
 #include "operators/session_private.h"
 #include "base/hash.h"
 
 #define CHUNK LEAT__RUN_CHUNK
-#define CHUNK_MIN 8u
 
 /* ---- life ---- */
 
@@ -67,7 +67,7 @@ static int session_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
     struct leat__session_aggregate *a = (struct leat__session_aggregate *)op;
     const struct leat__aggregate_spec *spec = a->spec = op->node->spec;
     a->run.forwarded_us = LEAT_TIME_MIN;
-    a->chunk = CHUNK;
+    a->round = 1;
     a->limits = (struct leat__session_limits){ spec->window.max_length_us, spec->window.allowed_lateness_us };
     LEAT_TRY(leat__run_init(&a->run, ctx, spec));
     LEAT_TRY(leat__session_gaps_init(&a->gaps, ctx, spec));
@@ -75,7 +75,7 @@ static int session_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
     a->run.any_late = true; /* what is taken back may be behind the watermark, whichever pane it was */
     leat__session_lay_out(&a->layout, spec);
     a->quick = !a->run.careful;
-    if (!(a->taken = leat__malloc(a->layout.size)))
+    if (!(a->spare = leat__malloc(a->layout.cell)))
         return leat__rows_nomem(ctx, "a session");
     LEAT_TRY(open_table(a, ctx));
     LEAT_TRY(open_timers(a, ctx, &a->event, "session timers"));
@@ -88,448 +88,302 @@ static void session_aggregate_release(struct leat_op *op, struct leat__ctx *ctx)
     (void)ctx;
     leat__run_release(&a->run);
     leat__session_gaps_release(&a->gaps);
-    leat__session_set_release(&a->set);
-    leat__arena_release(&a->arena);
     leat__strbuf_release(&a->due_key);
-    leat__free(a->taken);
+    leat__free(a->spare);
     leat__free(a->late);
     leat__timers_close(&a->event);
     leat__timers_close(&a->processing);
     leat__table_close(a->table);
 }
 
-/* ---- the key's set ---- */
+/* ---- timers ---- */
 
-static struct leat__agg_memory memory_of(const struct leat__session_aggregate *a, uint32_t slot)
+static void note_timer(struct leat__session_aggregate *a, uint32_t which, uint32_t row, int64_t due)
 {
-    return (struct leat__agg_memory){ a->table, slot, NULL };
+    struct leat__session_timers *timers = &a->timers[which];
+    timers->rows[timers->count] = row;
+    timers->us[timers->count++] = due;
 }
 
-/* The key's value in a slot, made where it is missing. Valid until the next call on state. */
-static int slot_value(
-    struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t slot, unsigned char **value)
+/* Remembers a timer of the key where an earlier one is needed for what is due then (1): whether it is. */
+static bool need_event(struct leat__key_sessions *key, int64_t due)
 {
-    void *found;
-    if (leat__table_upsert(a->table, slot, &a->key, &a->hash, NULL, 1, &found, ctx->error) < 0)
-        return leat__fail_here(ctx);
-    *value = found;
-    return 0;
+    if (key->flags & LEAT__KEY_EVENT_TIMER && key->event_timer_us <= due)
+        return false;
+    key->flags |= LEAT__KEY_EVENT_TIMER;
+    key->event_timer_us = due;
+    return true;
 }
 
-/* Copies what slot 0 says of the key. */
-static int load_set(struct leat__session_aggregate *a, struct leat__ctx *ctx)
+static bool need_processing(struct leat__key_sessions *key, int64_t due)
 {
-    unsigned char *value;
-    LEAT_TRY(slot_value(a, ctx, 0, &value));
-    memcpy(&a->dir, value, sizeof a->dir);
-    if (leat__session_set_reserve(&a->set, a->dir.others_count + 2) < 0)
-        return leat__rows_nomem(ctx, "sessions");
-    a->set.count = a->dir.others_count;
-    if (a->set.count)
-        memcpy(a->set.sessions, a->dir.others.data, a->set.count * sizeof *a->set.sessions);
-    if (a->dir.flags & LEAT__KEY_HERE)
-        (void)leat__session_set_insert(&a->set, &a->dir.here);
-    return 0;
+    if (due == LEAT_TIME_MAX || (key->flags & LEAT__KEY_PROCESSING_TIMER && key->processing_timer_us <= due))
+        return false;
+    key->flags |= LEAT__KEY_PROCESSING_TIMER;
+    key->processing_timer_us = due;
+    return true;
 }
 
-/* Writes it back, with the key's timer where an earlier one is needed now (1). A key without sessions goes. */
+/* The earliest of all its sessions. */
+static void dues(const struct leat__session_aggregate *a, struct leat__key_sessions *key, int64_t *event_us,
+    int64_t *processing_us)
+{
+    *event_us = *processing_us = LEAT_TIME_MAX;
+    for (uint32_t i = 0; i < key->count; i++) {
+        const struct leat__session *session = leat__session_at(&a->layout, key, i);
+        const int64_t due = leat__session_event_due(a, session);
+        *event_us = due < *event_us ? due : *event_us;
+        if (session->processing_due < *processing_us)
+            *processing_us = session->processing_due;
+    }
+}
+
 static int set_timers(struct leat__session_aggregate *a, struct leat__ctx *ctx)
 {
-    int64_t event_us = LEAT_TIME_MAX;
-    int64_t processing_us = LEAT_TIME_MAX;
-    const struct leat_sv nobody = { "", 0 };
-    for (uint32_t i = 0; i < a->set.count; i++) {
-        const int64_t due = leat__session_event_due(a, &a->set.sessions[i]);
-        event_us = due < event_us ? due : event_us;
-        if (a->set.sessions[i].processing_due < processing_us)
-            processing_us = a->set.sessions[i].processing_due;
-    }
-    if (a->set.count && (!(a->dir.flags & LEAT__KEY_EVENT_TIMER) || event_us < a->dir.event_timer_us)) {
-        a->dir.flags |= LEAT__KEY_EVENT_TIMER;
-        a->dir.event_timer_us = event_us;
-        LEAT_TRY(leat__timers_set(&a->event, ctx, event_us, nobody, a->key));
-    }
-    if (processing_us != LEAT_TIME_MAX &&
-        (!(a->dir.flags & LEAT__KEY_PROCESSING_TIMER) || processing_us < a->dir.processing_timer_us)) {
-        a->dir.flags |= LEAT__KEY_PROCESSING_TIMER;
-        a->dir.processing_timer_us = processing_us;
-        LEAT_TRY(leat__timers_set(&a->processing, ctx, processing_us, nobody, a->key));
-    }
-    return 0;
-}
-
-static int save_others(
-    struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__agg_blob *others)
-{
-    const struct leat__agg_memory mem = memory_of(a, 0);
-    const size_t size = a->set.count * sizeof *a->set.sessions;
-    if (a->set.count == 0) {
-        if (others->data)
-            leat__blob_forget(&mem, others);
-        return 0;
-    }
-    const int code = leat__blob_set(&mem, others, (struct leat_sv){ (const char *)a->set.sessions, size });
-    if (code == LEAT_ELIMIT)
-        return leat__fail(ctx, code,
-            "a key has %u open sessions: lower the allowed lateness, or raise the gap", a->set.count);
-    if (code < 0)
-        return leat__fail(ctx, code,
-            "no memory for %u sessions of a key within the budget of the state: raise state_budget_bytes",
-            a->set.count);
-    return 0;
-}
-
-/* The set is void afterwards. */
-static int save_set(struct leat__session_aggregate *a, struct leat__ctx *ctx)
-{
-    unsigned char *value;
-    if (a->set.count == 0) {
-        LEAT_TRY(slot_value(a, ctx, 0, &value));
-        const struct leat__agg_memory mem = memory_of(a, 0);
-        struct leat__key_sessions *dir = (void *)value;
-        leat__session_forget(&a->layout, &mem, value);
-        if (dir->others.data)
-            leat__blob_forget(&mem, &dir->others);
-        return leat__table_remove(a->table, 0, a->key, a->hash, ctx->error) < 0 ? leat__fail_here(ctx) : 0;
-    }
-    LEAT_TRY(set_timers(a, ctx));
-    LEAT_TRY(slot_value(a, ctx, 0, &value));
-    struct leat__key_sessions *dir = (void *)value;
-    const struct leat__session *here = leat__session_in_slot(&a->set, 0);
-    dir->flags = a->dir.flags & ~LEAT__KEY_HERE;
-    dir->event_timer_us = a->dir.event_timer_us;
-    dir->processing_timer_us = a->dir.processing_timer_us;
-    memset(&dir->here, 0, sizeof dir->here);
-    if (here) {
-        dir->here = *here;
-        dir->flags |= LEAT__KEY_HERE;
-        leat__session_set_remove(&a->set, (uint32_t)(here - a->set.sessions));
-    }
-    dir->others_count = a->set.count;
-    dir->others_end = LEAT_TIME_MIN;
-    for (uint32_t i = 0; i < a->set.count; i++)
-        if (a->set.sessions[i].end > dir->others_end)
-            dir->others_end = a->set.sessions[i].end;
-    return save_others(a, ctx, &dir->others);
-}
-
-/* ---- contents on their way ---- */
-
-/* Forgets what a slot holds. */
-static int clear_slot(struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t slot)
-{
-    unsigned char *value;
-    const struct leat__agg_memory mem = memory_of(a, slot);
-    LEAT_TRY(slot_value(a, ctx, slot, &value));
-    leat__session_forget(&a->layout, &mem, value);
-    if (slot == 0)
-        return 0; /* it goes with the key */
-    return leat__table_remove(a->table, slot, a->key, a->hash, ctx->error) < 0 ? leat__fail_here(ctx) : 0;
-}
-
-/* Copies a slot's contents to a->taken and forgets them; then leat__arena_release. */
-static int take_out(struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t slot)
-{
-    unsigned char *value;
-    const struct leat__agg_memory mem = { NULL, 0, &a->arena };
-    LEAT_TRY(slot_value(a, ctx, slot, &value));
-    memset(a->taken, 0, a->layout.size);
-    if (leat__session_copy(&a->layout, &mem, a->taken, value) < 0)
-        return leat__rows_nomem(ctx, "a session");
-    return clear_slot(a, ctx, slot);
-}
-
-static int fail_memory(struct leat__ctx *ctx, int code)
-{
-    return leat__fail(ctx, code,
-        "no memory for what a session keeps within the budget of the state: raise state_budget_bytes");
-}
-
-static int move_slot(struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t from, uint32_t to)
-{
-    unsigned char *value;
-    const struct leat__agg_memory mem = memory_of(a, to);
-    LEAT_TRY(take_out(a, ctx, from));
-    LEAT_TRY(slot_value(a, ctx, to, &value));
-    const int code = leat__session_copy(&a->layout, &mem, value, a->taken);
-    leat__arena_release(&a->arena);
-    if (code < 0)
-        return fail_memory(ctx, code);
-    leat__session_in_slot(&a->set, from)->slot = to;
-    return 0;
-}
-
-/* The slot `from` goes into slot `into`. */
-static int merge_slot(struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t into, uint32_t from)
-{
-    unsigned char *value;
-    const struct leat__agg_memory mem = memory_of(a, into);
-    const struct leat__agg_memory taken_mem = { NULL, 0, &a->arena };
-    LEAT_TRY(take_out(a, ctx, from));
-    LEAT_TRY(leat__session_give_back(a, ctx, a->taken, &taken_mem));
-    LEAT_TRY(slot_value(a, ctx, into, &value));
-    LEAT_TRY(leat__session_give_back(a, ctx, value, &mem));
-    const int code = leat__session_merge(&a->layout, ctx, &mem, value, a->taken);
-    leat__arena_release(&a->arena);
-    return code < 0 ? leat__fail_here(ctx) : 0;
-}
-
-/* (2): the session that began last goes to slot 0. */
-static int settle(struct leat__session_aggregate *a, struct leat__ctx *ctx)
-{
-    if (a->set.count == 0)
-        return 0;
-    const uint32_t newest = a->set.sessions[a->set.count - 1].slot;
-    if (newest == 0)
-        return 0;
-    if (leat__session_in_slot(&a->set, 0))
-        LEAT_TRY(move_slot(a, ctx, 0, leat__session_set_free_slot(&a->set)));
-    LEAT_TRY(move_slot(a, ctx, newest, 0));
+    struct leat__timers *timers[LEAT__TIMERS_KINDS] = { &a->event, &a->processing };
+    for (uint32_t k = 0; k < LEAT__TIMERS_KINDS; k++)
+        for (uint32_t i = 0; i < a->timers[k].count; i++)
+            LEAT_TRY(leat__timers_set(timers[k], ctx, a->timers[k].us[i], (struct leat_sv){ "", 0 },
+                a->run.keys[a->timers[k].rows[i]]));
     return 0;
 }
 
 /* ---- the long way ---- */
 
-/* A slot for a session that begins then: slot 0 if none begins later. */
-static int slot_for(struct leat__session_aggregate *a, struct leat__ctx *ctx, int64_t first, uint32_t *slot)
+static int fail_memory(struct leat__ctx *ctx, int code, const struct leat__key_sessions *key)
 {
-    *slot = 0;
-    if (a->set.count == 0)
+    if (code == LEAT_ELIMIT)
+        return leat__fail(ctx, code,
+            "a key has %u open sessions: lower the allowed lateness, or raise the gap", key->count);
+    return leat__fail(ctx, code,
+        "no memory for %u sessions of a key within the budget of the state: raise state_budget_bytes",
+        key->count + 1);
+}
+
+/* Adds the rows that wait. */
+static int flush(struct leat__session_aggregate *a, struct leat__ctx *ctx)
+{
+    const uint32_t count = a->count;
+    if (count == 0)
         return 0;
-    const uint32_t spare = leat__session_set_free_slot(&a->set);
-    if (a->set.sessions[a->set.count - 1].first > first)
-        *slot = spare;
-    else if (leat__session_in_slot(&a->set, 0))
-        return move_slot(a, ctx, 0, spare);
+    a->count = 0;
+    a->round += a->round == UINT32_MAX ? 2 : 1; /* 0 is of keys of which none does */
+    const int64_t added = leat__run_add(&a->run, ctx, a->table, 0, a->rows, a->values, count);
+    return added < 0 ? (int)added : 0;
+}
+
+/* The key's newest session is about to move. (2) */
+static int flush_key(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, const struct leat__key_sessions *key)
+{
+    return key->waiting == a->round ? flush(a, ctx) : 0;
+}
+
+static int merge_cell(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *into, unsigned char *from)
+{
+    const struct leat__agg_memory mem = leat__session_memory(a);
+    struct leat__session *whole = (struct leat__session *)(void *)into;
+    const struct leat__session *part = (const struct leat__session *)(const void *)from;
+    LEAT_TRY(leat__session_give_back(a, ctx, from));
+    LEAT_TRY(leat__session_give_back(a, ctx, into));
+    if (leat__session_merge(&a->layout, ctx, &mem, into, from) < 0)
+        return leat__fail_here(ctx);
+    if (part->event_due < whole->event_due)
+        whole->event_due = part->event_due;
+    if (part->processing_due < whole->processing_due)
+        whole->processing_due = part->processing_due;
+    leat__session_forget(&a->layout, &mem, from);
     return 0;
 }
 
-/* The later ones that were joined go into `target`, which has the bounds of all then. Its index. */
-static int merge_joined(struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t target,
-    const struct leat__session *merged, uint32_t *at)
+/* The later ones that were joined go into the one at *at, which has the bounds of all then. */
+static int merge_joined(struct leat__session_aggregate *a, struct leat__ctx *ctx,
+    struct leat__key_sessions *key, const struct leat__session *merged, uint32_t *at)
 {
-    struct leat__session whole = a->set.sessions[target];
-    for (uint32_t i = a->set.count; i-- > target + 1;) {
-        const struct leat__session from = a->set.sessions[i];
-        if (!(from.flags & LEAT__SESSION_JOINED))
+    for (uint32_t i = key->count; i-- > *at + 1;) {
+        if (!(leat__session_at(&a->layout, key, i)->flags & LEAT__SESSION_JOINED))
             continue;
-        LEAT_TRY(merge_slot(a, ctx, whole.slot, from.slot));
-        if (from.event_due < whole.event_due)
-            whole.event_due = from.event_due;
-        if (from.processing_due < whole.processing_due)
-            whole.processing_due = from.processing_due;
-        leat__session_set_remove(&a->set, i);
+        LEAT_TRY(merge_cell(
+            a, ctx, leat__session_cell(&a->layout, key, *at), leat__session_cell(&a->layout, key, i)));
+        leat__sessions_remove(&a->layout, key, i);
     }
-    leat__session_set_remove(&a->set, target);
-    whole.first = merged->first;
-    whole.last = merged->last;
-    whole.end = merged->end;
-    whole.flags &= ~LEAT__SESSION_JOINED;
-    *at = leat__session_set_insert(&a->set, &whole);
+    struct leat__session *whole = leat__session_at(&a->layout, key, *at);
+    whole->first = merged->first;
+    whole->last = merged->last;
+    whole->end = merged->end;
+    *at = leat__sessions_settle(&a->layout, key, *at, a->spare);
     return 0;
 }
 
 /* What a session gives for the record that has come into it. */
-static int fire_changed(struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t at)
+static int fire_changed(struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell)
 {
-    unsigned char *value;
-    struct leat__session *session = &a->set.sessions[at];
-    LEAT_TRY(slot_value(a, ctx, session->slot, &value));
-    const uint64_t since = ++leat__session_head(&a->layout, value)->since;
-    const enum leat_pane kind = leat__session_changed(a, ctx, session, since);
-    return kind ? leat__session_give(a, ctx, session, value, kind) : 0;
+    const uint64_t since = ++leat__session_head(&a->layout, cell)->since;
+    const enum leat_pane kind = leat__session_changed(a, ctx, (struct leat__session *)(void *)cell, since);
+    return kind ? leat__session_give(a, ctx, cell, kind) : 0;
 }
 
-static void unmark(struct leat__session_set *set)
-{
-    for (uint32_t i = 0; i < set->count; i++)
-        set->sessions[i].flags &= ~LEAT__SESSION_JOINED;
-}
-
-static uint32_t first_joined(const struct leat__session_set *set)
+static uint32_t first_joined(const struct leat__session_aggregate *a, struct leat__key_sessions *key)
 {
     uint32_t at = 0;
-    while (!(set->sessions[at].flags & LEAT__SESSION_JOINED))
+    while (!(leat__session_at(&a->layout, key, at)->flags & LEAT__SESSION_JOINED))
         at++;
     return at;
 }
 
-/* Adds the row to the session at `at`; 0: it was refused. */
-static int64_t add_row(struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t row, uint32_t at)
-{
-    unsigned char *value;
-    const uint32_t slot = a->set.sessions[at].slot;
-    LEAT_TRY(slot_value(a, ctx, slot, &value));
-    unsigned char *values = leat__session_values(a, value);
-    return leat__run_add(&a->run, ctx, a->table, slot, &row, &values, 1);
-}
-
 /* The session that takes the row, before the row is in it: the first that it joins, or a new one. */
-static int target_of(struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t joined,
-    struct leat__session *merged, uint32_t *at)
+static int target_of(struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__key_sessions *key,
+    uint32_t joined, const struct leat__session *merged, uint32_t *at)
 {
+    const struct leat__agg_memory mem = leat__session_memory(a);
     if (joined) {
-        *at = first_joined(&a->set);
+        *at = first_joined(a, key);
         return 0;
     }
-    LEAT_TRY(slot_for(a, ctx, merged->first, &merged->slot));
-    *at = leat__session_set_insert(&a->set, merged);
-    return 0;
+    *at = leat__sessions_place(&a->layout, key, merged->first);
+    const int code = leat__sessions_insert(&a->layout, &mem, key, *at, merged);
+    return code < 0 ? fail_memory(ctx, code, key) : 0;
 }
 
-static int place(struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t row)
+/* Puts the row into the session that it makes. */
+static int join_row(struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__key_sessions *key,
+    uint32_t row, uint32_t joined, const struct leat__session *merged)
 {
-    struct leat__session merged;
     uint32_t at;
-    const int64_t us = a->run.batch->event_us[row];
-    const int64_t reach = leat__time_add(us, leat__session_gap(a, row));
-    a->key = a->run.keys[row];
-    a->hash = a->run.batch->key_hash[row];
-    LEAT_TRY(load_set(a, ctx));
-    const uint32_t joined = leat__sessions_join(&a->set, &a->limits, us, reach, a->late_wm_us, &merged);
-    if (leat__session_is_over(&a->limits, merged.end, a->late_wm_us)) {
-        a->late[a->late_count++] = row;
-        unmark(&a->set);
-        return a->set.count ? 0 : save_set(a, ctx);
-    }
-    LEAT_TRY(target_of(a, ctx, joined, &merged, &at));
-    const int64_t added = add_row(a, ctx, row, at);
+    LEAT_TRY(flush_key(a, ctx, key));
+    LEAT_TRY(target_of(a, ctx, key, joined, merged, &at));
+    unsigned char *values = leat__session_values(a, leat__session_cell(&a->layout, key, at));
+    const int64_t added = leat__run_add(&a->run, ctx, a->table, 0, &row, &values, 1);
     if (added < 0)
         return (int)added;
     if (added) {
-        LEAT_TRY(merge_joined(a, ctx, at, &merged, &at));
-        LEAT_TRY(fire_changed(a, ctx, at));
+        LEAT_TRY(merge_joined(a, ctx, key, merged, &at));
+        LEAT_TRY(fire_changed(a, ctx, leat__session_cell(&a->layout, key, at)));
     } else if (!joined) {
-        LEAT_TRY(clear_slot(a, ctx, a->set.sessions[at].slot));
-        leat__session_set_remove(&a->set, at);
+        const struct leat__agg_memory mem = leat__session_memory(a);
+        leat__session_forget(&a->layout, &mem, leat__session_cell(&a->layout, key, at));
+        leat__sessions_remove(&a->layout, key, at);
     }
-    unmark(&a->set);
-    LEAT_TRY(settle(a, ctx));
-    return save_set(a, ctx);
+    leat__sessions_tell_end(&a->layout, key);
+    return 0;
+}
+
+static int place(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__key_sessions *key, uint32_t row)
+{
+    struct leat__session merged;
+    int64_t event_us;
+    int64_t processing_us;
+    const int64_t us = a->run.batch->event_us[row];
+    const int64_t reach = leat__time_add(us, leat__session_gap(a, row));
+    const uint32_t joined =
+        leat__sessions_join(&a->layout, key, &a->limits, us, reach, a->late_wm_us, &merged);
+    if (leat__session_is_over(&a->limits, merged.end, a->late_wm_us))
+        a->late[a->late_count++] = row;
+    else
+        LEAT_TRY(join_row(a, ctx, key, row, joined, &merged));
+    if (joined)
+        leat__sessions_unmark(&a->layout, key);
+    dues(a, key, &event_us, &processing_us);
+    if (key->count && need_event(key, event_us))
+        note_timer(a, LEAT__TIMERS_EVENT, row, event_us);
+    if (need_processing(key, processing_us))
+        note_timer(a, LEAT__TIMERS_PROCESSING, row, processing_us);
+    return 0;
 }
 
 /* ---- the short way ---- */
 
-struct quick {
-    void *found[CHUNK];
-    uint32_t rows[CHUNK];
-    unsigned char *values[CHUNK];
-    uint32_t count;
-    /* Timers to be set, by LEAT__TIMERS_EVENT and its sibling. */
-    struct {
-        uint32_t rows[CHUNK];
-        int64_t us[CHUNK];
-        uint32_t count;
-    } timers[LEAT__TIMERS_KINDS];
-};
+/* Whether a session with that end takes records and has not fired. */
+static bool is_open(const struct leat__session_aggregate *a, const struct leat__ctx *ctx, int64_t end)
+{
+    return !leat__session_is_over(&a->limits, end, a->late_wm_us) &&
+        !leat__time_passed(end, ctx->watermark_us);
+}
 
-/* Extends the key's last session, or begins its first one; false: that is not what the row does, or something is
+/* Extends the key's newest session, or begins one behind all: 1; 0: that is not what the row does, or something is
  * to be looked at. */
-static bool extend(struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__key_sessions *key,
+static int extend(struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__key_sessions *key,
     int64_t us, int64_t reach)
 {
-    struct leat__session *here = &key->here;
-    if (key->flags & LEAT__KEY_HERE) {
-        const int64_t end = reach > here->end ? reach : here->end;
-        if (us < here->first || us > here->end || (key->others_count && us <= key->others_end) ||
-            (a->limits.max_length_us && leat__time_sub(us, here->first) > a->limits.max_length_us) ||
-            here->flags || leat__session_is_over(&a->limits, here->end, a->late_wm_us) ||
-            leat__time_passed(end, ctx->watermark_us))
-            return false;
-        here->last = us > here->last ? us : here->last;
-        here->end = end;
-        return true;
-    }
-    if (key->others_count || leat__session_is_over(&a->limits, reach, a->late_wm_us) ||
-        leat__time_passed(reach, ctx->watermark_us))
-        return false;
-    *here = (struct leat__session){ us, us, reach, LEAT_TIME_MAX, LEAT_TIME_MAX, 0, 0 };
-    key->flags |= LEAT__KEY_HERE;
-    return true;
-}
-
-static int flush_quick(struct leat__session_aggregate *a, struct leat__ctx *ctx, struct quick *q)
-{
-    if (q->count == 0)
+    struct leat__session *newest = (struct leat__session *)(void *)leat__session_newest(key);
+    const struct leat__session fresh = { us, us, reach, LEAT_TIME_MAX, LEAT_TIME_MAX, 0, 0 };
+    const struct leat__agg_memory mem = leat__session_memory(a);
+    if (key->count > 1 && us <= key->older_end)
         return 0;
-    const int64_t added = leat__run_add(&a->run, ctx, a->table, 0, q->rows, q->values, q->count);
-    q->count = 0;
-    return added < 0 ? (int)added : 0;
-}
-
-static void note_timer(
-    struct quick *q, uint32_t which, uint32_t row, struct leat__key_sessions *key, int64_t due)
-{
-    const uint32_t at = q->timers[which].count++;
-    q->timers[which].rows[at] = row;
-    q->timers[which].us[at] = due;
-    if (which == LEAT__TIMERS_EVENT) {
-        key->flags |= LEAT__KEY_EVENT_TIMER;
-        key->event_timer_us = due;
-    } else {
-        key->flags |= LEAT__KEY_PROCESSING_TIMER;
-        key->processing_timer_us = due;
+    if (key->count && us <= newest->end) {
+        const int64_t end = reach > newest->end ? reach : newest->end;
+        if (us < newest->first || newest->flags ||
+            leat__session_is_over(&a->limits, newest->end, a->late_wm_us) ||
+            leat__time_passed(end, ctx->watermark_us) ||
+            (a->limits.max_length_us && leat__time_sub(us, newest->first) > a->limits.max_length_us))
+            return 0;
+        newest->last = us > newest->last ? us : newest->last;
+        newest->end = end;
+        return 1;
     }
+    if (!is_open(a, ctx, reach))
+        return 0;
+    LEAT_TRY(flush_key(a, ctx, key));
+    if (key->count == 1 || (key->count && newest->end > key->older_end))
+        key->older_end = newest->end;
+    const int code = leat__sessions_insert(&a->layout, &mem, key, key->count, &fresh);
+    return code < 0 ? fail_memory(ctx, code, key) : 1;
 }
 
-/* A row that was extended: 1 when it gave a pane. */
-static int take_quick(struct leat__session_aggregate *a, struct leat__ctx *ctx, struct quick *q, uint32_t row,
-    unsigned char *value)
+/* A row for the newest session, which is what the row makes of it. */
+static int take_quick(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__key_sessions *key, uint32_t row)
 {
-    struct leat__key_sessions *key = (void *)value;
-    q->rows[q->count] = row;
-    q->values[q->count++] = leat__session_values(a, value);
-    const uint64_t since = ++leat__session_head(&a->layout, value)->since;
-    const enum leat_pane kind = leat__session_changed(a, ctx, &key->here, since);
+    unsigned char *cell = leat__session_newest(key);
+    struct leat__session *session = (struct leat__session *)(void *)cell;
+    a->rows[a->count] = row;
+    a->values[a->count++] = leat__session_values(a, cell);
+    key->waiting = a->round;
+    const uint64_t since = ++leat__session_head(&a->layout, cell)->since;
+    const enum leat_pane kind = leat__session_changed(a, ctx, session, since);
     if (kind) {
-        LEAT_TRY(flush_quick(a, ctx, q));
-        a->key = a->run.keys[row];
-        a->hash = a->run.batch->key_hash[row];
-        LEAT_TRY(leat__session_give(a, ctx, &key->here, value, kind));
+        LEAT_TRY(flush(a, ctx));
+        LEAT_TRY(leat__session_give(a, ctx, cell, kind));
     }
-    const int64_t due = leat__session_event_due(a, &key->here);
-    if (!(key->flags & LEAT__KEY_EVENT_TIMER) || due < key->event_timer_us)
-        note_timer(q, LEAT__TIMERS_EVENT, row, key, due);
-    if (key->here.processing_due != LEAT_TIME_MAX &&
-        (!(key->flags & LEAT__KEY_PROCESSING_TIMER) || key->here.processing_due < key->processing_timer_us))
-        note_timer(q, LEAT__TIMERS_PROCESSING, row, key, key->here.processing_due);
-    return kind != 0;
-}
-
-static int set_quick_timers(struct leat__session_aggregate *a, struct leat__ctx *ctx, const struct quick *q)
-{
-    struct leat__timers *timers[LEAT__TIMERS_KINDS] = { &a->event, &a->processing };
-    for (uint32_t k = 0; k < LEAT__TIMERS_KINDS; k++)
-        for (uint32_t i = 0; i < q->timers[k].count; i++)
-            LEAT_TRY(leat__timers_set(timers[k], ctx, q->timers[k].us[i], (struct leat_sv){ "", 0 },
-                a->run.keys[q->timers[k].rows[i]]));
+    const int64_t due = leat__session_event_due(a, session);
+    if (need_event(key, due))
+        note_timer(a, LEAT__TIMERS_EVENT, row, due);
+    if (need_processing(key, session->processing_due))
+        note_timer(a, LEAT__TIMERS_PROCESSING, row, session->processing_due);
     return 0;
 }
 
-/* Rows from a->at on, as far as they go the short way, CHUNK at most: how many. */
-static int64_t add_quickly(struct leat__session_aggregate *a, struct leat__ctx *ctx)
+static int add_row(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__key_sessions *key, uint32_t row)
 {
-    struct quick q;
+    const int64_t us = a->run.batch->event_us[row];
+    a->key = a->run.keys[row];
+    a->hash = a->run.batch->key_hash[row];
+    const int extended =
+        a->quick ? extend(a, ctx, key, us, leat__time_add(us, leat__session_gap(a, row))) : 0;
+    if (extended < 0)
+        return extended;
+    return extended ? take_quick(a, ctx, key, row) : place(a, ctx, key, row);
+}
+
+/* Rows from a->at on, CHUNK at most. */
+static int add_chunk(struct leat__session_aggregate *a, struct leat__ctx *ctx)
+{
     const struct leat_batch *batch = a->run.batch;
-    const uint32_t rest = batch->count - a->at;
-    const uint32_t max = rest < a->chunk ? rest : a->chunk;
-    uint32_t done = 0;
-    q.count = q.timers[LEAT__TIMERS_EVENT].count = q.timers[LEAT__TIMERS_PROCESSING].count = 0;
+    const uint32_t from = a->at;
+    const uint32_t max = batch->count - from < CHUNK ? batch->count - from : CHUNK;
     if (leat__table_upsert(
-            a->table, 0, a->run.keys + a->at, batch->key_hash + a->at, NULL, max, q.found, ctx->error) < 0)
+            a->table, 0, a->run.keys + from, batch->key_hash + from, NULL, max, a->found, ctx->error) < 0)
         return leat__fail_here(ctx);
-    while (done < max && !leat__run_is_spent(&a->run)) {
-        const uint32_t row = a->at + done;
-        const int64_t us = batch->event_us[row];
-        if (!extend(a, ctx, q.found[done], us, leat__time_add(us, leat__session_gap(a, row))))
-            break;
-        LEAT_TRY(take_quick(a, ctx, &q, row, q.found[done]));
-        done++;
+    a->count = a->timers[LEAT__TIMERS_EVENT].count = a->timers[LEAT__TIMERS_PROCESSING].count = 0;
+    for (uint32_t i = 0; i < max && !leat__run_is_spent(&a->run); i++) {
+        LEAT_TRY(add_row(a, ctx, a->found[i], from + i));
+        a->at++;
     }
-    LEAT_TRY(flush_quick(a, ctx, &q));
-    LEAT_TRY(set_quick_timers(a, ctx, &q));
-    a->chunk = done == max ? CHUNK : done < CHUNK_MIN ? CHUNK_MIN : done;
-    return done;
+    LEAT_TRY(flush(a, ctx));
+    return set_timers(a, ctx);
 }
 
 /* ---- batches ---- */
@@ -547,22 +401,40 @@ static int set_wake(struct leat__session_aggregate *a, struct leat__ctx *ctx)
     return has_processing(a) ? leat__timers_wake(&a->processing, ctx, &ctx->wake_us) : 0;
 }
 
+/* A key without sessions goes. */
+static int remove_key(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__key_sessions *key)
+{
+    const struct leat__agg_memory mem = leat__session_memory(a);
+    leat__blob_forget(&mem, &key->older);
+    return leat__table_remove(a->table, 0, a->key, a->hash, ctx->error) < 0 ? leat__fail_here(ctx) : 0;
+}
+
+/* Keys that were looked up for late or refused rows alone are not kept. */
+static int forget_empty(struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t row)
+{
+    void *found;
+    const uint64_t *hashes = a->run.batch->key_hash;
+    if (leat__table_find(a->table, 0, a->run.keys, hashes, &row, 1, &found, ctx->error) < 0)
+        return leat__fail_here(ctx);
+    if (!found || ((struct leat__key_sessions *)found)->count)
+        return 0;
+    a->key = a->run.keys[row];
+    a->hash = hashes[row];
+    return remove_key(a, ctx, found);
+}
+
 static int add_rows(struct leat__session_aggregate *a, struct leat__ctx *ctx)
 {
     while (a->at < a->run.batch->count) {
         if (leat__run_is_spent(&a->run))
             return LEAT_MORE;
-        if (a->quick) {
-            const int64_t done = add_quickly(a, ctx);
-            if (done < 0)
-                return (int)done;
-            a->at += (uint32_t)done;
-            if (done > 0)
-                continue;
-        }
-        LEAT_TRY(place(a, ctx, a->at));
-        a->at++;
+        LEAT_TRY(add_chunk(a, ctx));
     }
+    for (uint32_t i = 0; i < a->late_count; i++)
+        LEAT_TRY(forget_empty(a, ctx, a->late[i]));
+    for (uint32_t r = 0; a->run.careful && r < a->run.batch->count; r++)
+        LEAT_TRY(forget_empty(a, ctx, r));
     LEAT_TRY(set_wake(a, ctx));
     return end_batch(a, ctx);
 }
@@ -585,67 +457,89 @@ static int session_aggregate_on_batch(
 
 /* ---- what is due ---- */
 
-static int give(struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__session *session,
-    enum leat_pane kind)
+static enum leat_pane period_kind(const struct leat__session *session)
 {
-    unsigned char *value;
-    LEAT_TRY(slot_value(a, ctx, session->slot, &value));
-    return leat__session_give(a, ctx, session, value, kind);
+    return session->flags & LEAT__SESSION_FIRED ? LEAT_PANE_LATE : LEAT_PANE_EARLY;
 }
 
-static int fire_end(struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__session *session)
+static int fire_end(struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell)
 {
-    if (a->plan.on_watermark) {
-        LEAT_TRY(give(a, ctx, session, LEAT_PANE_ON_TIME));
-    } else {
-        unsigned char *value;
-        LEAT_TRY(slot_value(a, ctx, session->slot, &value));
-        leat__session_lose(a, value);
-    }
+    struct leat__session *session = (struct leat__session *)(void *)cell;
+    if (a->plan.on_watermark)
+        LEAT_TRY(leat__session_give(a, ctx, cell, LEAT_PANE_ON_TIME));
+    else
+        leat__session_lose(a, cell);
     session->flags |= LEAT__SESSION_FIRED;
     session->event_due = session->processing_due = LEAT_TIME_MAX;
     return 0;
 }
 
-/* What is due of the session at `at` by time w, in order; 1: it is over and has gone. What a period has noted is
- * never later than the end, or the going, of the session. */
-static int fire_session(struct leat__session_aggregate *a, struct leat__ctx *ctx, uint32_t at, int64_t w)
+/* What is due of the session by time w, in order; 1: it is over, and its contents were forgotten. What a period has
+ * noted is never later than the end, or the going, of the session. */
+static int fire_session(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell, int64_t w)
 {
-    struct leat__session *session = &a->set.sessions[at];
+    const struct leat__agg_memory mem = leat__session_memory(a);
+    const struct leat__session *session = (const struct leat__session *)(void *)cell;
     if (session->event_due != LEAT_TIME_MAX && leat__time_passed(session->event_due, w))
-        LEAT_TRY(
-            give(a, ctx, session, session->flags & LEAT__SESSION_FIRED ? LEAT_PANE_LATE : LEAT_PANE_EARLY));
+        LEAT_TRY(leat__session_give(a, ctx, cell, period_kind(session)));
     if (!(session->flags & LEAT__SESSION_FIRED) && leat__time_passed(session->end, w))
-        LEAT_TRY(fire_end(a, ctx, session));
+        LEAT_TRY(fire_end(a, ctx, cell));
     if (!leat__session_is_over(&a->limits, session->end, w))
         return 0;
     if (a->plan.has_late)
-        LEAT_TRY(give(a, ctx, session, LEAT_PANE_LATE));
-    LEAT_TRY(clear_slot(a, ctx, session->slot));
-    leat__session_set_remove(&a->set, at);
+        LEAT_TRY(leat__session_give(a, ctx, cell, LEAT_PANE_LATE));
+    leat__session_forget(&a->layout, &mem, cell);
     return 1;
 }
 
-static int fire_by_watermark(struct leat__session_aggregate *a, struct leat__ctx *ctx, int64_t w)
+static int fire_by_watermark(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__key_sessions *key, int64_t w)
 {
-    for (uint32_t i = 0; i < a->set.count && !leat__run_is_spent(&a->run);) {
-        const int gone = fire_session(a, ctx, i, w);
+    uint32_t at = 0;
+    uint32_t kept = 0;
+    for (; at < key->count && !leat__run_is_spent(&a->run); at++) {
+        unsigned char *cell = leat__session_cell(&a->layout, key, at);
+        const int gone = fire_session(a, ctx, cell, w);
         if (gone < 0)
             return gone;
-        i += gone ? 0 : 1;
+        a->run.keys_seen++;
+        if (gone)
+            continue;
+        if (kept < at)
+            memcpy(leat__session_cell(&a->layout, key, kept), cell, a->layout.cell);
+        kept++;
+    }
+    leat__sessions_close_up(&a->layout, key, kept, at);
+    leat__sessions_tell_end(&a->layout, key);
+    return 0;
+}
+
+static int fire_by_clock(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__key_sessions *key)
+{
+    for (uint32_t i = 0; i < key->count; i++) {
+        unsigned char *cell = leat__session_cell(&a->layout, key, i);
+        const struct leat__session *session = (const struct leat__session *)(void *)cell;
+        if (session->processing_due <= a->now_us)
+            LEAT_TRY(leat__session_give(a, ctx, cell, period_kind(session)));
     }
     return 0;
 }
 
-static int fire_by_clock(struct leat__session_aggregate *a, struct leat__ctx *ctx)
+/* The key's next timers. */
+static int set_key_timers(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__key_sessions *key)
 {
-    for (uint32_t i = 0; i < a->set.count; i++) {
-        struct leat__session *session = &a->set.sessions[i];
-        if (session->processing_due <= a->now_us)
-            LEAT_TRY(give(
-                a, ctx, session, session->flags & LEAT__SESSION_FIRED ? LEAT_PANE_LATE : LEAT_PANE_EARLY));
-    }
-    return 0;
+    const struct leat_sv nobody = { "", 0 };
+    int64_t event_us;
+    int64_t processing_us;
+    dues(a, key, &event_us, &processing_us);
+    const bool event = need_event(key, event_us);
+    const bool processing = need_processing(key, processing_us);
+    if (event)
+        LEAT_TRY(leat__timers_set(&a->event, ctx, event_us, nobody, a->key));
+    return processing ? leat__timers_set(&a->processing, ctx, processing_us, nobody, a->key) : 0;
 }
 
 /* A timer of a key has gone off. Void ones do nothing (1). */
@@ -658,16 +552,18 @@ static int fire_key(struct leat__session_aggregate *a, struct leat__ctx *ctx, in
     a->hash = leat__hash(a->key.data, a->key.len);
     if (leat__table_find(a->table, 0, &a->key, &a->hash, NULL, 1, &found, ctx->error) < 0)
         return leat__fail_here(ctx);
-    if (!found)
+    struct leat__key_sessions *key = found;
+    if (!key || !(key->flags & flag) ||
+        (by_clock ? key->processing_timer_us : key->event_timer_us) != time_us)
         return 0;
-    LEAT_TRY(load_set(a, ctx));
-    if (!(a->dir.flags & flag) || (by_clock ? a->dir.processing_timer_us : a->dir.event_timer_us) != time_us)
-        return 0;
-    a->dir.flags &= ~flag;
+    if (leat__table_upsert(a->table, 0, &a->key, &a->hash, NULL, 1, &found, ctx->error) < 0)
+        return leat__fail_here(ctx);
+    key = found;
+    key->flags &= ~flag;
     /* In order: no further than others have come. */
-    LEAT_TRY(by_clock ? fire_by_clock(a, ctx)
-                      : fire_by_watermark(a, ctx, a->spec->ordered ? time_us : ctx->watermark_us));
-    return save_set(a, ctx);
+    LEAT_TRY(by_clock ? fire_by_clock(a, ctx, key)
+                      : fire_by_watermark(a, ctx, key, a->spec->ordered ? time_us : ctx->watermark_us));
+    return key->count ? set_key_timers(a, ctx, key) : remove_key(a, ctx, key);
 }
 
 static int fire_keys(struct leat__session_aggregate *a, struct leat__ctx *ctx)

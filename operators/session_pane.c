@@ -62,47 +62,48 @@ static struct leat__pane given_pane(
         .index = given->index };
 }
 
-static int take_back(struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *value)
+static int take_back(struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell)
 {
-    const struct leat__pane pane = given_pane(a, leat__session_given_of(&a->layout, value));
-    return leat__run_give_change(&a->run, ctx, &pane, a->hash, value + a->layout.given_values, LEAT_DELETE);
+    const struct leat__pane pane = given_pane(a, leat__session_given_of(&a->layout, cell));
+    return leat__run_give_change(&a->run, ctx, &pane, a->hash, cell + a->layout.given_values, LEAT_DELETE);
 }
 
 /* Gives a pane in the place of the one that stands. Where the bounds are others it is another record for whoever
  * takes them: the old one is deleted. */
 static int replace(struct leat__session_aggregate *a, struct leat__ctx *ctx, const struct leat__pane *pane,
-    unsigned char *value)
+    unsigned char *cell)
 {
-    const struct leat__session_given *given = leat__session_given_of(&a->layout, value);
+    const struct leat__session_given *given = leat__session_given_of(&a->layout, cell);
     const struct leat__pane old_pane = given_pane(a, given);
     if (old_pane.window.start == pane->window.start && old_pane.window.end == pane->window.end)
-        return leat__run_replace(&a->run, ctx, &old_pane, value + a->layout.given_values, pane, a->hash,
-            leat__session_values(a, value));
-    const int taken = take_back(a, ctx, value);
+        return leat__run_replace(&a->run, ctx, &old_pane, cell + a->layout.given_values, pane, a->hash,
+            leat__session_values(a, cell));
+    const int taken = take_back(a, ctx, cell);
     if (taken < 0)
         return taken;
-    return leat__run_give_change(&a->run, ctx, pane, a->hash, leat__session_values(a, value), LEAT_INSERT);
+    return leat__run_give_change(&a->run, ctx, pane, a->hash, leat__session_values(a, cell), LEAT_INSERT);
 }
 
 /* Remembers what stands now. */
 static int stand(struct leat__session_aggregate *a, struct leat__ctx *ctx, const struct leat__pane *pane,
-    uint32_t slot, unsigned char *value)
+    unsigned char *cell)
 {
-    const struct leat__agg_memory mem = { a->table, slot, NULL };
-    unsigned char *values = value + a->layout.given_values;
-    *leat__session_given_of(&a->layout, value) = (struct leat__session_given){ pane->window.start,
+    const struct leat__agg_memory mem = leat__session_memory(a);
+    unsigned char *values = cell + a->layout.given_values;
+    *leat__session_given_of(&a->layout, cell) = (struct leat__session_given){ pane->window.start,
         pane->window.end, pane->index, (uint32_t)pane->kind, 0 };
     leat__agg_forget(a->spec, &mem, values);
-    const int code = leat__agg_copy_values(a->spec, &mem, values, leat__session_values(a, value));
+    const int code = leat__agg_copy_values(a->spec, &mem, values, leat__session_values(a, cell));
     return code < 0 ? leat__fail(ctx, code,
                           "no memory for a pane within the budget of the state: raise state_budget_bytes")
                     : 0;
 }
 
-int leat__session_give(struct leat__session_aggregate *a, struct leat__ctx *ctx,
-    struct leat__session *session, unsigned char *value, enum leat_pane kind)
+int leat__session_give(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell, enum leat_pane kind)
 {
-    struct leat__aggregate_head *head = leat__session_head(&a->layout, value);
+    struct leat__session *session = (struct leat__session *)(void *)cell;
+    struct leat__aggregate_head *head = leat__session_head(&a->layout, cell);
     const bool discarding = a->spec->window.accumulation == LEAT_DISCARDING;
     session->event_due = session->processing_due = LEAT_TIME_MAX;
     if (head->since == 0 && (discarding || head->panes == 0 || kind != LEAT_PANE_ON_TIME))
@@ -110,38 +111,38 @@ int leat__session_give(struct leat__session_aggregate *a, struct leat__ctx *ctx,
     const struct leat__pane pane = {
         .window = { session->first, session->end }, .key = a->key, .kind = kind, .index = head->panes
     };
-    const bool stands = a->layout.given && leat__session_given_of(&a->layout, value)->kind;
-    const int given = stands ? replace(a, ctx, &pane, value)
-                             : leat__run_give(&a->run, ctx, &pane, a->hash, leat__session_values(a, value));
+    const bool stands = a->layout.given && leat__session_given_of(&a->layout, cell)->kind;
+    const int given = stands ? replace(a, ctx, &pane, cell)
+                             : leat__run_give(&a->run, ctx, &pane, a->hash, leat__session_values(a, cell));
     if (given < 0)
         return given;
     head->panes++;
     head->since = 0;
     if (discarding)
-        leat__agg_reset(a->spec, leat__session_values(a, value));
-    return given && a->layout.given ? stand(a, ctx, &pane, session->slot, value) : 0;
+        leat__agg_reset(a->spec, leat__session_values(a, cell));
+    return given && a->layout.given ? stand(a, ctx, &pane, cell) : 0;
 }
 
-int leat__session_give_back(struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *value,
-    const struct leat__agg_memory *mem)
+int leat__session_give_back(struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell)
 {
+    const struct leat__agg_memory mem = leat__session_memory(a);
     if (!a->layout.given)
         return 0;
-    struct leat__session_given *given = leat__session_given_of(&a->layout, value);
+    struct leat__session_given *given = leat__session_given_of(&a->layout, cell);
     if (!given->kind)
         return 0;
-    const int taken = take_back(a, ctx, value);
+    const int taken = take_back(a, ctx, cell);
     if (taken < 0)
         return taken;
     memset(given, 0, sizeof *given);
-    leat__agg_forget(a->spec, mem, value + a->layout.given_values);
-    memset(value + a->layout.given_values, 0, a->spec->values_size);
+    leat__agg_forget(a->spec, &mem, cell + a->layout.given_values);
+    memset(cell + a->layout.given_values, 0, a->spec->values_size);
     return 0;
 }
 
-void leat__session_lose(struct leat__session_aggregate *a, unsigned char *value)
+void leat__session_lose(struct leat__session_aggregate *a, unsigned char *cell)
 {
-    leat__session_head(&a->layout, value)->since = 0;
+    leat__session_head(&a->layout, cell)->since = 0;
     if (a->spec->window.accumulation == LEAT_DISCARDING)
-        leat__agg_reset(a->spec, leat__session_values(a, value));
+        leat__agg_reset(a->spec, leat__session_values(a, cell));
 }

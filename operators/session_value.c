@@ -1,55 +1,64 @@
-/* operators/session_value.c -- the value of a session where it is in state: its parts, its bytes, and two made one.
+/* operators/session_value.c -- the sessions of a key where they are in state: their parts, their bytes, and two made
+ * one.
  *
- *   offset 0   the parts before the accumulators as in memory, addresses and capacities zero
- *          n   the other sessions of the key, as they are
- *              the accumulators (aggregate_codec.c)
- *              what was given last, as it is, and its accumulators: where panes are retracted */
+ *   offset 0   how many sessions, and the key's timers: struct saved_key
+ *         24   of each session, in order: its bounds and counts as in memory, and its accumulators
+ *              (aggregate_codec.c); where panes are retracted, what was given last, as it is, and its accumulators */
 #include "operators/session_private.h"
 
+struct saved_key {
+    uint32_t count, flags;
+    int64_t event_timer_us, processing_timer_us;
+};
+
+_Static_assert(sizeof(struct saved_key) == 24, "part of the format of tables");
 _Static_assert(sizeof(struct leat__session) == 48, "part of the format of tables");
-_Static_assert(sizeof(struct leat__key_sessions) == 96, "part of the format of tables");
 _Static_assert(sizeof(struct leat__session_given) == 32, "part of the format of tables");
 
 void leat__session_lay_out(struct leat__session_layout *layout, const struct leat__aggregate_spec *spec)
 {
     layout->spec = spec;
-    layout->head = sizeof(struct leat__key_sessions);
+    layout->head = sizeof(struct leat__session);
     layout->values = layout->head + (uint32_t)sizeof(struct leat__aggregate_head);
-    layout->size = layout->values + spec->values_size;
+    layout->cell = layout->values + spec->values_size;
     layout->given = layout->given_values = 0;
     if (spec->window.accumulation == LEAT_RETRACTING) {
-        layout->given = layout->size;
+        layout->given = layout->cell;
         layout->given_values = layout->given + (uint32_t)sizeof(struct leat__session_given);
-        layout->size = layout->given_values + spec->values_size;
+        layout->cell = layout->given_values + spec->values_size;
     }
+    layout->size = (uint32_t)sizeof(struct leat__key_sessions) + layout->cell;
 }
 
 void leat__session_print_format(const struct leat__session_layout *layout, struct leat_strbuf *out)
 {
-    leat__strbuf_str(out, "v1; sessions in slots");
+    leat__strbuf_str(out, "v2; sessions of a key");
     if (layout->given)
         leat__strbuf_str(out, "; the last pane");
     leat__agg_print_aggs(layout->spec, out);
 }
 
+/* ---- bytes ---- */
+
+static int encode_cell(
+    const struct leat__session_layout *layout, const unsigned char *cell, struct leat_strbuf *out)
+{
+    leat__strbuf_add(out, cell, layout->values);
+    LEAT_TRY(leat__agg_encode_values(layout->spec, cell + layout->values, out));
+    if (!layout->given)
+        return 0;
+    leat__strbuf_add(out, cell + layout->given, sizeof(struct leat__session_given));
+    return leat__agg_encode_values(layout->spec, cell + layout->given_values, out);
+}
+
 int leat__session_encode(void *arg, const void *value, struct leat_strbuf *out)
 {
     const struct leat__session_layout *layout = arg;
-    const unsigned char *bytes = value;
-    struct leat__key_sessions key;
-    memcpy(&key, bytes, sizeof key);
-    const struct leat_sv others = leat__blob_sv(&key.others);
-    key.others.data = NULL;
-    key.others.capacity = 0;
-    leat__strbuf_add(out, &key, sizeof key);
-    leat__strbuf_add(out, bytes + layout->head, layout->values - layout->head);
-    if (others.len)
-        leat__strbuf_add(out, others.data, others.len);
-    LEAT_TRY(leat__agg_encode_values(layout->spec, bytes + layout->values, out));
-    if (layout->given) {
-        leat__strbuf_add(out, bytes + layout->given, sizeof(struct leat__session_given));
-        LEAT_TRY(leat__agg_encode_values(layout->spec, bytes + layout->given_values, out));
-    }
+    struct leat__key_sessions *key = (struct leat__key_sessions *)(uintptr_t)value; /* which is only read */
+    const struct saved_key saved = { key->count, key->flags, key->event_timer_us, key->processing_timer_us };
+    leat__strbuf_add(out, &saved, sizeof saved);
+    for (uint32_t i = 0; i < key->count; i++)
+        LEAT_TRY(encode_cell(layout, leat__session_cell(layout, key, i), out));
     return out->failed ? LEAT_ENOMEM : 0;
 }
 
@@ -63,21 +72,26 @@ static bool take(struct leat_sv *rest, void *to, size_t size)
     return true;
 }
 
-static int decode_key(struct leat_sv *rest, const struct leat__agg_memory *mem,
-    const struct leat__session_layout *layout, unsigned char *value)
+static int decode_values(const struct leat__session_layout *layout, const struct leat__agg_memory *mem,
+    struct leat_sv *rest, unsigned char *values)
 {
-    struct leat__key_sessions key;
-    if (!take(rest, &key, sizeof key) || !take(rest, value + layout->head, layout->values - layout->head))
-        return LEAT_EDATA;
-    const uint64_t len = (uint64_t)key.others_count * sizeof(struct leat__session);
-    key.others = (struct leat__agg_blob){ NULL, 0, 0 };
-    if (len > rest->len)
-        return LEAT_EDATA;
-    if (len)
-        LEAT_TRY(leat__blob_set(mem, &key.others, (struct leat_sv){ rest->data, (size_t)len }));
-    *rest = (struct leat_sv){ rest->data + len, rest->len - (size_t)len };
-    memcpy(value, &key, sizeof key);
+    size_t used;
+    LEAT_TRY(leat__agg_decode_values(layout->spec, mem, rest->data, rest->len, values, &used));
+    *rest = (struct leat_sv){ rest->data + used, rest->len - used };
     return 0;
+}
+
+static int decode_cell(const struct leat__session_layout *layout, const struct leat__agg_memory *mem,
+    struct leat_sv *rest, unsigned char *cell)
+{
+    if (!take(rest, cell, layout->values))
+        return LEAT_EDATA;
+    LEAT_TRY(decode_values(layout, mem, rest, cell + layout->values));
+    if (!layout->given)
+        return 0;
+    return take(rest, cell + layout->given, sizeof(struct leat__session_given))
+        ? decode_values(layout, mem, rest, cell + layout->given_values)
+        : LEAT_EDATA;
 }
 
 int leat__session_decode(
@@ -85,39 +99,36 @@ int leat__session_decode(
 {
     const struct leat__session_layout *layout = arg;
     const struct leat__agg_memory mem = { table, ns, NULL };
+    struct leat__key_sessions *key = value;
     struct leat_sv rest = { data, len };
-    unsigned char *bytes = value;
-    size_t used;
-    LEAT_TRY(decode_key(&rest, &mem, layout, bytes));
-    LEAT_TRY(leat__agg_decode_values(layout->spec, &mem, rest.data, rest.len, bytes + layout->values, &used));
-    rest = (struct leat_sv){ rest.data + used, rest.len - used };
-    if (!layout->given)
-        return rest.len ? LEAT_EDATA : 0;
-    if (!take(&rest, bytes + layout->given, sizeof(struct leat__session_given)))
+    struct saved_key saved;
+    if (!take(&rest, &saved, sizeof saved) || saved.count > rest.len / layout->values)
         return LEAT_EDATA;
-    LEAT_TRY(leat__agg_decode_values(
-        layout->spec, &mem, rest.data, rest.len, bytes + layout->given_values, &used));
-    return used == rest.len ? 0 : LEAT_EDATA;
+    memset(key, 0, layout->size);
+    if (saved.count > 1) {
+        const size_t size = (size_t)(saved.count - 1) * layout->cell;
+        LEAT_TRY(leat__blob_reserve(&mem, &key->older, size));
+        memset(key->older.data, 0, size);
+        key->older.len_plus_1 = (uint32_t)size + 1;
+    }
+    key->count = saved.count;
+    key->flags = saved.flags;
+    key->event_timer_us = saved.event_timer_us;
+    key->processing_timer_us = saved.processing_timer_us;
+    for (uint32_t i = 0; i < key->count; i++)
+        LEAT_TRY(decode_cell(layout, &mem, &rest, leat__session_cell(layout, key, i)));
+    leat__sessions_tell_end(layout, key);
+    return rest.len ? LEAT_EDATA : 0;
 }
 
-int leat__session_copy(const struct leat__session_layout *layout, const struct leat__agg_memory *mem,
-    unsigned char *to, const unsigned char *from)
-{
-    memcpy(to + layout->head, from + layout->head, layout->values - layout->head);
-    LEAT_TRY(leat__agg_copy_values(layout->spec, mem, to + layout->values, from + layout->values));
-    if (!layout->given)
-        return 0;
-    memcpy(to + layout->given, from + layout->given, sizeof(struct leat__session_given));
-    return leat__agg_copy_values(layout->spec, mem, to + layout->given_values, from + layout->given_values);
-}
+/* ---- contents ---- */
 
 void leat__session_forget(
-    const struct leat__session_layout *layout, const struct leat__agg_memory *mem, unsigned char *value)
+    const struct leat__session_layout *layout, const struct leat__agg_memory *mem, unsigned char *cell)
 {
-    leat__agg_forget(layout->spec, mem, value + layout->values);
+    leat__agg_forget(layout->spec, mem, cell + layout->values);
     if (layout->given)
-        leat__agg_forget(layout->spec, mem, value + layout->given_values);
-    memset(value + layout->head, 0, layout->size - layout->head);
+        leat__agg_forget(layout->spec, mem, cell + layout->given_values);
 }
 
 int leat__session_merge(const struct leat__session_layout *layout, struct leat__ctx *ctx,
