@@ -42,17 +42,7 @@ static int win_init(struct leat_op *op, struct leat__ctx *ctx)
     LEAT_TRY(leat__run_init(&a->run, ctx, spec));
     read_spec(a, spec);
     leat__win_lay_out(a, op->node);
-    if (a->plan.user) {
-        a->wishes = (struct leat__timer_wishes){
-            .ctx = ctx,
-            .callbacks = a->plan.user->name,
-            .maker = "the trigger",
-            .has_event_time = true,
-            .has_on_timer = a->plan.user->on_timer != NULL,
-        };
-        if (!(a->saved_state = leat__malloc(a->plan.user->state_size + 1)))
-            return leat__rows_nomem(ctx, "a trigger");
-    }
+    LEAT_TRY(leat__user_trigger_init(&a->user, ctx, a->plan.user));
     LEAT_TRY(leat__win_open_table(a, ctx));
     LEAT_TRY(leat__win_open_timers(a, ctx));
     return leat__win_set_wake(a);
@@ -61,7 +51,7 @@ static int win_init(struct leat_op *op, struct leat__ctx *ctx)
 static void win_release(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct leat__win *a = (struct leat__win *)op;
-    ctx->timer_wishes = NULL;
+    leat__user_trigger_release(&a->user, ctx);
     leat__run_release(&a->run);
     leat__cursor_close(a->cursor);
     leat__win_rows_release(a);
@@ -69,9 +59,7 @@ static void win_release(struct leat_op *op, struct leat__ctx *ctx)
         leat__timers_close(&a->periods[i]);
         leat__timers_close(&a->users[i]);
     }
-    leat__timer_wishes_release(&a->wishes);
     leat__strbuf_release(&a->timer_key);
-    leat__free(a->saved_state);
     leat__table_close(a->table);
 }
 

@@ -7,8 +7,7 @@
  * What a pane shows ends with the row that fired it. The kind of a pane says where the window is: EARLY until its
  * on-time pane is due, then LATE.
  *
- * A user's trigger works on its state where that lies, and what it wishes of timers is done when it has returned:
- * only then may values move. What it refuses leaves nothing but the row, which was added before. */
+ * What a user's trigger (window_trigger.c) refuses leaves nothing but the row, which was added before. */
 #include "base/hash.h"
 #include "operators/window_aggregate_private.h"
 
@@ -54,77 +53,31 @@ static int find_value(struct leat__win *a, const struct target *t, unsigned char
 
 /* ---- a user's trigger ---- */
 
-static void begin_user(struct leat__win *a, const unsigned char *state)
+/* Grants what it has wished. *granted: values may have moved. */
+static int grant(struct leat__win *a, const struct target *t, bool *granted)
 {
-    memcpy(a->saved_state, state, a->plan.user->state_size);
-    a->wishes.count = 0;
-    a->ctx->timer_wishes = &a->wishes;
-    a->ctx->batch_out = NULL;
-}
-
-/* What the callback has said, or LEAT_CONTINUE when it has refused. *granted: values may have moved. */
-static int end_user(struct leat__win *a, const struct target *t, unsigned char *state,
-    const struct leat_batch *in, enum leat_fire said, uint32_t *fire, bool *granted)
-{
-    struct leat__ctx *ctx = a->ctx;
     const struct leat_sv owner = { (const char *)&t->ns, sizeof t->ns };
-    ctx->timer_wishes = NULL;
-    *granted = false;
-    *fire = LEAT_CONTINUE;
-    if (a->wishes.code < 0)
-        return a->wishes.code;
-    if (ctx->user.failures_count > 0) {
-        memcpy(state, a->saved_state, a->plan.user->state_size);
-        a->wishes.count = 0;
-        const int code = leat__ctx_end(ctx, in, NULL);
-        ctx->user.failures_count = 0;
-        return code;
-    }
-    if ((uint32_t)said > LEAT_FIRE_AND_PURGE)
-        return leat__fail(
-            ctx, LEAT_EUSER, "%s gave %d, which is no enum leat_fire", a->plan.user->name, (int)said);
-    *fire = (uint32_t)said;
-    *granted = a->wishes.count > 0;
-    return leat__timer_wishes_grant(&a->wishes, a->users, owner, t->key);
+    *granted = a->user.wishes.count > 0;
+    return leat__timer_wishes_grant(&a->user.wishes, a->users, owner, t->key);
 }
 
 static int ask_about_row(struct leat__win *a, const struct target *t, uint32_t row, unsigned char *values,
     uint32_t *fire, bool *granted)
 {
-    struct leat__ctx *ctx = a->ctx;
     const struct leat_bounds bounds = { t->window.start, t->window.end };
-    void *state = leat__win_state(a, values);
-    begin_user(a, state);
-    ctx->batch_in = a->run.batch;
-    ctx->user.row = row;
-    const enum leat_fire said =
-        a->plan.user->on_record(&ctx->user, leat_batch_at(a->run.batch, row), &bounds, state);
-    return end_user(a, t, state, a->run.batch, said, fire, granted);
+    LEAT_TRY(leat__user_trigger_row(
+        &a->user, a->ctx, a->run.batch, row, &bounds, leat__win_state(a, values), fire));
+    return grant(a, t, granted);
 }
 
 static int ask_about_timer(struct leat__win *a, const struct target *t, uint32_t which, int64_t time_us,
     unsigned char *values, uint32_t *fire, bool *granted)
 {
-    struct leat__ctx *ctx = a->ctx;
     const struct leat_bounds bounds = { t->window.start, t->window.end };
     const enum leat_time_kind kind = which == LEAT__TIMERS_EVENT ? LEAT_EVENT_TIME : LEAT_PROCESSING_TIME;
-    void *state = leat__win_state(a, values);
-    if (!a->run.batch) /* else keys may show its memory */
-        leat__ctx_begin(ctx, NULL, NULL);
-    begin_user(a, state);
-    ctx->batch_in = NULL;
-    ctx->user.row = 0;
-    const enum leat_fire said = a->plan.user->on_timer(&ctx->user, time_us, kind, &bounds, state);
-    if (ctx->user.failures_count > 0 && ctx->node->policy != LEAT_SKIP &&
-        ctx->node->policy != LEAT_DEAD_LETTER)
-        return leat__fail(ctx, LEAT_EUSER,
-            "%s refused the timer at %lld us: %s (leat_on_error with LEAT_SKIP, or leat_dead_letters, goes "
-            "on "
-            "without such timers)",
-            a->plan.user->name, (long long)time_us, ctx->failures[0].message);
-    const int code = end_user(a, t, state, NULL, said, fire, granted);
-    ctx->batch_in = a->run.batch;
-    return code;
+    LEAT_TRY(leat__user_trigger_timer(
+        &a->user, a->ctx, a->run.batch, time_us, kind, &bounds, leat__win_state(a, values), fire));
+    return grant(a, t, granted);
 }
 
 /* ---- timers ---- */

@@ -65,9 +65,8 @@ struct leat__win {
     bool by_time;
 
     struct leat__timers periods[LEAT__TIMERS_KINDS], users[LEAT__TIMERS_KINDS];
-    struct leat__timer_wishes wishes;
+    struct leat__user_trigger user;
     struct leat_strbuf timer_key; /* of the one that goes off: namespace | key */
-    unsigned char *saved_state; /* of a user's trigger, while it runs */
 
     /* The batch that is being worked on, some pairs of row and window at a time. */
     uint32_t row_at; /* the next row to sort */
