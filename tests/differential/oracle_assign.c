@@ -4,6 +4,7 @@
 
 #define DAY ((wide)86400 * 1000000)
 #define HOUR ((wide)3600 * 1000000)
+#define CYCLE_DAYS 146097 /* of 400 years, after which the calendar begins anew */
 
 /* ---- calendars, by the rules of 2007 and later ---- */
 
@@ -11,24 +12,23 @@
 static int64_t days_of(int64_t year, int64_t month, int64_t day)
 {
     static const int before[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
-    int64_t days = 0;
     year += month / 12;
     month %= 12;
+    const int64_t cycles = (int64_t)((year - 1970 - floor_mod(year - 1970, 400)) / 400);
+    int64_t days = cycles * CYCLE_DAYS;
+    year -= 400 * cycles;
     for (int64_t y = 1970; y < year; y++)
         days += y % 4 == 0 && (y % 100 != 0 || y % 400 == 0) ? 366 : 365;
-    for (int64_t y = year; y < 1970; y++)
-        days -= y % 4 == 0 && (y % 100 != 0 || y % 400 == 0) ? 366 : 365;
     const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     return days + before[month] + (leap && month > 1) + day - 1;
 }
 
 static void date_of(int64_t days, int64_t *year, int64_t *month)
 {
-    *year = 1970;
+    const int64_t in_cycle = (int64_t)floor_mod(days, CYCLE_DAYS);
+    *year = 1970 + (days - in_cycle) / CYCLE_DAYS * 400;
     while (days_of(*year + 1, 0, 1) <= days)
         (*year)++;
-    while (days_of(*year, 0, 1) > days)
-        (*year)--;
     *month = 0;
     while (*month < 11 && days_of(*year, *month + 1, 1) <= days)
         (*month)++;
@@ -135,6 +135,8 @@ size_t oracle_assign(
         if (end > at) {
             bounds[count][0] = start;
             bounds[count++][1] = end;
+            if (end >= INT64_MAX) /* what ends later ends there as well: it is the same window */
+                break;
         }
     if (o->mistake == MISTAKE_CUMULATING_WITHOUT_LAST && count > 1)
         count--;

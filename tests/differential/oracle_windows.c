@@ -177,10 +177,12 @@ void window_after_row(struct windows *ws, struct window *window, const struct ev
 
 /* ---- time ---- */
 
-/* Whether the watermark, on its way from `before`, has come by a multiple of a period; `most`: that it may be. */
+/* Whether the watermark, on its way from `before`, has come by a multiple of a period; `most`: that it may be. The
+ * first time is passed before anybody has spoken. */
 static bool passes_multiple(wide before, wide w, wide most, const struct plan_trigger *trigger)
 {
     const wide last = w < most ? w : most;
+    before = before < INT64_MIN ? INT64_MIN : before;
     return trigger && last - floor_mod(last, trigger->n) > before;
 }
 
