@@ -11,7 +11,8 @@ const struct leat_op_class *leat__aggregate_class_of(
     if (spec->window.kind == LEAT_WINDOW_SESSION)
         return &leat__session_aggregate_class;
     if (spec->window.kind == LEAT_WINDOW_SLIDING)
-        return &leat__sliding_aggregate_class;
+        return leat__sliding_is_each(&spec->window) ? &leat__sliding_each_class
+                                                    : &leat__sliding_aggregate_class;
     if (spec->assigner && leat__slices_can_do(node, spec))
         return &leat__slice_aggregate_class;
     return spec->assigner ? &leat__window_aggregate_class : NULL;

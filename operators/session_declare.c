@@ -50,20 +50,6 @@ static const char *first_unmergeable(const struct leat__aggregate_spec *spec)
     return NULL;
 }
 
-/* Their windows are as many as the records: each is given when the watermark comes to its end. */
-static void check_sliding(struct leat_node *node, const struct leat_window_opts *o)
-{
-    for (uint32_t i = 0; i < sizeof o->triggers / sizeof o->triggers[0] && o->triggers[i].kind; i++)
-        if (o->triggers[i].kind != LEAT_TRIGGER_WATERMARK && o->triggers[i].kind != LEAT_TRIGGER_USER)
-            leat__declare_error(node, "triggers", LEAT_EDECLARE,
-                "sliding windows end at each record and give a result then: leave LEAT_ON_WATERMARK alone");
-    if (o->accumulation == LEAT_DISCARDING && o->allowed_lateness_us)
-        leat__declare_error(node, "accumulation", LEAT_EDECLARE,
-            "LEAT_DISCARDING with allowed_lateness_us would give parts of sliding windows: use "
-            "LEAT_ACCUMULATING or "
-            "LEAT_RETRACTING");
-}
-
 void leat__session_declare(struct leat_node *node, struct leat__aggregate_spec *spec)
 {
     const bool is_session = spec->window.kind == LEAT_WINDOW_SESSION;
@@ -74,11 +60,9 @@ void leat__session_declare(struct leat_node *node, struct leat__aggregate_spec *
         leat__declare_error(node, "aggs", LEAT_EDECLARE,
             "%s has no merge, and %s windows are put together from parts: give LEAT_DEFINE_AGGREGATE one",
             name, is_session ? "session" : "sliding");
-    if (!is_session)
-        check_sliding(node, &spec->window);
     struct leat__trigger_plan plan;
     leat__trigger_plan_of(&spec->window, &plan);
-    if (plan.user)
+    if (plan.user && is_session)
         leat__declare_error(node, "triggers", LEAT_EDECLARE,
             "LEAT_ON_TRIGGER is for windows that stand where they are: use LEAT_ON_COUNT, "
             "LEAT_EVERY_EVENT_TIME or "

@@ -99,34 +99,6 @@ static void sliding_aggregate_release(struct leat_op *op, struct leat__ctx *ctx)
 
 /* ---- times ---- */
 
-/* The watermark that fires the window of a cell: its time. Windows end at the end of time at the latest, so that
- * of the last moment fires with the one before it, as other windows do there (18, 20). */
-static int64_t last_us(int64_t us)
-{
-    return leat__time_add(us, 1) - 1;
-}
-
-static bool is_over(const struct sliding_aggregate *a, int64_t us, int64_t w)
-{
-    const int64_t lateness_us = a->spec->window.allowed_lateness_us;
-    return leat__time_passed(
-        lateness_us == LEAT_NEVER ? LEAT_TIME_MAX : leat__time_add(last_us(us), lateness_us), w);
-}
-
-/* The watermark at which no window, also of a record to come, holds a cell any more. */
-static int64_t gone_us(const struct sliding_aggregate *a, int64_t us)
-{
-    const int64_t lateness_us = a->spec->window.allowed_lateness_us;
-    return lateness_us == LEAT_NEVER
-        ? LEAT_TIME_MAX
-        : leat__time_add(last_us(leat__time_add(us, a->spec->window.size_us)), lateness_us);
-}
-
-static int64_t from_us(const struct sliding_aggregate *a, int64_t us)
-{
-    return leat__time_sub(us, a->spec->window.size_us);
-}
-
 static struct leat__agg_memory memory_of(const struct sliding_aggregate *a)
 {
     return (struct leat__agg_memory){ a->table, 0, NULL };
@@ -135,10 +107,10 @@ static struct leat__agg_memory memory_of(const struct sliding_aggregate *a)
 /* When the key has something to do; it has cells. */
 static int64_t due_us(const struct sliding_aggregate *a, const struct leat__sliding *key)
 {
-    const int64_t gone = gone_us(a, leat__cell_head(&a->layout, key, key->first)->us);
+    const int64_t gone = leat__sliding_gone_us(a->spec, leat__cell_head(&a->layout, key, key->first)->us);
     if (key->fired == key->count)
         return gone;
-    const int64_t us = last_us(leat__cell_head(&a->layout, key, key->fired)->us);
+    const int64_t us = leat__sliding_last_us(leat__cell_head(&a->layout, key, key->fired)->us);
     return us < gone ? us : gone;
 }
 
@@ -149,7 +121,8 @@ static int give(struct sliding_aggregate *a, struct leat__ctx *ctx, struct leat_
     enum leat_pane kind, const unsigned char *result)
 {
     struct leat__cell_head *head = leat__cell_head(&a->layout, key, at);
-    const struct leat__pane pane = { .window = { from_us(a, head->us), leat__time_add(head->us, 1) },
+    const struct leat__pane pane = { .window = { leat__sliding_from_us(a->spec, head->us),
+                                         leat__time_add(head->us, 1) },
         .key = a->key,
         .kind = kind,
         .index = head->panes };
@@ -204,7 +177,7 @@ static int give_late(
     const struct leat__agg_memory mem = { NULL, 0, &a->arena };
     const int64_t us = leat__cell_head(&a->layout, key, at)->us;
     const int64_t until_us = leat__time_add(us, a->spec->window.size_us);
-    uint32_t low = leat__cell_from(&a->layout, key, from_us(a, us));
+    uint32_t low = leat__cell_from(&a->layout, key, leat__sliding_from_us(a->spec, us));
     key->flags &= ~LEAT__SLIDING_STACKS;
     LEAT_TRY(leat__cells_suffixes(&a->layout, ctx, &table_mem, key, low, at + 1));
     memset(a->passing, 0, a->spec->values_size);
@@ -212,13 +185,14 @@ static int give_late(
         const int64_t end_us = leat__cell_head(&a->layout, key, i)->us;
         if (end_us > until_us)
             break;
-        while (leat__cell_head(&a->layout, key, low)->us < from_us(a, end_us))
+        while (leat__cell_head(&a->layout, key, low)->us < leat__sliding_from_us(a->spec, end_us))
             low++;
         if (i > at &&
             leat__agg_combine_values(
                 a->spec, ctx->node, &mem, a->passing, leat__cell_values(&a->layout, key, i), ctx->error) < 0)
             return leat__fail_here(ctx);
-        if ((a->replaying && end_us <= a->resume_us) || is_over(a, end_us, a->late_wm_us) ||
+        if ((a->replaying && end_us <= a->resume_us) ||
+            leat__sliding_is_over(a->spec, end_us, a->late_wm_us) ||
             leat__cell_head(&a->layout, key, i)->kind & LEAT__CELL_MUTE)
             continue;
         LEAT_TRY(put_together(a, ctx, key, low));
@@ -285,7 +259,7 @@ static int add_row(
     const int64_t us = a->run.batch->event_us[row];
     uint32_t at = leat__cell_from(&a->layout, key, us);
     const bool is_new = at == key->count || leat__cell_head(&a->layout, key, at)->us != us;
-    const bool passed = leat__time_passed(last_us(us), ctx->watermark_us);
+    const bool passed = leat__time_passed(leat__sliding_last_us(us), ctx->watermark_us);
     const bool alone = passed || a->run.careful || (is_new && !leat__cell_is_easy(&a->layout, key, at));
     a->key = a->run.keys[row];
     a->hash = a->run.batch->key_hash[row];
@@ -304,7 +278,7 @@ static int add_row(
             key->flags &= ~LEAT__SLIDING_STACKS;
         }
     }
-    if (!is_over(a, us, a->late_wm_us))
+    if (!leat__sliding_is_over(a->spec, us, a->late_wm_us))
         leat__cell_head(&a->layout, key, at)->kind &= ~LEAT__CELL_MUTE;
     else if (is_new)
         leat__cell_head(&a->layout, key, at)->kind |= LEAT__CELL_MUTE;
@@ -329,7 +303,8 @@ static int add_chunk(struct sliding_aggregate *a, struct leat__ctx *ctx)
     a->count = a->timers_count = 0;
     for (uint32_t i = 0; i < max && code == 0; i++) {
         struct leat__sliding *key = a->found[i];
-        if (!a->replaying && leat__time_passed(gone_us(a, batch->event_us[from + i]), a->late_wm_us))
+        if (!a->replaying &&
+            leat__time_passed(leat__sliding_gone_us(a->spec, batch->event_us[from + i]), a->late_wm_us))
             a->late[a->late_count++] = from + i;
         else
             code = add_row(a, ctx, key, from + i);
@@ -403,9 +378,10 @@ static int fire_cells(
     while (key->fired < key->count && !leat__run_is_spent(&a->run)) {
         const uint32_t at = key->fired;
         const int64_t us = leat__cell_head(&a->layout, key, at)->us;
-        if (!leat__time_passed(last_us(us), until_us))
+        if (!leat__time_passed(leat__sliding_last_us(us), until_us))
             break;
-        LEAT_TRY(leat__cells_next(&a->layout, ctx, &mem, key, from_us(a, us), &a->arena, a->result));
+        LEAT_TRY(leat__cells_next(
+            &a->layout, ctx, &mem, key, leat__sliding_from_us(a->spec, us), &a->arena, a->result));
         if (!(leat__cell_head(&a->layout, key, at)->kind & LEAT__CELL_MUTE))
             LEAT_TRY(give(a, ctx, key, at, LEAT_PANE_ON_TIME, a->result));
         leat__arena_release(&a->arena);
@@ -420,12 +396,12 @@ static void trim(struct sliding_aggregate *a, struct leat__ctx *ctx, struct leat
 {
     const struct leat__agg_memory mem = memory_of(a);
     const int64_t held_us = key->fired < key->count
-        ? from_us(a, leat__cell_head(&a->layout, key, key->fired)->us)
+        ? leat__sliding_from_us(a->spec, leat__cell_head(&a->layout, key, key->fired)->us)
         : LEAT_TIME_MAX;
     uint32_t end = key->first;
     for (; end < key->fired; end++) {
         const int64_t us = leat__cell_head(&a->layout, key, end)->us;
-        if (!leat__time_passed(gone_us(a, us), ctx->watermark_us) ||
+        if (!leat__time_passed(leat__sliding_gone_us(a->spec, us), ctx->watermark_us) ||
             (us >= held_us && key->fired < key->count))
             break;
     }

@@ -4,7 +4,11 @@
  *         24   of each cell its head and its accumulators (aggregate_codec.c); where panes are retracted, those
  *              that were given
  *
- * Suffixes and `back` are not saved: they follow from the cells. */
+ * Suffixes and `back` are not saved: they follow from the cells. Where windows are evaluated each by itself:
+ *
+ *         24   the timer by the wall clock: 0 (8), time (8)
+ *         40   of each cell, behind its accumulators those of its window; and at its end what its triggers know, with
+ *              the timers of the user's and the state */
 #include "operators/sliding_private.h"
 
 void leat__sliding_lay_out(
@@ -21,6 +25,14 @@ void leat__sliding_lay_out(
         l->given = l->cell;
         l->cell += spec->values_size;
     }
+    l->trigger = l->state_size = 0;
+    if (!leat__sliding_is_each(&spec->window))
+        return;
+    struct leat__trigger_plan plan;
+    leat__trigger_plan_of(&spec->window, &plan);
+    l->trigger = l->cell;
+    l->state_size = plan.user ? (plan.user->state_size + 7u) & ~7u : 0;
+    l->cell += (uint32_t)sizeof(struct leat__cell_trigger) + l->state_size;
 }
 
 /* ---- bytes ---- */
@@ -30,37 +42,97 @@ struct saved_key {
     int64_t timer_us;
 };
 
+/* The parts of a cell that are accumulators: how many. */
+static uint32_t values_of(const struct leat__sliding_layout *l, uint32_t parts[3])
+{
+    uint32_t count = 0;
+    parts[count++] = sizeof(struct leat__cell_head);
+    if (l->trigger)
+        parts[count++] = l->suffix;
+    if (l->given)
+        parts[count++] = l->given;
+    return count;
+}
+
+static void encode_trigger(
+    const struct leat__sliding_layout *l, const unsigned char *cell, struct leat_strbuf *out)
+{
+    struct leat__cell_trigger trigger;
+    memcpy(&trigger, cell + l->trigger, sizeof trigger);
+    const struct leat_sv timers = leat__blob_sv(&trigger.timers);
+    trigger.timers.data = NULL;
+    trigger.timers.capacity = 0;
+    leat__strbuf_add(out, &trigger, sizeof trigger);
+    if (timers.len)
+        leat__strbuf_add(out, timers.data, timers.len);
+    if (l->state_size)
+        leat__strbuf_add(out, cell + l->trigger + sizeof trigger, l->state_size);
+}
+
 int leat__sliding_encode(void *arg, const void *value, struct leat_strbuf *out)
 {
     const struct leat__sliding_layout *l = arg;
     const struct leat__sliding *key = value;
+    uint32_t parts[3];
+    const uint32_t parts_count = values_of(l, parts);
     const struct saved_key saved = { key->count - key->first, key->fired - key->first,
-        key->flags & LEAT__SLIDING_TIMER, 0, key->timer_us };
+        key->flags & (LEAT__SLIDING_TIMER | LEAT__SLIDING_CLOCK), 0, key->timer_us };
+    const int64_t clock[2] = { 0, key->clock_us };
     leat__strbuf_add(out, &saved, sizeof saved);
+    if (l->trigger)
+        leat__strbuf_add(out, clock, sizeof clock);
     for (uint32_t i = key->first; i < key->count; i++) {
         leat__strbuf_add(out, leat__cell(l, key, i), sizeof(struct leat__cell_head));
-        LEAT_TRY(leat__agg_encode_values(l->spec, leat__cell_values(l, key, i), out));
-        if (l->given)
-            LEAT_TRY(leat__agg_encode_values(l->spec, leat__cell(l, key, i) + l->given, out));
+        for (uint32_t p = 0; p < parts_count; p++)
+            LEAT_TRY(leat__agg_encode_values(l->spec, leat__cell(l, key, i) + parts[p], out));
+        if (l->trigger)
+            encode_trigger(l, leat__cell(l, key, i), out);
     }
     return out->failed ? LEAT_ENOMEM : 0;
+}
+
+/* Takes `size` bytes off the front; false when there are fewer. */
+static bool take(struct leat_sv *rest, void *to, size_t size)
+{
+    if (rest->len < size)
+        return false;
+    if (size)
+        memcpy(to, rest->data, size);
+    *rest = (struct leat_sv){ rest->data + size, rest->len - size };
+    return true;
+}
+
+static int decode_trigger(const struct leat__sliding_layout *l, const struct leat__agg_memory *mem,
+    struct leat_sv *rest, unsigned char *cell)
+{
+    struct leat__cell_trigger trigger;
+    if (!take(rest, &trigger, sizeof trigger))
+        return LEAT_EDATA;
+    const uint32_t len = leat__blob_len(&trigger.timers);
+    trigger.timers = (struct leat__agg_blob){ NULL, 0, 0 };
+    memcpy(cell + l->trigger, &trigger, sizeof trigger);
+    if (len > rest->len || len % sizeof(struct leat__own_timer))
+        return LEAT_EDATA;
+    if (len)
+        LEAT_TRY(leat__blob_set(mem, &((struct leat__cell_trigger *)(void *)(cell + l->trigger))->timers,
+            (struct leat_sv){ rest->data, len }));
+    *rest = (struct leat_sv){ rest->data + len, rest->len - len };
+    return take(rest, cell + l->trigger + sizeof trigger, l->state_size) ? 0 : LEAT_EDATA;
 }
 
 static int decode_cell(const struct leat__sliding_layout *l, const struct leat__agg_memory *mem,
     struct leat_sv *rest, unsigned char *cell)
 {
-    const uint32_t parts[] = { sizeof(struct leat__cell_head), l->given };
-    if (rest->len < sizeof(struct leat__cell_head))
+    uint32_t parts[3];
+    const uint32_t parts_count = values_of(l, parts);
+    if (!take(rest, cell, sizeof(struct leat__cell_head)))
         return LEAT_EDATA;
-    memcpy(cell, rest->data, sizeof(struct leat__cell_head));
-    *rest = (struct leat_sv){ rest->data + sizeof(struct leat__cell_head),
-        rest->len - sizeof(struct leat__cell_head) };
-    for (uint32_t p = 0; p < (l->given ? 2u : 1u); p++) {
+    for (uint32_t p = 0; p < parts_count; p++) {
         size_t used;
         LEAT_TRY(leat__agg_decode_values(l->spec, mem, rest->data, rest->len, cell + parts[p], &used));
         *rest = (struct leat_sv){ rest->data + used, rest->len - used };
     }
-    return 0;
+    return l->trigger ? decode_trigger(l, mem, rest, cell) : 0;
 }
 
 int leat__sliding_decode(
@@ -74,10 +146,14 @@ int leat__sliding_decode(
         return LEAT_EDATA;
     memcpy(&saved, data, sizeof saved);
     struct leat_sv rest = { data + sizeof saved, len - sizeof saved };
+    int64_t clock[2] = { 0, 0 };
+    if (l->trigger && !take(&rest, clock, sizeof clock))
+        return LEAT_EDATA;
     if (saved.count > rest.len / sizeof(struct leat__cell_head) || saved.fired > saved.count)
         return LEAT_EDATA;
-    key.flags = saved.flags & LEAT__SLIDING_TIMER;
+    key.flags = saved.flags & (LEAT__SLIDING_TIMER | LEAT__SLIDING_CLOCK);
     key.timer_us = saved.timer_us;
+    key.clock_us = clock[1];
     key.count = saved.count;
     key.fired = saved.fired;
     LEAT_TRY(leat__blob_reserve(&mem, &key.cells, (size_t)saved.count * l->cell + 1));
@@ -164,6 +240,8 @@ static void forget_cell(const struct leat__sliding_layout *l, const struct leat_
     leat__agg_forget(l->spec, mem, cell + l->suffix);
     if (l->given)
         leat__agg_forget(l->spec, mem, cell + l->given);
+    if (l->trigger)
+        leat__blob_forget(mem, &((struct leat__cell_trigger *)(void *)(cell + l->trigger))->timers);
 }
 
 void leat__cell_remove(const struct leat__sliding_layout *l, const struct leat__agg_memory *mem,

@@ -37,7 +37,10 @@ enum leat_window_kind {
     LEAT_WINDOW_SESSION,
     /* Both ends inclusive, one for each distinct time of a record of the key: start = t - size, end = t + 1. A late
      * record gives its own window and each fired one that holds it again, but for those whose lateness is over; it
-     * is too late when no window could hold it any more. Aggregates must have merge; only LEAT_ON_WATERMARK. */
+     * is too late when no window could hold it any more. Aggregates must have merge. A window is there from the first
+     * record of its time on and begins with all that it holds then: these count for its triggers as well. With other
+     * triggers than LEAT_ON_WATERMARK each window is evaluated by itself: a record costs as much as there are times
+     * of records in size_us. */
     LEAT_WINDOW_SLIDING,
     /* Of the order of arrival; start and end are those of the times of its records: [least, most + 1). Fires
      * at its last record, whatever the watermark; what is left at the end of the input gives nothing, unless

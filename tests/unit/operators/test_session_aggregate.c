@@ -212,6 +212,8 @@ static void test_random_run__given_all_records_at_once__then_the_changes_add_up_
         { .words = "gap_by=v,lateness=never,retracting,count=3,late-event=20" },
         { .words = "size=20,sliding,lateness=never,retracting", .size = 20 },
         { .words = "size=1000,sliding,lateness=never,retracting,ordered", .size = 1000 },
+        { .words = "size=20,sliding,lateness=never,retracting,late-count=1", .size = 20 },
+        { .words = "size=30,sliding,lateness=never,retracting,count=3,event=7,late-count=2", .size = 30 },
     };
     const uint32_t sizes[] = { 1, 7, 1024 };
     agg_seed();

@@ -1,5 +1,5 @@
 /* tests/unit/operators/test_window_triggers.c -- triggers and panes of windows (semantics 21-27) and windows by
- * count, as text: tests/operators/window_triggers/, tests/operators/count_aggregate/. The operator line of a file is the fixture's words; the word `trigger` is the
+ * count, as text: tests/operators/window_triggers/, sliding_triggers/, count_aggregate/. The operator line of a file is the fixture's words; the word `trigger` is the
  * one below, which does what a record's text says. */
 #include "tests/support/aggregate_fixture.h"
 #include "tests/support/cases.h"
@@ -124,5 +124,6 @@ static int run_files(const char *pattern)
 int main(void)
 {
     return run_files("tests/operators/window_triggers/*.case") +
+        run_files("tests/operators/sliding_triggers/*.case") +
         run_files("tests/operators/count_aggregate/*.case");
 }
