@@ -53,6 +53,7 @@ static int open_timers(
         .name = name,
         .key_size = leat__key_fixed_size(a->spec->key),
         .key_types = a->spec->key_types,
+        .may_be_void = true,
     };
     return leat__timers_open(timers, ctx, &opts);
 }
@@ -550,15 +551,13 @@ static int fire_key(struct leat__session_aggregate *a, struct leat__ctx *ctx, in
     const uint32_t flag = by_clock ? LEAT__KEY_PROCESSING_TIMER : LEAT__KEY_EVENT_TIMER;
     a->key = (struct leat_sv){ a->due_key.data, a->due_key.len };
     a->hash = leat__hash(a->key.data, a->key.len);
-    if (leat__table_find(a->table, 0, &a->key, &a->hash, NULL, 1, &found, ctx->error) < 0)
-        return leat__fail_here(ctx);
-    struct leat__key_sessions *key = found;
-    if (!key || !(key->flags & flag) ||
-        (by_clock ? key->processing_timer_us : key->event_timer_us) != time_us)
-        return 0;
     if (leat__table_upsert(a->table, 0, &a->key, &a->hash, NULL, 1, &found, ctx->error) < 0)
         return leat__fail_here(ctx);
-    key = found;
+    struct leat__key_sessions *key = found;
+    if (key->count == 0) /* of a key that is no more */
+        return remove_key(a, ctx, key);
+    if (!(key->flags & flag) || (by_clock ? key->processing_timer_us : key->event_timer_us) != time_us)
+        return 0;
     key->flags &= ~flag;
     /* In order: no further than others have come. */
     LEAT_TRY(by_clock ? fire_by_clock(a, ctx, key)

@@ -79,7 +79,10 @@ static int sliding_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
     if (code < 0)
         return leat__fail_here(ctx);
     const struct leat__timers_opts timers = {
-        .name = "sliding timers", .key_size = leat__key_fixed_size(spec->key), .key_types = spec->key_types
+        .name = "sliding timers",
+        .key_size = leat__key_fixed_size(spec->key),
+        .key_types = spec->key_types,
+        .may_be_void = true,
     };
     return leat__timers_open(&a->timers, ctx, &timers);
 }
@@ -268,10 +271,9 @@ static int add_row(
     if (alone)
         LEAT_TRY(flush(a, ctx));
     if (is_new) {
-        const int code = leat__cell_insert(&a->layout, &mem, key, at, us);
+        const int code = leat__cell_insert(&a->layout, &mem, key, &at, us);
         if (code < 0)
             return fail_memory(ctx, code);
-        at = leat__cell_from(&a->layout, key, us);
         if (passed && at >= key->fired) { /* (2) */
             LEAT_ASSERT(at == key->fired);
             key->fired++;
@@ -422,14 +424,13 @@ static int fire_key(struct sliding_aggregate *a, struct leat__ctx *ctx, int64_t 
     void *found;
     a->key = (struct leat_sv){ a->due_key.data, a->due_key.len };
     a->hash = leat__hash(a->key.data, a->key.len);
-    if (leat__table_find(a->table, 0, &a->key, &a->hash, NULL, 1, &found, ctx->error) < 0)
-        return leat__fail_here(ctx);
-    if (!found || !(((struct leat__sliding *)found)->flags & LEAT__SLIDING_TIMER) ||
-        ((struct leat__sliding *)found)->timer_us != time_us)
-        return 0; /* a void one (1) */
     if (leat__table_upsert(a->table, 0, &a->key, &a->hash, NULL, 1, &found, ctx->error) < 0)
         return leat__fail_here(ctx);
     struct leat__sliding *key = found;
+    if (key->first == key->count) /* of a key that is no more */
+        return remove_key(a, ctx, key);
+    if (!(key->flags & LEAT__SLIDING_TIMER) || key->timer_us != time_us)
+        return 0; /* a void one (1) */
     key->flags &= ~LEAT__SLIDING_TIMER;
     /* In order: no further than others have come. */
     LEAT_TRY(fire_cells(a, ctx, key, a->spec->ordered ? time_us : ctx->watermark_us));

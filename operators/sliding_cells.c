@@ -212,19 +212,22 @@ static void close_up(const struct leat__sliding_layout *l, struct leat__sliding 
 }
 
 int leat__cell_insert(const struct leat__sliding_layout *l, const struct leat__agg_memory *mem,
-    struct leat__sliding *key, uint32_t at, int64_t us)
+    struct leat__sliding *key, uint32_t *at, int64_t us)
 {
-    if (!has_room(l, key) && key->first > (key->count - key->first)) {
-        at -= key->first;
-        close_up(l, key);
+    if (!has_room(l, key)) {
+        if (key->first > key->count - key->first) {
+            *at -= key->first;
+            close_up(l, key);
+        }
+        LEAT_TRY(leat__blob_reserve(mem, &key->cells, (size_t)(key->count + 1) * l->cell));
     }
-    LEAT_TRY(leat__blob_reserve(mem, &key->cells, (size_t)(key->count + 1) * l->cell));
-    unsigned char *cell = leat__cell(l, key, at);
-    memmove(cell + l->cell, cell, (size_t)(key->count - at) * l->cell);
+    unsigned char *cell = leat__cell(l, key, *at);
+    if (*at < key->count)
+        memmove(cell + l->cell, cell, (size_t)(key->count - *at) * l->cell);
     memset(cell, 0, l->cell);
-    leat__cell_head(l, key, at)->us = us;
+    ((struct leat__cell_head *)(void *)cell)->us = us;
     key->count++;
-    if (at < key->fired) { /* behind what has fired */
+    if (*at < key->fired) { /* behind what has fired */
         key->fired++;
         key->flags &= ~LEAT__SLIDING_STACKS;
     }

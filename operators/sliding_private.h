@@ -131,8 +131,9 @@ static inline int64_t leat__sliding_from_us(const struct leat__aggregate_spec *s
 uint32_t leat__cell_from(const struct leat__sliding_layout *l, const struct leat__sliding *key, int64_t us);
 /* Whether a new cell at that index leaves all others where they are. */
 bool leat__cell_is_easy(const struct leat__sliding_layout *l, const struct leat__sliding *key, uint32_t at);
+/* Cells may move up: *at is where it lies then. */
 LEAT_NODISCARD int leat__cell_insert(const struct leat__sliding_layout *l, const struct leat__agg_memory *mem,
-    struct leat__sliding *key, uint32_t at, int64_t us);
+    struct leat__sliding *key, uint32_t *at, int64_t us);
 void leat__cell_remove(const struct leat__sliding_layout *l, const struct leat__agg_memory *mem,
     struct leat__sliding *key, uint32_t at);
 /* Forgets all cells up to and with that time. */

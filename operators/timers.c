@@ -172,6 +172,7 @@ int leat__timers_open(
         .route = { LEAT_ROUTE_SKIP, skip },
     };
     timers->skip = skip;
+    timers->may_be_void = opts->may_be_void;
     const int code = key_text.failed ? leat__error(ctx->error, LEAT_ENOMEM, "out of memory for timers")
                                      : leat__table_open(ctx->state, &table, &timers->table, ctx->error);
     leat__strbuf_release(&key_text);
@@ -196,12 +197,17 @@ static int make_key(struct leat__timers *timers, struct leat__ctx *ctx, int64_t 
 {
     const uint64_t bits = __builtin_bswap64((uint64_t)time_us ^ (UINT64_C(1) << 63));
     LEAT_ASSERT(middle.len + TIME_BYTES == timers->skip);
-    leat__strbuf_clear(&timers->key);
-    leat__strbuf_add(&timers->key, &bits, sizeof bits);
-    leat__strbuf_add(&timers->key, middle.data, middle.len);
-    leat__strbuf_add(&timers->key, key.data, key.len);
-    if (timers->key.failed)
+    struct leat_strbuf *to = &timers->key;
+    const size_t len = TIME_BYTES + middle.len + key.len;
+    leat__strbuf_clear(to);
+    if (!leat__strbuf_reserve(to, len))
         return leat__rows_nomem(ctx, "a timer");
+    memcpy(to->data, &bits, sizeof bits);
+    if (middle.len)
+        memcpy(to->data + TIME_BYTES, middle.data, middle.len);
+    if (key.len)
+        memcpy(to->data + TIME_BYTES + middle.len, key.data, key.len);
+    to->len = len;
     *made = (struct leat_sv){ timers->key.data, timers->key.len };
     return 0;
 }
@@ -402,8 +408,11 @@ int leat__timers_take(struct leat__timers *timers, struct leat__ctx *ctx, struct
     leat__strbuf_add(key, whole.data + TIME_BYTES, whole.len - TIME_BYTES);
     if (key->failed)
         return leat__rows_nomem(ctx, "a timer");
-    if (leat__table_find(timers->table, bucket, &whole, &hash, NULL, 1, &value, ctx->error) < 0 ||
-        (value && leat__table_remove(timers->table, bucket, whole, hash, ctx->error) < 0))
+    if (timers->may_be_void)
+        value = timers; /* not NULL */
+    else if (leat__table_find(timers->table, bucket, &whole, &hash, NULL, 1, &value, ctx->error) < 0)
+        return leat__fail_here(ctx);
+    if ((value && leat__table_remove(timers->table, bucket, whole, hash, ctx->error) < 0))
         return leat__fail_here(ctx);
     pop(timers);
     return value != NULL;

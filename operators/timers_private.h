@@ -28,6 +28,7 @@ struct leat__timer {
 struct leat__timers {
     struct leat_table *table;
     uint32_t skip;
+    bool may_be_void;
     struct leat__timer *heap; /* the next ones, the first on top */
     uint32_t count, capacity;
     struct leat_strbuf bytes, spare;
@@ -48,6 +49,7 @@ struct leat__timers_opts {
     const char *key_types;
     uint32_t owner_bytes;
     const char *owner; /* what they are */
+    bool may_be_void; /* the owner knows which timers count: none is deleted, and take does not look */
 };
 LEAT_NODISCARD int leat__timers_open(
     struct leat__timers *timers, struct leat__ctx *ctx, const struct leat__timers_opts *opts);

@@ -124,24 +124,41 @@ static inline bool add_pair(struct leat__win *a, uint32_t row, uint32_t index)
     return true;
 }
 
+/* Rows one after the other that are in the same window. */
+static void add_pairs(struct leat__win *a, uint32_t from, uint32_t end, uint32_t index)
+{
+    struct leat__batch_window *w = &a->windows[index];
+    if (w->fate != LEAT__WIN_PLAIN) {
+        for (uint32_t r = from; r < end; r++)
+            if (!add_pair(a, r, index))
+                a->late[a->late_count++] = r;
+        return;
+    }
+    uint32_t *plain = a->plain + a->plain_count;
+    uint32_t *plain_window = a->plain_window + a->plain_count;
+    for (uint32_t i = 0; i < end - from; i++) {
+        plain[i] = from + i;
+        plain_window[i] = index;
+    }
+    w->count += end - from;
+    a->plain_count += end - from;
+}
+
 /* A row is in one window, or in none: all rows at once. */
 static void sort_single(struct leat__win *a)
 {
     const struct leat_batch *batch = a->run.batch;
-    struct leat__window window = { LEAT_TIME_MAX, LEAT_TIME_MIN }; /* holds nothing */
-    uint32_t index = 0;
-    for (uint32_t r = 0; r < batch->count; r++) {
-        const int64_t us = batch->event_us[r];
-        if (!leat__window_holds(&window, us)) {
-            if (!leat__window_from(a->assigner, us, &window) || window.start > us) {
-                window = (struct leat__window){ LEAT_TIME_MAX, LEAT_TIME_MIN };
-                a->unassigned_count++;
-                continue;
-            }
-            index = window_index(a, &window);
+    const int64_t *event_us = batch->event_us;
+    struct leat__window window;
+    for (uint32_t r = 0, end; r < batch->count; r = end) {
+        end = r + 1;
+        if (!leat__window_from(a->assigner, event_us[r], &window) || window.start > event_us[r]) {
+            a->unassigned_count++;
+            continue;
         }
-        if (!add_pair(a, r, index))
-            a->late[a->late_count++] = r;
+        while (end < batch->count && leat__window_holds(&window, event_us[end]))
+            end++;
+        add_pairs(a, r, end, window_index(a, &window));
     }
     a->row_at = batch->count;
 }
