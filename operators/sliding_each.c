@@ -445,10 +445,9 @@ static int find_cell(
     const bool is_over = leat__sliding_is_over(a->spec, us, a->late_wm_us);
     *at = leat__cell_from(&a->layout, key, us);
     if (*at == key->count || time_of(a, key, *at) != us) {
-        const int code = leat__cell_insert(&a->layout, &mem, key, *at, us);
+        const int code = leat__cell_insert(&a->layout, &mem, key, at, us);
         if (code < 0)
             return fail_memory(ctx, code);
-        *at = leat__cell_from(&a->layout, key, us);
         if (*at >= key->fired && leat__time_passed(leat__sliding_last_us(us), ctx->watermark_us)) { /* (2) */
             LEAT_ASSERT(*at == key->fired);
             key->fired++;
