@@ -60,7 +60,8 @@ static int open_timers(
 
 static bool has_processing(const struct leat__session_aggregate *a)
 {
-    return a->plan.early.processing_us || a->plan.late.processing_us;
+    return a->plan.early.processing_us || a->plan.late.processing_us ||
+        (a->plan.user && a->plan.user->on_timer);
 }
 
 static int session_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
@@ -75,7 +76,8 @@ static int session_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
     leat__trigger_plan_of(&spec->window, &a->plan);
     a->run.any_late = true; /* what is taken back may be behind the watermark, whichever pane it was */
     leat__session_lay_out(&a->layout, spec);
-    a->quick = !a->run.careful;
+    a->quick = !a->run.careful && !a->plan.user;
+    LEAT_TRY(leat__user_trigger_init(&a->user, ctx, a->plan.user));
     if (!(a->spare = leat__malloc(a->layout.cell)))
         return leat__rows_nomem(ctx, "a session");
     LEAT_TRY(open_table(a, ctx));
@@ -86,7 +88,7 @@ static int session_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
 static void session_aggregate_release(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct leat__session_aggregate *a = (struct leat__session_aggregate *)op;
-    (void)ctx;
+    leat__user_trigger_release(&a->user, ctx);
     leat__run_release(&a->run);
     leat__session_gaps_release(&a->gaps);
     leat__strbuf_release(&a->due_key);
@@ -194,6 +196,8 @@ static int merge_cell(
         whole->event_due = part->event_due;
     if (part->processing_due < whole->processing_due)
         whole->processing_due = part->processing_due;
+    if (a->plan.user)
+        LEAT_TRY(leat__session_user_merge(a, ctx, into, from));
     leat__session_forget(&a->layout, &mem, from);
     return 0;
 }
@@ -218,10 +222,14 @@ static int merge_joined(struct leat__session_aggregate *a, struct leat__ctx *ctx
 }
 
 /* What a session gives for the record that has come into it. */
-static int fire_changed(struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell)
+static int fire_changed(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell, uint32_t row)
 {
     const uint64_t since = ++leat__session_head(&a->layout, cell)->since;
-    const enum leat_pane kind = leat__session_changed(a, ctx, (struct leat__session *)(void *)cell, since);
+    if (a->plan.user)
+        return leat__session_user_row(a, ctx, cell, row);
+    const enum leat_pane kind =
+        leat__session_changed(a, ctx, (struct leat__session *)(void *)cell, since, false);
     return kind ? leat__session_give(a, ctx, cell, kind) : 0;
 }
 
@@ -260,7 +268,7 @@ static int join_row(struct leat__session_aggregate *a, struct leat__ctx *ctx, st
         return (int)added;
     if (added) {
         LEAT_TRY(merge_joined(a, ctx, key, merged, &at));
-        LEAT_TRY(fire_changed(a, ctx, leat__session_cell(&a->layout, key, at)));
+        LEAT_TRY(fire_changed(a, ctx, leat__session_cell(&a->layout, key, at), row));
     } else if (!joined) {
         const struct leat__agg_memory mem = leat__session_memory(a);
         leat__session_forget(&a->layout, &mem, leat__session_cell(&a->layout, key, at));
@@ -343,7 +351,7 @@ static int take_quick(
     a->values[a->count++] = leat__session_values(a, cell);
     key->waiting = a->round;
     const uint64_t since = ++leat__session_head(&a->layout, cell)->since;
-    const enum leat_pane kind = leat__session_changed(a, ctx, session, since);
+    const enum leat_pane kind = leat__session_changed(a, ctx, session, since, false);
     if (kind) {
         LEAT_TRY(flush(a, ctx));
         LEAT_TRY(leat__session_give(a, ctx, cell, kind));
@@ -458,23 +466,6 @@ static int session_aggregate_on_batch(
 
 /* ---- what is due ---- */
 
-static enum leat_pane period_kind(const struct leat__session *session)
-{
-    return session->flags & LEAT__SESSION_FIRED ? LEAT_PANE_LATE : LEAT_PANE_EARLY;
-}
-
-static int fire_end(struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell)
-{
-    struct leat__session *session = (struct leat__session *)(void *)cell;
-    if (a->plan.on_watermark)
-        LEAT_TRY(leat__session_give(a, ctx, cell, LEAT_PANE_ON_TIME));
-    else
-        leat__session_lose(a, cell);
-    session->flags |= LEAT__SESSION_FIRED;
-    session->event_due = session->processing_due = LEAT_TIME_MAX;
-    return 0;
-}
-
 /* What is due of the session by time w, in order; 1: it is over, and its contents were forgotten. What a period has
  * noted is never later than the end, or the going, of the session. */
 static int fire_session(
@@ -483,9 +474,9 @@ static int fire_session(
     const struct leat__agg_memory mem = leat__session_memory(a);
     const struct leat__session *session = (const struct leat__session *)(void *)cell;
     if (session->event_due != LEAT_TIME_MAX && leat__time_passed(session->event_due, w))
-        LEAT_TRY(leat__session_give(a, ctx, cell, period_kind(session)));
+        LEAT_TRY(leat__session_give(a, ctx, cell, leat__session_kind(session)));
     if (!(session->flags & LEAT__SESSION_FIRED) && leat__time_passed(session->end, w))
-        LEAT_TRY(fire_end(a, ctx, cell));
+        LEAT_TRY(leat__session_give_end(a, ctx, cell));
     if (!leat__session_is_over(&a->limits, session->end, w))
         return 0;
     if (a->plan.has_late)
@@ -501,7 +492,8 @@ static int fire_by_watermark(
     uint32_t kept = 0;
     for (; at < key->count && !leat__run_is_spent(&a->run); at++) {
         unsigned char *cell = leat__session_cell(&a->layout, key, at);
-        const int gone = fire_session(a, ctx, cell, w);
+        const int gone =
+            a->plan.user ? leat__session_user_watermark(a, ctx, cell, w) : fire_session(a, ctx, cell, w);
         if (gone < 0)
             return gone;
         a->run.keys_seen++;
@@ -522,8 +514,10 @@ static int fire_by_clock(
     for (uint32_t i = 0; i < key->count; i++) {
         unsigned char *cell = leat__session_cell(&a->layout, key, i);
         const struct leat__session *session = (const struct leat__session *)(void *)cell;
-        if (session->processing_due <= a->now_us)
-            LEAT_TRY(leat__session_give(a, ctx, cell, period_kind(session)));
+        if (session->processing_due <= a->now_us && a->plan.user)
+            LEAT_TRY(leat__session_user_clock(a, ctx, cell));
+        else if (session->processing_due <= a->now_us)
+            LEAT_TRY(leat__session_give(a, ctx, cell, leat__session_kind(session)));
     }
     return 0;
 }
@@ -615,6 +609,15 @@ static int session_aggregate_on_time(struct leat_op *op, struct leat__ctx *ctx, 
     return fire_keys(a, ctx);
 }
 
+/* Timers of the wall clock that are left have no end to wait for. */
+static int session_aggregate_on_end(struct leat_op *op, struct leat__ctx *ctx)
+{
+    struct leat__session_aggregate *a = (struct leat__session_aggregate *)op;
+    if (has_processing(a))
+        LEAT_TRY(leat__timers_clear(&a->processing, ctx));
+    return set_wake(a, ctx);
+}
+
 static int session_aggregate_step(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct leat__session_aggregate *a = (struct leat__session_aggregate *)op;
@@ -662,6 +665,7 @@ const struct leat_op_class leat__session_aggregate_class = {
     .on_batch = session_aggregate_on_batch,
     .on_watermark = session_aggregate_on_watermark,
     .on_time = session_aggregate_on_time,
+    .on_end = session_aggregate_on_end,
     .step = session_aggregate_step,
     .snapshot = session_aggregate_snapshot,
     .restore = session_aggregate_restore,

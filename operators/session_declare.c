@@ -60,13 +60,6 @@ void leat__session_declare(struct leat_node *node, struct leat__aggregate_spec *
         leat__declare_error(node, "aggs", LEAT_EDECLARE,
             "%s has no merge, and %s windows are put together from parts: give LEAT_DEFINE_AGGREGATE one",
             name, is_session ? "session" : "sliding");
-    struct leat__trigger_plan plan;
-    leat__trigger_plan_of(&spec->window, &plan);
-    if (plan.user && is_session)
-        leat__declare_error(node, "triggers", LEAT_EDECLARE,
-            "LEAT_ON_TRIGGER is for windows that stand where they are: use LEAT_ON_COUNT, "
-            "LEAT_EVERY_EVENT_TIME or "
-            "LEAT_EVERY_PROCESSING_TIME");
     if (!is_session || (!spec->window.gap && !spec->window.gap_fn))
         return;
     struct leat__session_spec *session = leat__spec(node, sizeof *session);

@@ -27,8 +27,8 @@ static void note_periods(
         session->processing_due = leat__trigger_next(part->processing_us, ctx->api->now_us(ctx));
 }
 
-enum leat_pane leat__session_changed(
-    struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__session *session, uint64_t since)
+enum leat_pane leat__session_changed(struct leat__session_aggregate *a, struct leat__ctx *ctx,
+    struct leat__session *session, uint64_t since, bool asked)
 {
     const bool passed = leat__time_passed(session->end, ctx->watermark_us);
     if (passed != ((session->flags & LEAT__SESSION_FIRED) != 0)) {
@@ -38,7 +38,7 @@ enum leat_pane leat__session_changed(
     if (since == 0)
         return 0;
     const uint64_t count = leat__session_part(a, session)->count;
-    if ((passed && !a->plan.has_late) || (count && since >= count))
+    if (asked || (passed && !a->plan.has_late) || (count && since >= count))
         return passed ? LEAT_PANE_LATE : LEAT_PANE_EARLY;
     note_periods(a, ctx, session);
     return 0;
@@ -99,15 +99,24 @@ static int stand(struct leat__session_aggregate *a, struct leat__ctx *ctx, const
                     : 0;
 }
 
-int leat__session_give(
-    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell, enum leat_pane kind)
+static bool is_empty(const struct leat__session_aggregate *a, unsigned char *cell)
+{
+    return a->layout.user && leat__session_user_of(&a->layout, cell)->flags & LEAT__SESSION_EMPTY;
+}
+
+/* `again`: also what has not changed since the last pane. */
+static int give(struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell,
+    enum leat_pane kind, bool again)
 {
     struct leat__session *session = (struct leat__session *)(void *)cell;
     struct leat__aggregate_head *head = leat__session_head(&a->layout, cell);
     const bool discarding = a->spec->window.accumulation == LEAT_DISCARDING;
     session->event_due = session->processing_due = LEAT_TIME_MAX;
-    if (head->since == 0 && (discarding || head->panes == 0 || kind != LEAT_PANE_ON_TIME))
-        return 0; /* rule 24; and a key all whose rows were refused */
+    /* Rule 24; a key all whose rows were refused; and one that was purged. */
+    if (is_empty(a, cell) || (head->since == 0 && (discarding || head->panes == 0 || !again))) {
+        head->since = 0;
+        return 0;
+    }
     const struct leat__pane pane = {
         .window = { session->first, session->end }, .key = a->key, .kind = kind, .index = head->panes
     };
@@ -121,6 +130,18 @@ int leat__session_give(
     if (discarding)
         leat__agg_reset(a->spec, leat__session_values(a, cell));
     return given && a->layout.given ? stand(a, ctx, &pane, cell) : 0;
+}
+
+int leat__session_give(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell, enum leat_pane kind)
+{
+    return give(a, ctx, cell, kind, kind == LEAT_PANE_ON_TIME);
+}
+
+int leat__session_give_asked(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell, enum leat_pane kind)
+{
+    return give(a, ctx, cell, kind, true);
 }
 
 int leat__session_give_back(struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell)
@@ -140,9 +161,17 @@ int leat__session_give_back(struct leat__session_aggregate *a, struct leat__ctx 
     return 0;
 }
 
-void leat__session_lose(struct leat__session_aggregate *a, unsigned char *cell)
+int leat__session_give_end(struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell)
 {
-    leat__session_head(&a->layout, cell)->since = 0;
-    if (a->spec->window.accumulation == LEAT_DISCARDING)
-        leat__agg_reset(a->spec, leat__session_values(a, cell));
+    struct leat__session *session = (struct leat__session *)(void *)cell;
+    if (a->plan.on_watermark) {
+        LEAT_TRY(leat__session_give(a, ctx, cell, LEAT_PANE_ON_TIME));
+    } else {
+        leat__session_head(&a->layout, cell)->since = 0;
+        if (a->spec->window.accumulation == LEAT_DISCARDING)
+            leat__agg_reset(a->spec, leat__session_values(a, cell));
+    }
+    session->flags |= LEAT__SESSION_FIRED;
+    session->event_due = session->processing_due = LEAT_TIME_MAX;
+    return 0;
 }

@@ -4,6 +4,7 @@
  *   session_value.c      layout and codec, and two sessions made one
  *   session_gap.c        the gap of each row
  *   session_pane.c       what a session gives, and when it is due
+ *   session_trigger.c    a user's trigger, with a state and timers in the session
  *   session_aggregate.c  the operator
  *
  * A session is a *cell*: its bounds and its contents. All cells of a key are in one value: the one that began last
@@ -34,12 +35,26 @@ struct leat__session_given {
     uint32_t spare;
 };
 
+#define LEAT__SESSION_EMPTY 1u /* purged, and nothing has come since */
+#define LEAT__SESSION_BEGUN 2u /* the due times are set */
+
+/* What a user's trigger knows of a session; its state is behind it. Saved as it is, but for the address of the
+ * timers. The due times are those of periods: with it, those of the session are the earliest of these and its
+ * timers. */
+struct leat__session_user {
+    uint64_t flags;
+    int64_t event_due, processing_due;
+    struct leat__agg_blob timers;
+};
+
 /* A cell: [struct leat__session][struct leat__aggregate_head][values]
  *         [struct leat__session_given, values]   RETRACTING
+ *         [struct leat__session_user, state]     with a user's trigger
  * and a value: [struct leat__key_sessions][the cell of the newest session]. */
 struct leat__session_layout {
     const struct leat__aggregate_spec *spec;
     uint32_t head, values, given, given_values, cell; /* offsets in a cell, and its size; given 0: none */
+    uint32_t user, state_size; /* of a user's trigger; 0: there is none */
     uint32_t size; /* of a value */
 };
 
@@ -138,6 +153,12 @@ static inline struct leat__session_given *leat__session_given_of(
     return (struct leat__session_given *)(void *)(cell + layout->given);
 }
 
+static inline struct leat__session_user *leat__session_user_of(
+    const struct leat__session_layout *layout, unsigned char *cell)
+{
+    return (struct leat__session_user *)(void *)(cell + layout->user);
+}
+
 /* Gives up the memory of the contents. */
 void leat__session_forget(
     const struct leat__session_layout *layout, const struct leat__agg_memory *mem, unsigned char *cell);
@@ -184,6 +205,7 @@ struct leat__session_aggregate {
     struct leat__session_layout layout;
     struct leat__session_limits limits;
     struct leat__trigger_plan plan;
+    struct leat__user_trigger user;
     struct leat__session_gaps gaps;
     struct leat_table *table;
     struct leat__timers event, processing; /* of keys: when something of theirs is due */
@@ -225,12 +247,16 @@ static inline struct leat__agg_memory leat__session_memory(const struct leat__se
 /* Gives a pane of a session, if there is anything to say. What is due for what has changed since is not any more. */
 LEAT_NODISCARD int leat__session_give(
     struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell, enum leat_pane kind);
+/* The same because a user's trigger has asked for it: also if nothing has changed. */
+LEAT_NODISCARD int leat__session_give_asked(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell, enum leat_pane kind);
 /* Takes back what a session has given last, because it is one with another now. */
 LEAT_NODISCARD int leat__session_give_back(
     struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell);
-/* After records have come into a session: which pane fires at once, or 0; what is due later is noted in it. */
-enum leat_pane leat__session_changed(
-    struct leat__session_aggregate *a, struct leat__ctx *ctx, struct leat__session *session, uint64_t since);
+/* After records have come into a session: which pane fires at once (`asked`: in any case), or 0; what is due later
+ * is noted in it. */
+enum leat_pane leat__session_changed(struct leat__session_aggregate *a, struct leat__ctx *ctx,
+    struct leat__session *session, uint64_t since, bool asked);
 /* When a watermark, or the wall clock, has something to do for it. */
 int64_t leat__session_event_due(const struct leat__session_aggregate *a, const struct leat__session *session);
 static inline const struct leat__trigger_part *leat__session_part(
@@ -238,8 +264,29 @@ static inline const struct leat__trigger_part *leat__session_part(
 {
     return session->flags & LEAT__SESSION_FIRED ? &a->plan.late : &a->plan.early;
 }
-/* What has not fired by the end of the session is lost (discard_remainder). */
-void leat__session_lose(struct leat__session_aggregate *a, unsigned char *cell);
+/* The end has been passed: the ON_TIME pane, or what has not fired is lost (discard_remainder). */
+LEAT_NODISCARD int leat__session_give_end(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell);
+static inline enum leat_pane leat__session_kind(const struct leat__session *session)
+{
+    return session->flags & LEAT__SESSION_FIRED ? LEAT_PANE_LATE : LEAT_PANE_EARLY;
+}
+
+/* session_trigger.c: only with a user's trigger */
+
+/* A row of run.batch has come into a session, and counts already. */
+LEAT_NODISCARD int leat__session_user_row(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell, uint32_t row);
+/* What `from` knows goes into what `into` does. */
+LEAT_NODISCARD int leat__session_user_merge(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *into, const unsigned char *from);
+/* What is due of the session by time w, in the order of the times; 1: it is over. It may stop before, when the call
+ * has done enough: more is due then. */
+LEAT_NODISCARD int leat__session_user_watermark(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell, int64_t w);
+/* By the wall clock, at a->now_us. */
+LEAT_NODISCARD int leat__session_user_clock(
+    struct leat__session_aggregate *a, struct leat__ctx *ctx, unsigned char *cell);
 
 /* session_gap.c */
 

@@ -3,7 +3,8 @@
  *
  *   offset 0   how many sessions, and the key's timers: struct saved_key
  *         24   of each session, in order: its bounds and counts as in memory, and its accumulators
- *              (aggregate_codec.c); where panes are retracted, what was given last, as it is, and its accumulators */
+ *              (aggregate_codec.c); where panes are retracted, what was given last, as it is, and its accumulators; what
+ *              a user's trigger knows, its timers, and its state */
 #include "operators/session_private.h"
 
 struct saved_key {
@@ -14,6 +15,7 @@ struct saved_key {
 _Static_assert(sizeof(struct saved_key) == 24, "part of the format of tables");
 _Static_assert(sizeof(struct leat__session) == 48, "part of the format of tables");
 _Static_assert(sizeof(struct leat__session_given) == 32, "part of the format of tables");
+_Static_assert(sizeof(struct leat__session_user) == 40, "part of the format of tables");
 
 void leat__session_lay_out(struct leat__session_layout *layout, const struct leat__aggregate_spec *spec)
 {
@@ -27,6 +29,14 @@ void leat__session_lay_out(struct leat__session_layout *layout, const struct lea
         layout->given_values = layout->given + (uint32_t)sizeof(struct leat__session_given);
         layout->cell = layout->given_values + spec->values_size;
     }
+    struct leat__trigger_plan plan;
+    leat__trigger_plan_of(&spec->window, &plan);
+    layout->user = layout->state_size = 0;
+    if (plan.user) {
+        layout->user = layout->cell;
+        layout->state_size = (plan.user->state_size + 7u) & ~7u;
+        layout->cell += (uint32_t)sizeof(struct leat__session_user) + layout->state_size;
+    }
     layout->size = (uint32_t)sizeof(struct leat__key_sessions) + layout->cell;
 }
 
@@ -35,20 +45,42 @@ void leat__session_print_format(const struct leat__session_layout *layout, struc
     leat__strbuf_str(out, "v2; sessions of a key");
     if (layout->given)
         leat__strbuf_str(out, "; the last pane");
+    struct leat__trigger_plan plan;
+    leat__trigger_plan_of(&layout->spec->window, &plan);
+    if (plan.user)
+        leat__strbuf_printf(out, "; trigger %s of %u bytes", plan.user->name, plan.user->state_size);
     leat__agg_print_aggs(layout->spec, out);
 }
 
 /* ---- bytes ---- */
+
+static void encode_user(
+    const struct leat__session_layout *layout, const unsigned char *cell, struct leat_strbuf *out)
+{
+    struct leat__session_user user;
+    memcpy(&user, cell + layout->user, sizeof user);
+    const struct leat_sv timers = leat__blob_sv(&user.timers);
+    user.timers.data = NULL;
+    user.timers.capacity = 0;
+    leat__strbuf_add(out, &user, sizeof user);
+    if (timers.len)
+        leat__strbuf_add(out, timers.data, timers.len);
+    if (layout->state_size)
+        leat__strbuf_add(out, cell + layout->user + sizeof user, layout->state_size);
+}
 
 static int encode_cell(
     const struct leat__session_layout *layout, const unsigned char *cell, struct leat_strbuf *out)
 {
     leat__strbuf_add(out, cell, layout->values);
     LEAT_TRY(leat__agg_encode_values(layout->spec, cell + layout->values, out));
-    if (!layout->given)
-        return 0;
-    leat__strbuf_add(out, cell + layout->given, sizeof(struct leat__session_given));
-    return leat__agg_encode_values(layout->spec, cell + layout->given_values, out);
+    if (layout->given) {
+        leat__strbuf_add(out, cell + layout->given, sizeof(struct leat__session_given));
+        LEAT_TRY(leat__agg_encode_values(layout->spec, cell + layout->given_values, out));
+    }
+    if (layout->user)
+        encode_user(layout, cell, out);
+    return 0;
 }
 
 int leat__session_encode(void *arg, const void *value, struct leat_strbuf *out)
@@ -67,7 +99,8 @@ static bool take(struct leat_sv *rest, void *to, size_t size)
 {
     if (rest->len < size)
         return false;
-    memcpy(to, rest->data, size);
+    if (size)
+        memcpy(to, rest->data, size);
     *rest = (struct leat_sv){ rest->data + size, rest->len - size };
     return true;
 }
@@ -81,17 +114,36 @@ static int decode_values(const struct leat__session_layout *layout, const struct
     return 0;
 }
 
+static int decode_user(const struct leat__session_layout *layout, const struct leat__agg_memory *mem,
+    struct leat_sv *rest, unsigned char *cell)
+{
+    struct leat__session_user user;
+    if (!take(rest, &user, sizeof user))
+        return LEAT_EDATA;
+    const uint32_t len = leat__blob_len(&user.timers);
+    user.timers = (struct leat__agg_blob){ NULL, 0, 0 };
+    memcpy(cell + layout->user, &user, sizeof user);
+    if (len > rest->len || len % sizeof(struct leat__own_timer))
+        return LEAT_EDATA;
+    if (len)
+        LEAT_TRY(leat__blob_set(
+            mem, &leat__session_user_of(layout, cell)->timers, (struct leat_sv){ rest->data, len }));
+    *rest = (struct leat_sv){ rest->data + len, rest->len - len };
+    return take(rest, cell + layout->user + sizeof user, layout->state_size) ? 0 : LEAT_EDATA;
+}
+
 static int decode_cell(const struct leat__session_layout *layout, const struct leat__agg_memory *mem,
     struct leat_sv *rest, unsigned char *cell)
 {
     if (!take(rest, cell, layout->values))
         return LEAT_EDATA;
     LEAT_TRY(decode_values(layout, mem, rest, cell + layout->values));
-    if (!layout->given)
-        return 0;
-    return take(rest, cell + layout->given, sizeof(struct leat__session_given))
-        ? decode_values(layout, mem, rest, cell + layout->given_values)
-        : LEAT_EDATA;
+    if (layout->given) {
+        if (!take(rest, cell + layout->given, sizeof(struct leat__session_given)))
+            return LEAT_EDATA;
+        LEAT_TRY(decode_values(layout, mem, rest, cell + layout->given_values));
+    }
+    return layout->user ? decode_user(layout, mem, rest, cell) : 0;
 }
 
 int leat__session_decode(
@@ -129,6 +181,8 @@ void leat__session_forget(
     leat__agg_forget(layout->spec, mem, cell + layout->values);
     if (layout->given)
         leat__agg_forget(layout->spec, mem, cell + layout->given_values);
+    if (layout->user)
+        leat__blob_forget(mem, &leat__session_user_of(layout, cell)->timers);
 }
 
 int leat__session_merge(const struct leat__session_layout *layout, struct leat__ctx *ctx,

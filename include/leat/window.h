@@ -33,7 +33,7 @@ enum leat_window_kind {
      * that event time (docs/decisions/0011). Sessions that become one: accumulators, what has not fired and the numbers of panes are added up; the new one is open again
      * if its end is ahead, with an ON_TIME pane of its own. RETRACTING: panes of all of them are deleted at once; a
      * pane with other bounds than the one it replaces is DELETE and INSERT, with the same ones an update pair.
-     * Aggregates must have merge; no LEAT_ON_TRIGGER. */
+     * Aggregates and triggers by callback must have merge. */
     LEAT_WINDOW_SESSION,
     /* Both ends inclusive, one for each distinct time of a record of the key: start = t - size, end = t + 1. A late
      * record gives its own window and each fired one that holds it again, but for those whose lateness is over; it
@@ -121,8 +121,9 @@ struct leat_trigger_fn {
         struct leat_ctx *ctx, const void *record, const struct leat_bounds *window, void *state);
     enum leat_fire (*on_timer)(struct leat_ctx *ctx, int64_t time_us, enum leat_time_kind kind,
         const struct leat_bounds *window, void *state); /* NULL: it sets none */
-    /* Sessions that become one: the state of the earlier one takes in that of the later one; timers of both
-     * stay set. Not called so far: session windows refuse LEAT_ON_TRIGGER. */
+    /* Sessions that become one: the state of the earlier one takes in that of the later one, before on_record is
+     * called with the bounds of the whole; timers of both stay set, and it may set others. It can not refuse:
+     * leat_fail fails the job. NULL: refused for sessions, which alone need it. */
     void (*merge)(struct leat_ctx *ctx, void *into, const void *from);
 };
 

@@ -1,5 +1,5 @@
 /* tests/unit/operators/test_window_triggers.c -- triggers and panes of windows (semantics 21-27) and windows by
- * count, as text: tests/operators/window_triggers/, sliding_triggers/, count_aggregate/. The operator line of a file is the fixture's words; the word `trigger` is the
+ * count, as text: tests/operators/window_triggers/, sliding_triggers/, session_triggers/, count_aggregate/. The operator line of a file is the fixture's words; the word `trigger` is the
  * one below, which does what a record's text says. */
 #include "tests/support/aggregate_fixture.h"
 #include "tests/support/cases.h"
@@ -74,10 +74,14 @@ static enum leat_fire obeying__on_timer(struct leat_ctx *ctx, int64_t us, enum l
     return us % 10 == 7 ? LEAT_CONTINUE : LEAT_FIRE;
 }
 
+/* Sets a timer for seven records, and refuses nine. */
 static void obeying__merge(struct leat_ctx *ctx, struct told *into, const struct told *from)
 {
-    (void)ctx;
     into->records += from->records;
+    if (into->records == 7)
+        leat_timer_set(ctx, LEAT_EVENT_TIME, 25);
+    if (into->records == 9)
+        leat_fail(ctx, "refused nine");
     into->timers += from->timers;
 }
 LEAT_DEFINE_TRIGGER(obeying, agg_event, told);
@@ -125,5 +129,6 @@ int main(void)
 {
     return run_files("tests/operators/window_triggers/*.case") +
         run_files("tests/operators/sliding_triggers/*.case") +
+        run_files("tests/operators/session_triggers/*.case") +
         run_files("tests/operators/count_aggregate/*.case");
 }
