@@ -431,6 +431,23 @@ leat_windowed_stream *leat_window_sized(
     return &windows->stream;
 }
 
+const struct leat__assigner *leat__windows_check(struct leat_node *node, struct leat_window_opts *o)
+{
+    struct windows *windows = leat__spec(node, sizeof *windows);
+    if (!windows)
+        return NULL;
+    check_opts(node, o, windows);
+    if (leat__node_is_inert(node))
+        return NULL;
+    settle(node, o, windows);
+    return windows->is_aligned ? &windows->assigner : NULL;
+}
+
+const char *leat__windows_describe(struct leat_node *node, const struct leat_window_opts *o)
+{
+    return describe(node, o);
+}
+
 const struct leat__assigner *leat__windows_assigner(const struct leat_windowed_stream *stream)
 {
     const struct windows *windows = (const struct windows *)stream;

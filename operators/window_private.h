@@ -5,6 +5,8 @@
 #include "base/assert.h"
 #include <leat/window.h>
 
+struct leat_node;
+
 /* [start, end). The one that begins before all time has start == LEAT_TIME_MIN, yet its true end. */
 struct leat__window {
     int64_t start, end;
@@ -92,6 +94,10 @@ static inline int64_t leat__window_ns(const struct leat__assigner *a, const stru
 struct leat__window leat__window_at(const struct leat__assigner *a, int64_t ns);
 /* Of windows that leat_window has declared; NULL if they are inert, or not aligned. */
 const struct leat__assigner *leat__windows_assigner(const struct leat_windowed_stream *windows);
+/* For nodes that have windows of their own: checks the options as leat_window does, and settles them. The assigner;
+ * NULL: they are not aligned, or the node has got errors. */
+const struct leat__assigner *leat__windows_check(struct leat_node *node, struct leat_window_opts *o);
+const char *leat__windows_describe(struct leat_node *node, const struct leat_window_opts *o);
 
 /* Slices cut time at every start and every end: each window is made of whole ones. A slice [start, end) goes by
  * its start. Those of a window: from leat__slice_of(start) to leat__slice_of(leat__window_last_us()). */
