@@ -244,8 +244,8 @@ static bool next_open(const struct leat__window_join *j, int64_t us, struct leat
     return window->start <= us;
 }
 
-static int append_row(struct leat__window_join *j, struct leat__ctx *ctx, struct leat_table *table,
-    int64_t ns, uint32_t row)
+static int append_row(
+    struct leat__window_join *j, struct leat__ctx *ctx, struct leat_table *table, int64_t ns, uint32_t row)
 {
     if (leat__table_append(table, ns, j->in_keys, j->in->key_hash, &row, 1, j->in, ctx->error) < 0)
         return leat__fail_here(ctx);
@@ -261,8 +261,7 @@ static int keep_slow(
     if (j->assigner->kind == LEAT_WINDOW_CUMULATING) {
         const struct leat__window last = leat__slice_of(j->assigner, leat__window_last_us(j->assigner, open));
         const struct leat__window own = leat__slice_of(j->assigner, us);
-        return append_row(
-            j, ctx, j->slices[j->side], last.start > own.start ? last.start : own.start, row);
+        return append_row(j, ctx, j->slices[j->side], last.start > own.start ? last.start : own.start, row);
     }
     /* The first window that is still there: has the row missed it? */
     (void)leat__window_from(j->assigner, us, &window);
@@ -313,8 +312,7 @@ static int pair_late(struct leat__window_join *j, struct leat__ctx *ctx, uint32_
     const int64_t us = j->in->event_us[row];
     for (;;) {
         if (!j->slow_pairing) {
-            if (!next_open(j, us, &j->slow_window) ||
-                !leat__time_passed(j->slow_window.end - 1, j->fired_us))
+            if (!next_open(j, us, &j->slow_window) || !leat__time_passed(j->slow_window.end - 1, j->fired_us))
                 return 0;
             LEAT_TRY(leat__window_join_find_parts(j, ctx, &j->slow_window, !j->side));
             leat__window_join_set_window(j, &j->slow_window);
@@ -359,8 +357,8 @@ static int add_slow_row(struct leat__window_join *j, struct leat__ctx *ctx, uint
 static int add_slow(struct leat__window_join *j, struct leat__ctx *ctx)
 {
     for (; j->slow_at < j->slow_count; j->slow_at++) {
-        const int code = leat__pairing_is_spent(&j->pairing) ? LEAT_MORE
-                                                             : add_slow_row(j, ctx, j->slow[j->slow_at]);
+        const int code =
+            leat__pairing_is_spent(&j->pairing) ? LEAT_MORE : add_slow_row(j, ctx, j->slow[j->slow_at]);
         if (code == LEAT_MORE)
             LEAT_TRY(leat__join_output_flush(j->pairing.output, ctx));
         if (code != 0)

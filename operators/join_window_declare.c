@@ -3,8 +3,7 @@
 
 static const char *const own_fields[] = { "window_start", "window_end", NULL };
 
-#define KINDS \
-    (1u << LEAT_JOIN_INNER | 1u << LEAT_JOIN_LEFT | 1u << LEAT_JOIN_RIGHT | 1u << LEAT_JOIN_FULL)
+#define KINDS (1u << LEAT_JOIN_INNER | 1u << LEAT_JOIN_LEFT | 1u << LEAT_JOIN_RIGHT | 1u << LEAT_JOIN_FULL)
 
 /* What windows have that a join has not. */
 static void refuse_what_is_not_for_joins(
@@ -23,53 +22,26 @@ static void refuse_what_is_not_for_joins(
             "every pair is given once, there is nothing to accumulate: remove it");
     if (o->allowed_lateness_us > 0 && kind > LEAT_JOIN_INNER)
         leat__declare_error(node, "window.allowed_lateness_us", LEAT_EDECLARE,
-            "only for LEAT_JOIN_INNER: a record that was given without a partner would have got one, and what "
+            "only for LEAT_JOIN_INNER: a record that was given without a partner would have got one, and "
+            "what "
             "was given is not taken back");
-    if (o->gap_fn)
-        leat__declare_error(node, "window.gap_fn", LEAT_EDECLARE,
-            "a callback reads records of one type, and a join has two sides: use .gap_us, or .gap with a field "
-            "that both have");
+    if (o->gap_fn || o->gap)
+        leat__declare_error(node, o->gap ? "window.gap" : "window.gap_fn", LEAT_EDECLARE,
+            "a session of two sides has one gap for all records: set .gap_us");
+    if (o->kind == LEAT_WINDOW_SESSION && o->allowed_lateness_us > 0)
+        leat__declare_error(node, "window.allowed_lateness_us", LEAT_EDECLARE,
+            "not for sessions: a late record could make one of two whose pairs were given; raise the "
+            "max_out_of_orderness_us of the sources, so that it is not late");
 }
 
-static void free_expr(void *expr)
-{
-    leat__expr_free(expr);
-}
-
-/* The gap of each side's records. */
-static void declare_gaps(
-    struct leat_node *node, const char *gap, struct leat__window_join_spec *spec)
-{
-    for (uint32_t side = 0; gap && side < LEAT__SIDES; side++) {
-        const struct leat_type *type = leat__input_type(node, side);
-        struct leat_error err = { 0 };
-        struct leat_expr *expr;
-        if (!type)
-            continue;
-        if (leat__expr_new(gap, type, &expr, &err) < 0) {
-            leat__declare_error_of(node, "window.gap", &err);
-            continue;
-        }
-        spec->gaps[side] = expr;
-        if (leat__expr_class(expr) != LEAT_VALUE_INT)
-            leat__declare_error(node, "window.gap", LEAT_EDECLARE,
-                "%s is no integer of the %s side: a gap is a number of microseconds", gap,
-                side == LEAT__LEFT ? "left" : "right");
-        leat__topology_defer(node, free_expr, expr);
-    }
-}
-
-static void declare_windows(struct leat_node *node, const struct leat_window_join_opts *o,
-    struct leat__window_join_spec *spec)
+static void declare_windows(
+    struct leat_node *node, const struct leat_window_join_opts *o, struct leat__window_join_spec *spec)
 {
     spec->window = o->window;
     refuse_what_is_not_for_joins(node, &spec->window, o->kind);
-    spec->window.gap_fn = NULL;
     if (leat__node_is_inert(node))
         return;
     spec->assigner = leat__windows_check(node, &spec->window);
-    if (!leat__node_is_inert(node) && spec->window.kind == LEAT_WINDOW_SESSION)
-        declare_gaps(node, spec->window.gap, spec);
     if (leat__node_is_inert(node))
         return;
     const char *windows = leat__windows_describe(node, &spec->window);

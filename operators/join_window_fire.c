@@ -16,8 +16,7 @@
 
 /* ---- finding windows ---- */
 
-static int next_namespace(
-    struct leat__ctx *ctx, struct leat_table *table, int64_t from, int64_t *ns)
+static int next_namespace(struct leat__ctx *ctx, struct leat_table *table, int64_t from, int64_t *ns)
 {
     const int found = leat__table_next_namespace(table, from, ns, ctx->error);
     return found < 0 ? leat__fail_here(ctx) : found;
@@ -216,8 +215,7 @@ static int make_pairs(struct leat__window_join *j, struct leat__ctx *ctx)
 /* ---- what goes ---- */
 
 /* Drops namespaces of a table below `to`; all of them without it. */
-static int drop_below(
-    struct leat__ctx *ctx, struct leat_table *table, const int64_t *to, uint32_t *drops)
+static int drop_below(struct leat__ctx *ctx, struct leat_table *table, const int64_t *to, uint32_t *drops)
 {
     int64_t ns;
     int found;
@@ -274,8 +272,8 @@ void leat__window_join_begin_watermark(struct leat__window_join *j, int64_t w)
     const int64_t from = j->fired_us == LEAT_TIME_MIN ? LEAT_TIME_MIN : leat__time_add(j->fired_us, 1);
     j->watermark_us = w;
     /* The first window that has not fired. */
-    j->phase = leat__window_from(j->assigner, from, &j->window) ? LEAT__WINDOW_JOIN_NEXT
-                                                                 : LEAT__WINDOW_JOIN_DROP;
+    j->phase =
+        leat__window_from(j->assigner, from, &j->window) ? LEAT__WINDOW_JOIN_NEXT : LEAT__WINDOW_JOIN_DROP;
 }
 
 static int do_phase(struct leat__window_join *j, struct leat__ctx *ctx)

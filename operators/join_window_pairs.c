@@ -24,6 +24,8 @@ int leat__pairing_init(struct leat__pairing *p, struct leat__ctx *ctx, const str
     p->spec = spec;
     p->judges = spec->where != NULL;
     p->phase = LEAT__PAIRING_DONE;
+    const uint32_t out_rows = leat__pool_batch_rows(ctx->pool, ctx->node->outputs[0].type);
+    p->checks_max = out_rows < LEAT__PAIRING_CHECKS ? out_rows : LEAT__PAIRING_CHECKS;
     LEAT_TRY(leat__join_output_new(spec, ctx, &p->output));
     leat__join_output_judged(p->output, true);
     for (uint32_t side = 0; side < LEAT__SIDES; side++) {
@@ -82,8 +84,7 @@ void leat__pairing_begin_keys(struct leat__pairing *p)
 }
 
 /* The bytes may move while keys are added: until leat__pairing_begin a key's data is its offset. */
-int leat__pairing_add_key(
-    struct leat__pairing *p, struct leat__ctx *ctx, struct leat_sv key, uint64_t hash)
+int leat__pairing_add_key(struct leat__pairing *p, struct leat__ctx *ctx, struct leat_sv key, uint64_t hash)
 {
     LEAT_ASSERT(p->keys_count < LEAT__PAIRING_KEYS);
     p->keys[p->keys_count] = (struct leat_sv){ NULL, key.len };
@@ -201,9 +202,13 @@ full:
 /* ---- pairs ---- */
 
 static int give(
-    struct leat__pairing *p, struct leat__ctx *ctx, uint64_t hash, const void *own, const void *other)
+    struct leat__pairing *p, struct leat__ctx *ctx, uint32_t key, const void *own, const void *other)
 {
-    p->made.key_hash = hash;
+    p->made.key_hash = p->hashes[key];
+    if (p->windows) {
+        p->made.window_start_us = p->windows[key].start;
+        p->made.window_end_us = p->made.event_us = p->windows[key].end;
+    }
     p->made.left = p->side == LEAT__LEFT ? own : other;
     p->made.right = p->side == LEAT__LEFT ? other : own;
     return leat__join_output_pair(p->output, ctx, &p->made);
@@ -214,15 +219,15 @@ static int judge(struct leat__pairing *p, struct leat__ctx *ctx)
 {
     if (p->checks == 0)
         return 0;
-    LEAT_TRY(leat__join_matches(p->output, ctx, p->check[LEAT__LEFT], p->check[LEAT__RIGHT], p->checks,
-        p->check_ok));
+    LEAT_TRY(leat__join_matches(
+        p->output, ctx, p->check[LEAT__LEFT], p->check[LEAT__RIGHT], p->checks, p->check_ok));
     for (uint32_t i = 0; i < p->checks; i++) {
         if (!p->check_ok[i])
             continue;
         p->matched[p->check_rows[i]] = 1;
         if (p->gives_pairs)
-            LEAT_TRY(give(p, ctx, p->hashes[p->block_keys[p->check_rows[i]]], p->check[p->side][i],
-                p->check[!p->side][i]));
+            LEAT_TRY(
+                give(p, ctx, p->block_keys[p->check_rows[i]], p->check[p->side][i], p->check[!p->side][i]));
     }
     p->checks = 0;
     return 0;
@@ -240,12 +245,12 @@ static int meet(struct leat__pairing *p, struct leat__ctx *ctx, uint32_t row, co
     const void *own = leat_batch_at(p->block, row);
     if (!p->judges) {
         p->matched[row] = 1;
-        return p->gives_pairs ? give(p, ctx, p->hashes[p->key], own, other) : 0;
+        return p->gives_pairs ? give(p, ctx, p->key, own, other) : 0;
     }
     p->check[p->side][p->checks] = own;
     p->check[!p->side][p->checks] = other;
     p->check_rows[p->checks] = row;
-    return ++p->checks == LEAT__PAIRING_CHECKS ? judge(p, ctx) : 0;
+    return ++p->checks == p->checks_max ? judge(p, ctx) : 0;
 }
 
 /* ---- lists of the other side ---- */
@@ -393,8 +398,7 @@ static int give_lone(struct leat__pairing *p, struct leat__ctx *ctx)
             LEAT_TRY(flush(p, ctx));
             return LEAT_MORE;
         }
-        LEAT_TRY(
-            give(p, ctx, p->hashes[p->block_keys[p->row]], leat_batch_at(p->block, p->row), NULL));
+        LEAT_TRY(give(p, ctx, p->block_keys[p->row], leat_batch_at(p->block, p->row), NULL));
     }
     p->phase = p->loaded ? LEAT__PAIRING_DONE : LEAT__PAIRING_LOAD;
     return flush(p, ctx); /* the block goes */

@@ -30,7 +30,6 @@ struct leat__window_join_spec {
     struct leat__join_spec join;
     struct leat_window_opts window; /* checked */
     const struct leat__assigner *assigner; /* NULL: sessions */
-    const struct leat_expr *gaps[LEAT__SIDES]; /* `gap` of sessions, or NULL */
     const char *format; /* of the tables */
 };
 
@@ -45,8 +44,8 @@ struct leat__pairing_parts {
     struct leat__pairing_part *list;
     uint32_t count, capacity;
 };
-LEAT_NODISCARD int leat__pairing_add_part(struct leat__ctx *ctx, struct leat__pairing_parts *parts,
-    struct leat_table *table, int64_t ns);
+LEAT_NODISCARD int leat__pairing_add_part(
+    struct leat__ctx *ctx, struct leat__pairing_parts *parts, struct leat_table *table, int64_t ns);
 
 enum leat__pairing_phase { LEAT__PAIRING_LOAD, LEAT__PAIRING_MEET, LEAT__PAIRING_LONE, LEAT__PAIRING_DONE };
 
@@ -66,6 +65,7 @@ struct leat__pairing {
     bool gives_pairs, gives_lone;
     const struct leat__pairing_parts *parts[LEAT__SIDES];
     struct leat__join_pair made; /* times of all pairs; change */
+    const struct leat__window *windows; /* by key, with event time at their end; NULL: as `made` says */
     struct leat_sv keys[LEAT__PAIRING_KEYS]; /* they show `key_bytes` */
     uint64_t hashes[LEAT__PAIRING_KEYS];
     uint32_t keys_count;
@@ -83,7 +83,8 @@ struct leat__pairing {
     uint32_t starts[LEAT__PAIRING_KEYS + 1]; /* in `order` */
 
     /* MEET: the place. */
-    uint32_t part, key, row, at; /* part of the other side, key, row of the block (in `order`), row of the piece */
+    uint32_t part, key, row,
+        at; /* part of the other side, key, row of the block (in `order`), row of the piece */
     uint64_t from; /* where the piece begins in the list of the key */
     bool in_key; /* the place is in a key, in a piece of its list */
     bool has_lists; /* those below are of the part, from `key` on, and stand */
@@ -99,7 +100,7 @@ struct leat__pairing {
     const void *check[LEAT__SIDES][LEAT__PAIRING_CHECKS];
     uint32_t check_rows[LEAT__PAIRING_CHECKS];
     uint8_t check_ok[LEAT__PAIRING_CHECKS];
-    uint32_t checks;
+    uint32_t checks, checks_max; /* of one batch of results at most */
 
     uint32_t scanned; /* in this call */
 };
@@ -187,8 +188,8 @@ static inline bool leat__window_join_is_over(
     return leat__time_passed(leat__time_add(window->end - 1, lateness_us), w);
 }
 /* The places of a window's rows. */
-LEAT_NODISCARD int leat__window_join_find_parts(struct leat__window_join *j, struct leat__ctx *ctx,
-    const struct leat__window *window, uint32_t side);
+LEAT_NODISCARD int leat__window_join_find_parts(
+    struct leat__window_join *j, struct leat__ctx *ctx, const struct leat__window *window, uint32_t side);
 void leat__window_join_begin_watermark(struct leat__window_join *j, int64_t w);
 LEAT_NODISCARD int leat__window_join_fire(struct leat__window_join *j, struct leat__ctx *ctx);
 void leat__window_join_set_window(struct leat__window_join *j, const struct leat__window *window);
