@@ -223,7 +223,7 @@ int leat__job_prepare(struct leat_job *job)
     job->splits_moved = LEAT_SPLITS_UNKNOWN; /* the list is a new one */
     if (result == 0) {
         job->workers = leat__calloc(job->workers_count, sizeof *job->workers);
-        result = job->workers ? 0 : LEAT_ENOMEM;
+        result = job->workers ? leat__align_new(job) : LEAT_ENOMEM;
     }
     for (uint32_t w = 0; result == 0 && w < job->workers_count; w++)
         result = make_worker(job, w, &err);
@@ -357,6 +357,7 @@ void leat__job_teardown(struct leat_job *job)
     job->channels = NULL;
     job->workers = NULL;
     job->channels_count = job->workers_count = 0;
+    leat__align_free(job);
     job->splits_moved = LEAT_SPLITS_UNKNOWN;
     for (uint32_t n = 0; n < LEAT_NODES_MAX; n++)
         leat__split_list_release(&job->splits[n]);

@@ -9,6 +9,7 @@
 #ifndef LEAT_RUNTIME_JOB_PRIVATE_H
 #define LEAT_RUNTIME_JOB_PRIVATE_H
 #include "base/env.h"
+#include "runtime/align.h"
 #include "runtime/outbox.h"
 #include "runtime/worker.h"
 #include <leat/job.h>
@@ -37,6 +38,7 @@ struct leat_job {
     struct leat_sim_tasks sim_tasks; /* simulation: submitted, to be run when the seed picks them */
     struct leat_plan *plan;
     struct leat_split_list splits[LEAT_NODES_MAX]; /* by node id; sources only */
+    struct leat_align align; /* groups of sources: runtime/align.h */
     struct leat_worker *workers;
     uint32_t workers_count;
     struct leat_channel *channels;

@@ -22,6 +22,7 @@ static void add_instance(struct leat_node_metrics *to, const struct leat_instanc
     to->bytes_out += load(&from->bytes_out);
     to->busy_us += load(&from->busy_ns) / 1000;
     to->backpressured_us += load(&from->backpressured_ns) / 1000;
+    to->paused_us += load(&from->paused_ns) / 1000;
     to->state_keys += load(&from->state_keys);
     if (wm_us < to->watermark_us)
         to->watermark_us = wm_us;

@@ -31,6 +31,7 @@ struct host_split {
     int64_t wm_us;
     int64_t wait_until_us; /* wall time; 0: readable */
     int64_t active_ns; /* when it last gave rows, moved by the time for which the outputs were full */
+    int64_t paused_ns; /* since when it is too far ahead of its group; 0: it is not */
     bool ended;
     struct leat_strbuf resume; /* where it goes on when it is opened; data NULL: at its begin */
 };
@@ -43,6 +44,8 @@ struct leat_source_host {
     uint32_t last; /* split read last */
     uint32_t streak; /* reads, for turns among splits without event time */
     struct leat_wm_merge merge;
+    struct leat_align_slot *slot; /* NULL: of no group */
+    int64_t paused_ns; /* since when all that could be read is too far ahead; 0: it is not */
     int64_t sent_wm_us;
     bool sent_idle;
 };
@@ -100,6 +103,52 @@ static int restore_splits(struct leat_source_host *host, const struct leat_split
     return result;
 }
 
+/* ---- groups (runtime/align.h) ---- */
+
+/* Tells how far the slowest active split is. */
+static void tell_group(struct leat_source_host *host)
+{
+    int64_t low_us = LEAT_TIME_MAX;
+    if (!host->slot)
+        return;
+    for (uint32_t i = 0; i < host->splits_count && !host->inst->ended; i++) {
+        const struct host_split *split = &host->splits[i];
+        if (!split->ended && !host->merge.parts[i].idle && split->wm_us < low_us)
+            low_us = split->wm_us;
+    }
+    leat__align_tell(host->slot, host->inst->worker, low_us);
+}
+
+static int64_t limit_us(const struct leat_source_host *host)
+{
+    return host->slot ? leat__align_limit(&host->inst->worker->job->align, host->slot,
+                            host->inst->plan->node->time.max_drift_us)
+                      : LEAT_TIME_MAX;
+}
+
+/* Whether the split may be read as far as its group is concerned. The time for which it was not is no idleness. */
+static bool is_admitted(struct leat_source_host *host, struct host_split *split, int64_t limit_us)
+{
+    const int64_t now_ns = host->inst->worker->now_ns;
+    if (split->wm_us > limit_us) {
+        split->paused_ns = split->paused_ns ? split->paused_ns : now_ns;
+        return false;
+    }
+    if (split->paused_ns)
+        split->active_ns += now_ns - split->paused_ns;
+    split->paused_ns = 0;
+    return true;
+}
+
+/* Counts the time for which there was nothing to read but what is too far ahead. */
+static void note_paused(struct leat_source_host *host, bool paused)
+{
+    const int64_t now_ns = host->inst->worker->now_ns;
+    if (host->paused_ns)
+        leat__count(&host->inst->counters.paused_ns, (uint64_t)(now_ns - host->paused_ns));
+    host->paused_ns = paused ? now_ns : 0;
+}
+
 int leat__source_host_new(struct leat_instance *inst, const struct leat_split_list *splits)
 {
     struct leat_source_host *host = leat__calloc(1, sizeof *host);
@@ -118,7 +167,11 @@ int leat__source_host_new(struct leat_instance *inst, const struct leat_split_li
             .wm_us = LEAT_TIME_MIN,
             .active_ns = inst->worker->env->mono_ns(inst->worker->env) };
     LEAT_TRY(leat__wm_init(&host->merge, host->splits_count));
-    return inst->worker->job->restored ? restore_splits(host, splits) : 0;
+    host->slot = leat__align_slot(inst);
+    if (inst->worker->job->restored)
+        LEAT_TRY(restore_splits(host, splits));
+    tell_group(host);
+    return 0;
 }
 
 static void close_split(struct leat_source_host *host, struct host_split *split)
@@ -170,9 +223,18 @@ bool leat__source_host_is_ready(struct leat_source_host *host, int64_t wall_us)
     if (host->merge.ended || host->inst->must_say || leat__worker_is_stopping(host->inst->worker) ||
         leat__worker_is_draining(host->inst->worker))
         return true; /* to say so */
-    for (uint32_t i = 0; i < host->splits_count; i++)
-        if (!host->splits[i].ended && host->splits[i].wait_until_us <= wall_us)
+    const int64_t limit = limit_us(host);
+    bool paused = false;
+    for (uint32_t i = 0; i < host->splits_count; i++) {
+        struct host_split *split = &host->splits[i];
+        if (split->ended || split->wait_until_us > wall_us)
+            continue;
+        if (is_admitted(host, split, limit))
             return true;
+        paused = true;
+    }
+    if (host->slot)
+        note_paused(host, paused);
     return false;
 }
 
@@ -185,9 +247,12 @@ void leat__source_host_wake(struct leat_source_host *host)
 int64_t leat__source_host_wake_us(const struct leat_source_host *host)
 {
     int64_t wake_us = LEAT_TIME_MAX;
-    for (uint32_t i = 0; i < host->splits_count; i++)
-        if (!host->splits[i].ended && host->splits[i].wait_until_us < wake_us)
-            wake_us = host->splits[i].wait_until_us;
+    const int64_t limit = limit_us(host); /* who moves it wakes this worker */
+    for (uint32_t i = 0; i < host->splits_count; i++) {
+        const struct host_split *split = &host->splits[i];
+        if (!split->ended && split->wm_us <= limit && split->wait_until_us < wake_us)
+            wake_us = split->wait_until_us;
+    }
     return wake_us;
 }
 
@@ -196,10 +261,11 @@ int64_t leat__source_host_wake_us(const struct leat_source_host *host)
 static struct host_split *pick_split(struct leat_source_host *host, int64_t wall_us)
 {
     struct host_split *best = NULL;
+    const int64_t limit = limit_us(host);
     const bool stay = !host->inst->plan->node->time.field && ++host->streak % STREAK_MAX != 0;
     for (uint32_t k = stay ? 0 : 1; k <= host->splits_count; k++) {
         struct host_split *split = &host->splits[(host->last + k) % host->splits_count];
-        if (split->ended || split->wait_until_us > wall_us)
+        if (split->ended || split->wait_until_us > wall_us || !is_admitted(host, split, limit))
             continue;
         if (!best || split->newest_us < best->newest_us)
             best = split;
@@ -259,6 +325,7 @@ static int stop(struct leat_source_host *host)
     for (uint32_t i = 0; i < host->splits_count; i++)
         close_split(host, &host->splits[i]);
     host->inst->ended = host->inst->stopped = true;
+    tell_group(host);
     return leat__instance_send_end(host->inst, true);
 }
 
@@ -270,6 +337,7 @@ static int end(struct leat_source_host *host)
         (void)leat__wm_end(&host->merge, i);
     }
     host->inst->ended = true;
+    tell_group(host);
     LEAT_TRY(leat__instance_send_watermark(host->inst, LEAT_TIME_MAX));
     return leat__instance_send_end(host->inst, false);
 }
@@ -487,6 +555,8 @@ int leat__source_host_run(struct leat_source_host *host, int64_t now_ns)
     struct host_split *split = pick_split(host, host->inst->worker->wall_us);
     if (!split)
         return 0;
+    if (host->paused_ns)
+        note_paused(host, false);
     if (!split->reader)
         LEAT_TRY(open_split(host, split));
     if (leat__batch_get(ctx->pool, host->inst->plan->node->outputs[0].type, &batch) < 0)
@@ -507,6 +577,7 @@ int leat__source_host_run(struct leat_source_host *host, int64_t now_ns)
     leat__batch_release(batch);
     LEAT_TRY(outcome);
     LEAT_TRY(note_read(host, split, result, rows, now_ns));
+    tell_group(host);
     return host->merge.ended ? end(host) : 0;
 }
 
@@ -558,5 +629,6 @@ int leat__source_host_lift(struct leat_source_host *host, int64_t wm_us)
         split->wm_us = wm_us;
         (void)leat__wm_advance(&host->merge, i, wm_us);
     }
+    tell_group(host);
     return send_progress(host);
 }

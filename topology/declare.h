@@ -63,6 +63,8 @@ void leat__opts_copy(struct leat_node *node, void *to, size_t to_size, const voi
 void leat__source_time(struct leat_node *node, const struct leat_type *type, const char *event_time,
     int64_t max_out_of_orderness_us, int64_t idle_timeout_us, int64_t max_ahead_us,
     enum leat_policy on_error);
+/* The shared options about groups of sources; after leat__source_time. */
+void leat__source_align(struct leat_node *node, const char *align, int64_t max_drift_us);
 /* The conversion of a field's unit to microseconds for event times; false when a field of this type can not
  * be a time. */
 bool leat__time_unit(const struct leat_type *type, int64_t (**to_us)(int64_t value));

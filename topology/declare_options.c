@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "record/schema.h"
 #include "topology/declare.h"
+#include "topology/graph_private.h"
 #include <stdio.h>
 
 void leat__opts_copy(struct leat_node *node, void *to, size_t to_size, const void *from, size_t from_size)
@@ -134,6 +135,27 @@ void leat__source_time(struct leat_node *node, const struct leat_type *type, con
     else if (on_error != 0)
         leat__declare_error(node, "on_error", LEAT_EDECLARE,
             "%d is no policy: LEAT_FAIL, LEAT_SKIP or LEAT_DEAD_LETTER", (int)on_error);
+}
+
+void leat__source_align(struct leat_node *node, const char *align, int64_t max_drift_us)
+{
+    char text[32], fault[256];
+    if (!align && max_drift_us != 0)
+        leat__declare_error(node, "max_drift_us", LEAT_EDECLARE,
+            "set, but there is no group of sources that it could be about: set .align to the group's name");
+    if (!align)
+        return;
+    if (!node->time.field)
+        leat__declare_error(node, "align", LEAT_EDECLARE,
+            "set, but there is no event time by which splits could be ahead: set .event_time");
+    if (leat__name_fault(align, fault, sizeof fault))
+        leat__declare_error(node, "align", LEAT_EDECLARE, "%s", fault);
+    if (max_drift_us <= 0)
+        leat__declare_error(node, "max_drift_us", LEAT_EDECLARE,
+            "%s: say how far a split may be ahead of the slowest one of the group, such as LEAT_MINUTES(5)",
+            leat__duration_text(max_drift_us, text));
+    node->time.align = leat__spec_str(node, align);
+    node->time.max_drift_us = max_drift_us;
 }
 
 /* Largest unit first; the parts that are not zero. */

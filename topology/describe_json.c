@@ -57,9 +57,14 @@ static void add_event_time(struct leat_strbuf *out, const struct leat_source_tim
     }
     add_member(out, "{", "field", time->field);
     leat__strbuf_printf(out,
-        ", \"max_out_of_orderness_us\": %lld, \"idle_timeout_us\": %lld, \"max_ahead_us\": %lld}",
+        ", \"max_out_of_orderness_us\": %lld, \"idle_timeout_us\": %lld, \"max_ahead_us\": %lld",
         (long long)time->max_out_of_orderness_us, (long long)time->idle_timeout_us,
         (long long)time->max_ahead_us);
+    if (time->align) {
+        add_member(out, ", ", "align", time->align);
+        leat__strbuf_printf(out, ", \"max_drift_us\": %lld", (long long)time->max_drift_us);
+    }
+    leat__strbuf_char(out, '}');
 }
 
 static void add_node(struct leat_strbuf *out, const struct leat_plan *plan, const struct leat_node *node)

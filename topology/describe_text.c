@@ -75,6 +75,9 @@ static void print_event_time(struct leat_strbuf *out, int width, const struct le
         leat__strbuf_printf(out, ", idle after %s", leat__duration_text(time->idle_timeout_us, text));
     if (time->max_ahead_us)
         leat__strbuf_printf(out, ", at most %s ahead", leat__duration_text(time->max_ahead_us, text));
+    if (time->align)
+        leat__strbuf_printf(out, ", at most %s before the slowest of %s",
+            leat__duration_text(time->max_drift_us, text), time->align);
     leat__strbuf_char(out, '\n');
 }
 

@@ -55,6 +55,8 @@ struct leat_source_time {
     int64_t max_out_of_orderness_us;
     int64_t idle_timeout_us; /* 0: never idle */
     int64_t max_ahead_us; /* 0: no limit */
+    const char *align; /* group; NULL: none */
+    int64_t max_drift_us; /* of that group's slowest split */
 };
 
 struct leat_op_class;

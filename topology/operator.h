@@ -77,6 +77,7 @@ struct leat_counters {
     uint64_t unassigned_records; /* between windows with gaps (semantics 14) */
     int64_t watermark_us;
     uint64_t busy_ns, backpressured_ns, state_keys;
+    uint64_t paused_ns; /* sources: too far ahead of their group */
 };
 static inline void leat__count(uint64_t *counter, uint64_t n)
 {

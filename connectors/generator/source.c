@@ -181,6 +181,7 @@ leat_stream *leat_generator_source_sized(
     leat__output(node, type, NULL);
     leat__source_time(
         node, type, o.event_time, o.max_out_of_orderness_us, o.idle_timeout_us, o.max_ahead_us, o.on_error);
+    leat__source_align(node, o.align, o.max_drift_us);
     node->source = &generator_source_class;
     node->spec = g;
     node->detail = o.count

@@ -257,6 +257,7 @@ leat_stream *leat_memory_source_sized(
     leat__output(node, o.type, NULL);
     leat__source_time(
         node, o.type, o.event_time, o.max_out_of_orderness_us, o.idle_timeout_us, o.max_ahead_us, o.on_error);
+    leat__source_align(node, o.align, o.max_drift_us);
     node->source = &memory_source_class;
     node->spec = m;
     node->detail = o.avro ? leat__spec_printf(node, "%zu bytes of Avro", o.avro_bytes)

@@ -21,6 +21,8 @@ struct leat_file_source_opts {
     int64_t idle_timeout_us;
     int64_t max_ahead_us;
     enum leat_policy on_error;
+    const char *align;
+    int64_t max_drift_us;
 };
 
 struct leat_file_sink_opts {

@@ -26,6 +26,8 @@ struct leat_generator_source_opts {
     int64_t idle_timeout_us;
     int64_t max_ahead_us;
     enum leat_policy on_error;
+    const char *align;
+    int64_t max_drift_us;
 };
 
 LEAT_BEGIN_DECLS

@@ -95,6 +95,7 @@ struct leat_node_metrics {
     uint64_t backpressured_us, busy_us; /* summed over subtasks */
     uint64_t state_bytes, state_keys;
     uint64_t unassigned_records; /* between windows that have gaps */
+    uint64_t paused_us; /* of sources, summed over subtasks: all that could be read was too far ahead of its group */
 };
 
 /* Counters of a job's checkpoints, since it was made; the last completed one in detail. */

@@ -17,6 +17,8 @@ struct leat_memory_source_opts {
     int64_t idle_timeout_us;
     int64_t max_ahead_us;
     enum leat_policy on_error;
+    const char *align;
+    int64_t max_drift_us;
 };
 
 /* Where a memory sink puts what arrives: deep copies in order of arrival per subtask. With checkpoints, records are
