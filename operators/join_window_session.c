@@ -1,6 +1,6 @@
 /* operators/join_window_session.c -- pairs of two streams in the same session, which is of the records of both.
  *
- *   a batch      row by row: which sessions of its key it joins (session_set.c), in the order of the rows; they become
+ *   a batch      row by row: which sessions of its key it joins, as in session_set.c, in the order of the rows; they become
  *                one. The rows go into lists, those of slot 0, as most of them are, all at once
  *   a watermark  takes the timers of keys that are due, notes the sessions that have ended and forgets them, then
  *                makes the pairs of some of these together and removes their rows
@@ -19,16 +19,30 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "operators/join_window_private.h"
-#include "operators/session_private.h"
+#include "operators/timers_private.h"
 #include <string.h>
 
 #define PENDING LEAT__PAIRING_KEYS /* sessions that fire together */
 #define SESSIONS_NS 0
 
+/* Saved as it is. */
+struct session {
+    int64_t first, last; /* times of its records */
+    int64_t end; /* the greatest of time + gap */
+    uint32_t slot; /* where its rows are; no other session of the key has it */
+    uint32_t is_joined; /* by the row in work; in state 0 */
+};
+
 struct key_value {
     uint32_t count, has_timer;
     int64_t timer_us;
-    struct leat__session *list; /* in the order of the set */
+    struct session *list; /* in the order of the set */
+};
+
+/* The sessions of the key in work, by `first`. Those that are over take no part, so that they may touch. */
+struct set {
+    struct session *list;
+    uint32_t count, capacity;
 };
 
 /* A session that has ended. Its key is in ended_keys. */
@@ -45,7 +59,6 @@ enum phase { IDLE, TAKE, PAIR };
 struct session_join {
     struct leat_op op;
     const struct leat__window_join_spec *spec;
-    struct leat__session_limits limits;
     struct leat__pairing pairing;
     struct leat_table *sessions, *rows[LEAT__SIDES];
     struct leat__timers timers;
@@ -54,7 +67,7 @@ struct session_join {
     /* The key in work. */
     struct leat_sv key;
     uint64_t hash;
-    struct leat__session_set set;
+    struct set set;
     struct key_value value; /* but for its list */
 
     /* The batch in work. */
@@ -145,7 +158,6 @@ static int session_join_init(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct session_join *j = (struct session_join *)op;
     const struct leat__window_join_spec *spec = j->spec = op->node->spec;
-    j->limits = (struct leat__session_limits){ spec->window.max_length_us, 0 };
     j->forwarded_us = LEAT_TIME_MIN;
     LEAT_TRY(leat__pairing_init(&j->pairing, ctx, &spec->join));
     leat__join_output_forwarded(j->pairing.output, j->forwarded_us);
@@ -171,12 +183,86 @@ static void session_join_release(struct leat_op *op, struct leat__ctx *ctx)
         leat__table_close(j->rows[side]);
         leat__free(j->parts[side].list);
     }
-    leat__session_set_release(&j->set);
+    leat__free(j->set.list);
     leat__key_scratch_free(j->key_scratch);
     leat__strbuf_release(&j->due_key);
     leat__strbuf_release(&j->ended_keys);
     leat__free(j->late);
     leat__free(j->pending);
+}
+
+/* ---- sets ---- */
+
+static int reserve_set(struct set *set, struct leat__ctx *ctx, uint32_t count)
+{
+    if (count <= set->capacity)
+        return 0;
+    const uint32_t capacity = count < 8 ? 8 : 2 * count;
+    struct session *list = leat__realloc(set->list, capacity * sizeof *list);
+    if (!list)
+        return leat__rows_nomem(ctx, "sessions");
+    set->list = list;
+    set->capacity = capacity;
+    return 0;
+}
+
+static void set_insert(struct set *set, const struct session *session)
+{
+    uint32_t at = set->count;
+    while (at > 0 && set->list[at - 1].first > session->first)
+        at--;
+    memmove(&set->list[at + 1], &set->list[at], (set->count - at) * sizeof *set->list);
+    set->list[at] = *session;
+    set->count++;
+}
+
+static void set_remove(struct set *set, uint32_t at)
+{
+    set->count--;
+    memmove(&set->list[at], &set->list[at + 1], (set->count - at) * sizeof *set->list);
+}
+
+static uint32_t free_slot(const struct set *set)
+{
+    for (uint32_t slot = 0;; slot++) {
+        bool used = false;
+        for (uint32_t i = 0; i < set->count; i++)
+            used = used || set->list[i].slot == slot;
+        if (!used)
+            return slot;
+    }
+}
+
+/* Takes the session into `merged` if they touch and do not become too long together. */
+static bool take_in(
+    const struct leat_window_opts *window, const struct session *session, struct session *merged)
+{
+    const int64_t first = session->first < merged->first ? session->first : merged->first;
+    const int64_t last = session->last > merged->last ? session->last : merged->last;
+    if (session->first > merged->end || session->end < merged->first ||
+        (window->max_length_us && leat__time_sub(last, first) > window->max_length_us))
+        return false;
+    merged->first = first;
+    merged->last = last;
+    merged->end = session->end > merged->end ? session->end : merged->end;
+    return true;
+}
+
+/* Marks the sessions that a row joins, and those that these join then; `merged` has the bounds of all. */
+static void join_sessions(struct session_join *j, int64_t us, struct session *merged)
+{
+    *merged = (struct session){ us, us, leat__time_add(us, j->spec->window.gap_us), 0, 0 };
+    for (bool more = true; more;) {
+        more = false;
+        for (uint32_t i = 0; i < j->set.count; i++) {
+            struct session *session = &j->set.list[i];
+            if (session->is_joined || leat__time_passed(session->end, j->late_wm_us) ||
+                !take_in(&j->spec->window, session, merged))
+                continue;
+            session->is_joined = 1;
+            more = true;
+        }
+    }
 }
 
 /* ---- the key's set ---- */
@@ -190,11 +276,10 @@ static int load_set(struct session_join *j, struct leat__ctx *ctx)
         return leat__fail_here(ctx);
     if (found)
         memcpy(&j->value, found, sizeof j->value);
-    if (leat__session_set_reserve(&j->set, j->value.count + 2) < 0)
-        return leat__rows_nomem(ctx, "sessions");
+    LEAT_TRY(reserve_set(&j->set, ctx, j->value.count + 1));
     j->set.count = j->value.count;
     if (j->set.count)
-        memcpy(j->set.sessions, j->value.list, j->set.count * sizeof *j->set.sessions);
+        memcpy(j->set.list, j->value.list, j->set.count * sizeof *j->set.list);
     return 0;
 }
 
@@ -203,8 +288,8 @@ static int set_timer(struct session_join *j, struct leat__ctx *ctx)
 {
     int64_t end_us = LEAT_TIME_MAX;
     for (uint32_t i = 0; i < j->set.count; i++)
-        if (j->set.sessions[i].end < end_us)
-            end_us = j->set.sessions[i].end;
+        if (j->set.list[i].end < end_us)
+            end_us = j->set.list[i].end;
     if (j->set.count == 0 || (j->value.has_timer && j->value.timer_us <= end_us))
         return 0;
     j->value.has_timer = 1;
@@ -216,7 +301,7 @@ static int set_timer(struct session_join *j, struct leat__ctx *ctx)
 static int save_set(struct session_join *j, struct leat__ctx *ctx)
 {
     void *found;
-    const size_t size = j->set.count * sizeof *j->set.sessions;
+    const size_t size = j->set.count * sizeof *j->set.list;
     LEAT_TRY(set_timer(j, ctx));
     if (leat__table_upsert(j->sessions, SESSIONS_NS, &j->key, &j->hash, NULL, 1, &found, ctx->error) < 0)
         return leat__fail_here(ctx);
@@ -239,7 +324,7 @@ static int save_set(struct session_join *j, struct leat__ctx *ctx)
     value->count = j->set.count;
     value->has_timer = j->value.has_timer;
     value->timer_us = j->value.timer_us;
-    memcpy(value->list, j->set.sessions, size);
+    memcpy(value->list, j->set.list, size);
     return 0;
 }
 
@@ -306,13 +391,13 @@ static int move_rows(struct session_join *j, struct leat__ctx *ctx, uint32_t fro
 
 /* The sessions that were joined become one, with these bounds. Its slot. */
 static int merge_joined(
-    struct session_join *j, struct leat__ctx *ctx, const struct leat__session *merged, uint32_t *slot)
+    struct session_join *j, struct leat__ctx *ctx, const struct session *merged, uint32_t *slot)
 {
-    struct leat__session whole = *merged;
+    struct session whole = *merged;
     bool any = false;
     for (uint32_t i = 0; i < j->set.count;) {
-        const struct leat__session session = j->set.sessions[i];
-        if (!(session.flags & LEAT__SESSION_JOINED)) {
+        const struct session session = j->set.list[i];
+        if (!session.is_joined) {
             i++;
             continue;
         }
@@ -323,29 +408,25 @@ static int merge_joined(
             whole.slot = session.slot;
         }
         any = true;
-        leat__session_set_remove(&j->set, i);
+        set_remove(&j->set, i);
     }
     if (!any)
-        whole.slot = j->set.count == 0 || !leat__session_in_slot(&j->set, 0)
-            ? 0
-            : leat__session_set_free_slot(&j->set);
-    whole.flags = 0;
-    (void)leat__session_set_insert(&j->set, &whole);
+        whole.slot = free_slot(&j->set);
+    set_insert(&j->set, &whole);
     *slot = whole.slot;
     return 0;
 }
 
 static int place(struct session_join *j, struct leat__ctx *ctx, uint32_t row)
 {
-    struct leat__session merged;
+    struct session merged;
     uint32_t slot = 0;
     const int64_t us = j->in->event_us[row];
     j->key = j->in_keys[row];
     j->hash = j->in->key_hash[row];
     LEAT_TRY(load_set(j, ctx));
-    (void)leat__sessions_join(
-        &j->set, &j->limits, us, leat__time_add(us, j->spec->window.gap_us), j->late_wm_us, &merged);
-    if (leat__session_is_over(&j->limits, merged.end, j->late_wm_us)) {
+    join_sessions(j, us, &merged);
+    if (leat__time_passed(merged.end, j->late_wm_us)) {
         j->late[j->late_count++] = row;
         return 0;
     }
@@ -366,7 +447,7 @@ static int place_null(struct session_join *j, struct leat__ctx *ctx, uint32_t ro
         leat__count(&ctx->counters->dropped_records, 1);
         return 0;
     }
-    if (leat__session_is_over(&j->limits, end, j->late_wm_us)) {
+    if (leat__time_passed(end, j->late_wm_us)) {
         j->late[j->late_count++] = row;
         return 0;
     }
@@ -424,7 +505,7 @@ static int session_join_on_batch(
 
 /* ---- sessions that have ended ---- */
 
-static int note_ended(struct session_join *j, struct leat__ctx *ctx, const struct leat__session *session)
+static int note_ended(struct session_join *j, struct leat__ctx *ctx, const struct session *session)
 {
     struct ended *ended = &j->ended[j->ended_count++];
     *ended = (struct ended){ .at = j->ended_keys.len,
@@ -440,12 +521,12 @@ static int note_ended(struct session_join *j, struct leat__ctx *ctx, const struc
 static int take_ended(struct session_join *j, struct leat__ctx *ctx)
 {
     for (uint32_t i = 0; i < j->set.count && j->ended_count < PENDING;) {
-        if (!leat__time_passed(j->set.sessions[i].end, j->watermark_us)) {
+        if (!leat__time_passed(j->set.list[i].end, j->watermark_us)) {
             i++;
             continue;
         }
-        LEAT_TRY(note_ended(j, ctx, &j->set.sessions[i]));
-        leat__session_set_remove(&j->set, i);
+        LEAT_TRY(note_ended(j, ctx, &j->set.list[i]));
+        set_remove(&j->set, i);
     }
     return save_set(j, ctx);
 }

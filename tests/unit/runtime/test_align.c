@@ -145,7 +145,7 @@ static void test_align__given_more_splits_than_workers__then_no_split_waits_for_
             seed };
         run(&o, &keys, &rows, &paused_us);
         assert_int_equal(rows, RECORDS);
-        assert_true(keys < 600);
+        assert_true(keys < 1600); /* batches of a split span many times */
     }
 }
 
