@@ -70,7 +70,7 @@ leat_stream *leat_aggregate_sized(
     spec->ordered = o.ordered;
     declare_window(spec, &in->opts);
     spec->assigner = leat__windows_assigner(in);
-    spec->subtracts = leat__slices_want_subtraction(&in->opts);
+    spec->subtracts = leat__slices_want_subtraction(&in->opts) || spec->window.kind == LEAT_WINDOW_SLIDING;
     check_overflow(node, spec, o.on_overflow);
     leat__aggs_declare(node, spec, o.aggs, OPTS_AGGS_MAX);
     leat__session_declare(node, spec);

@@ -267,6 +267,11 @@ bool leat__key_parts_fill(
     for (uint32_t i = 0; i < parts->count; i++) {
         const struct leat__key_part *part = &parts->parts[i];
         struct value value;
+        if (part->type->kind == LEAT_KIND_LONG && !part->nullable && part->copied && end - at >= 8) {
+            leat__out_set_int(row, &part->out, (int64_t)(load_big_endian(at) ^ SIGN)); /* most keys */
+            at += 8;
+            continue;
+        }
         at = read_part(part, at, end, &value);
         if (!part->copied)
             continue;

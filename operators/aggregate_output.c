@@ -75,7 +75,7 @@ void leat__out_set_null(void *row, const struct leat__out_field *field)
     set_has(row, field, false);
 }
 
-void leat__out_set_int(void *row, const struct leat__out_field *field, int64_t value)
+void leat__out_convert_int(void *row, const struct leat__out_field *field, int64_t value)
 {
     unsigned char *at = (unsigned char *)row + field->offset;
     if (field->to_us)

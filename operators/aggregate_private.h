@@ -282,7 +282,17 @@ struct leat__pane {
     uint64_t index;
 };
 
-void leat__out_set_int(void *row, const struct leat__out_field *field, int64_t value);
+void leat__out_convert_int(void *row, const struct leat__out_field *field, int64_t value);
+static inline void leat__out_set_int(void *row, const struct leat__out_field *field, int64_t value)
+{
+    if (field->type->kind != LEAT_KIND_LONG || field->to_us || field->from_us) {
+        leat__out_convert_int(row, field, value);
+        return;
+    }
+    if (field->has_offset != LEAT_NOT_NULLABLE)
+        *((unsigned char *)row + field->has_offset) = true;
+    memcpy((unsigned char *)row + field->offset, &value, sizeof value);
+}
 void leat__out_set_float(void *row, const struct leat__out_field *field, double value);
 /* Copies the bytes into the batch's memory; false when there is none. */
 bool leat__out_set_bytes(

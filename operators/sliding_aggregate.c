@@ -379,14 +379,16 @@ static int fire_cells(
     const struct leat__agg_memory mem = memory_of(a);
     while (key->fired < key->count && !leat__run_is_spent(&a->run)) {
         const uint32_t at = key->fired;
+        const unsigned char *result;
         const int64_t us = leat__cell_head(&a->layout, key, at)->us;
         if (!leat__time_passed(leat__sliding_last_us(us), until_us))
             break;
         LEAT_TRY(leat__cells_next(
-            &a->layout, ctx, &mem, key, leat__sliding_from_us(a->spec, us), &a->arena, a->result));
+            &a->layout, ctx, &mem, key, leat__sliding_from_us(a->spec, us), &a->arena, a->result, &result));
         if (!(leat__cell_head(&a->layout, key, at)->kind & LEAT__CELL_MUTE))
-            LEAT_TRY(give(a, ctx, key, at, LEAT_PANE_ON_TIME, a->result));
-        leat__arena_release(&a->arena);
+            LEAT_TRY(give(a, ctx, key, at, LEAT_PANE_ON_TIME, result));
+        if (a->spec->has_memory)
+            leat__arena_release(&a->arena);
         a->run.keys_seen++;
     }
     return 0;

@@ -16,6 +16,7 @@ void leat__sliding_lay_out(
 {
     l->spec = spec;
     l->node = node;
+    l->is_running = leat__agg_is_invertible(spec);
     l->back = sizeof(struct leat__sliding);
     l->size = l->back + spec->values_size;
     l->suffix = (uint32_t)sizeof(struct leat__cell_head) + spec->values_size;
@@ -264,11 +265,17 @@ void leat__cell_remove(const struct leat__sliding_layout *l, const struct leat__
 void leat__cells_trim(const struct leat__sliding_layout *l, const struct leat__agg_memory *mem,
     struct leat__sliding *key, int64_t us)
 {
-    while (key->first < key->count && leat__cell_head(l, key, key->first)->us <= us)
-        forget_cell(l, mem, key, key->first++);
+    const bool is_running = l->is_running && key->flags & LEAT__SLIDING_STACKS;
+    for (; key->first < key->count && leat__cell_head(l, key, key->first)->us <= us; key->first++) {
+        if (is_running && key->first >= key->low && key->first < key->fired)
+            leat__agg_subtract_values(
+                l->spec, (unsigned char *)key + l->back, leat__cell_values(l, key, key->first));
+        if (l->spec->has_memory)
+            forget_cell(l, mem, key, key->first);
+    }
     if (key->low < key->first)
         key->low = key->first;
-    if (key->middle < key->low) /* what is in `back` has gone in part */
+    if (!l->is_running && key->middle < key->low) /* what is in `back` has gone in part */
         key->flags &= ~LEAT__SLIDING_STACKS;
     if (key->fired < key->first)
         key->fired = key->first;
@@ -324,12 +331,35 @@ static int flip(const struct leat__sliding_layout *l, struct leat__ctx *ctx,
     return 0;
 }
 
+/* The cells that the window has lost leave `back`; all that it has are put there where it is not known. */
+static int run_on(const struct leat__sliding_layout *l, struct leat__ctx *ctx,
+    const struct leat__agg_memory *mem, struct leat__sliding *key, int64_t from_us, unsigned char *back)
+{
+    if (key->flags & LEAT__SLIDING_STACKS) {
+        for (; key->low < key->fired && leat__cell_head(l, key, key->low)->us < from_us; key->low++)
+            leat__agg_subtract_values(l->spec, back, leat__cell_values(l, key, key->low));
+        return 0;
+    }
+    leat__agg_forget(l->spec, mem, back);
+    memset(back, 0, l->spec->values_size);
+    key->low = leat__cell_from(l, key, from_us);
+    for (uint32_t i = key->low; i < key->fired; i++)
+        LEAT_TRY(combine(l, ctx, mem, back, leat__cell_values(l, key, i)));
+    key->flags |= LEAT__SLIDING_STACKS;
+    return 0;
+}
+
 int leat__cells_next(const struct leat__sliding_layout *l, struct leat__ctx *ctx,
     const struct leat__agg_memory *mem, struct leat__sliding *key, int64_t from_us, struct leat_arena *arena,
-    unsigned char *result)
+    unsigned char *room, const unsigned char **result)
 {
     unsigned char *back = (unsigned char *)key + l->back;
-    const struct leat__agg_memory result_mem = { NULL, 0, arena };
+    const struct leat__agg_memory room_mem = { NULL, 0, arena };
+    *result = l->is_running ? back : room;
+    if (l->is_running) {
+        LEAT_TRY(run_on(l, ctx, mem, key, from_us, back));
+        return combine(l, ctx, mem, back, leat__cell_values(l, key, key->fired++));
+    }
     if (!(key->flags & LEAT__SLIDING_STACKS))
         key->low = leat__cell_from(l, key, from_us);
     while (key->low < key->fired && leat__cell_head(l, key, key->low)->us < from_us)
@@ -338,10 +368,14 @@ int leat__cells_next(const struct leat__sliding_layout *l, struct leat__ctx *ctx
         LEAT_TRY(flip(l, ctx, mem, key, back));
     LEAT_TRY(combine(l, ctx, mem, back, leat__cell_values(l, key, key->fired)));
     key->fired++;
-    memset(result, 0, l->spec->values_size);
     const unsigned char *begin = key->low < key->middle ? leat__cell(l, key, key->low) + l->suffix : back;
-    const int code = leat__agg_copy_values(l->spec, &result_mem, result, begin);
+    if (begin == back && !l->spec->has_memory) {
+        *result = back;
+        return 0;
+    }
+    memset(room, 0, l->spec->values_size);
+    const int code = leat__agg_copy_values(l->spec, &room_mem, room, begin);
     if (code < 0)
         return fail_values(ctx, code);
-    return begin == back ? 0 : combine(l, ctx, &result_mem, result, back);
+    return begin == back ? 0 : combine(l, ctx, &room_mem, room, back);
 }

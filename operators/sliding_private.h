@@ -11,7 +11,8 @@
  *
  * A window is two stacks: of the cells from `low` to `middle` each knows what it and all cells up to `middle` are
  * together (its suffix); from `middle` to `fired` they are added up in `back`. So the next window costs one
- * combination, and a suffix is made once for each cell, when the front has been used up.
+ * combination, and a suffix is made once for each cell, when the front has been used up. Where aggregates can be
+ * subtracted `back` is the whole window: cells go into it at one end and out at the other.
  *
  * Where other triggers fire, or parts of windows are given, each window is evaluated by itself: in the place of a
  * suffix is then all that the window of the cell holds, or has held since its last pane, and behind the cell what its
@@ -29,6 +30,7 @@ struct leat__sliding_layout {
     const struct leat__aggregate_spec *spec;
     const struct leat_node *node;
     uint32_t back, size; /* of the key's value */
+    bool is_running; /* cells are subtracted: there are no stacks */
     uint32_t suffix, given, cell; /* in a cell, and its size; given 0: it is not kept */
     uint32_t trigger; /* of struct leat__cell_trigger; 0: windows are made of cells when they fire */
     uint32_t state_size; /* of a user's trigger, in whole words */
@@ -53,7 +55,8 @@ struct leat__cell_trigger {
 };
 
 #define LEAT__SLIDING_TIMER 1u
-#define LEAT__SLIDING_STACKS 2u /* suffixes and `back` are those of low, middle and fired */
+#define LEAT__SLIDING_STACKS \
+    2u /* suffixes and `back` are those of low, middle and fired; or `back` of low and fired */
 #define LEAT__SLIDING_CLOCK 4u /* clock_us is set */
 
 /* Indices are of cells in the blob; those before `first` are gone. */
@@ -143,11 +146,11 @@ void leat__cells_trim(const struct leat__sliding_layout *l, const struct leat__a
 /* Makes the suffixes of cells from `low` on up to `end`, each with all behind it up to `end`. */
 LEAT_NODISCARD int leat__cells_suffixes(const struct leat__sliding_layout *l, struct leat__ctx *ctx,
     const struct leat__agg_memory *mem, struct leat__sliding *key, uint32_t low, uint32_t end);
-/* The window that ends with cell `fired` (which has fired then), from cells not before `from_us`, to zeroed
- * `result` with memory of `arena`. */
+/* The window that ends with cell `fired` (which has fired then), from cells not before `from_us`: *result, which is
+ * the key's own, or `room` with memory of `arena`. */
 LEAT_NODISCARD int leat__cells_next(const struct leat__sliding_layout *l, struct leat__ctx *ctx,
     const struct leat__agg_memory *mem, struct leat__sliding *key, int64_t from_us, struct leat_arena *arena,
-    unsigned char *result);
+    unsigned char *room, const unsigned char **result);
 
 extern const struct leat_op_class leat__sliding_aggregate_class, leat__sliding_each_class;
 /* Whether windows must be evaluated each by itself. */
