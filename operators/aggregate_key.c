@@ -267,6 +267,8 @@ bool leat__key_parts_fill(
     for (uint32_t i = 0; i < parts->count; i++) {
         const struct leat__key_part *part = &parts->parts[i];
         struct value value;
+        if (!part->copied && i + 1 == parts->count)
+            break; /* nobody asks for it, nor for what is behind it */
         if (part->type->kind == LEAT_KIND_LONG && !part->nullable && part->copied && end - at >= 8) {
             leat__out_set_int(row, &part->out, (int64_t)(load_big_endian(at) ^ SIGN)); /* most keys */
             at += 8;

@@ -270,7 +270,7 @@ void leat__cells_trim(const struct leat__sliding_layout *l, const struct leat__a
         if (is_running && key->first >= key->low && key->first < key->fired)
             leat__agg_subtract_values(
                 l->spec, (unsigned char *)key + l->back, leat__cell_values(l, key, key->first));
-        if (l->spec->has_memory)
+        if (l->spec->has_memory || l->trigger)
             forget_cell(l, mem, key, key->first);
     }
     if (key->low < key->first)
