@@ -182,7 +182,7 @@ static int fill_item(
     item->value = value;
     if (table->kind == LEAT_TABLE_LIST)
         item->value = ((struct leat__list *)value)->first;
-    else if (table->state->store_class && leat__cursor_keeps(cursor->flags, table, slot))
+    else if (table->state->store_class && leat__cursor_keeps(cursor->flags, table, cursor->slice, slot))
         return leat__slot_dirty(table, cursor->slice, slot, err);
     return 0;
 }

@@ -339,7 +339,7 @@ static int give_slot(struct leat_cursor *cursor, unsigned char *slot, bool in_st
     item->value = value;
     if (table->kind == LEAT_TABLE_LIST)
         item->value = ((struct leat__list *)value)->first;
-    else if (leat__cursor_keeps(cursor->flags, table, slot))
+    else if (leat__cursor_keeps(cursor->flags, table, cursor->slice, slot))
         return leat__slot_dirty(table, cursor->slice, slot, err);
     return 0;
 }

@@ -445,6 +445,8 @@ int leat__slot_collect(
     struct leat_state *state = table->state;
     char head[LEAT__STORE_HEAD];
     uint64_t word = leat__slot_word(slot);
+    if (slice->flat && !(word & LEAT__VOID))
+        return leat__flat_take(table, slice, slot, err);
     struct leat__run *run = leat__queue_run(state, err);
     leat__store_head(table, slice->ns, head);
     if (!run || !leat__run_group(run, head))

@@ -1,6 +1,6 @@
 /* state/queue.c -- what is to be done to the store, in order, by one task at a time.
  *
- *   the worker pushes     RUN (sorted entries), FORGET (a range of keys), CHECKPOINT
+ *   the worker pushes     RUN (entries), FLAT (all of a namespace), FORGET (a range of keys), CHECKPOINT
  *   pump                  gives all that waits to the background as one task, when none is under way
  *   the task              does one after the other, until one fails
  *
@@ -88,6 +88,8 @@ static int do_op(struct leat_state *state, const struct leat__op *op, struct lea
     switch (op->kind) {
     case LEAT__OP_RUN:
         return leat__run_write(op->run, store, err);
+    case LEAT__OP_FLAT:
+        return leat__flat_write(op, store, err);
     case LEAT__OP_FORGET:
         return store->store_class->delete_range(
             store, (struct leat_sv){ op->from, op->from_len }, (struct leat_sv){ op->to, op->to_len }, err);
@@ -97,16 +99,26 @@ static int do_op(struct leat_state *state, const struct leat__op *op, struct lea
     return 0;
 }
 
+/* Here and not when the worker takes it back: giving much memory back to the system takes milliseconds. */
+static void free_entries(struct leat__op *op)
+{
+    leat__run_free(op->run);
+    leat__flat_free(op->flat);
+    op->run = NULL;
+    op->flat = NULL;
+}
+
 static void run_ops(struct leat_task *task)
 {
     struct leat__queue *queue =
         (struct leat__queue *)(void *)((char *)task - offsetof(struct leat__queue, task));
     struct leat_state *state =
         (struct leat_state *)(void *)((char *)queue - offsetof(struct leat_state, queue));
-    for (const struct leat__op *op = queue->under_way; op && queue->task_error.code == 0; op = op->next) {
+    for (struct leat__op *op = queue->under_way; op && queue->task_error.code == 0; op = op->next) {
         const int code = do_op(state, op, &queue->task_error);
         if (code < 0 && queue->task_error.code == 0)
             (void)leat__error(&queue->task_error, code, "%s", leat_error_text(code));
+        free_entries(op);
     }
 }
 
@@ -116,10 +128,20 @@ void leat__op_free(struct leat__op *op)
 {
     if (!op)
         return;
-    leat__run_free(op->run);
+    free_entries(op);
     leat__strbuf_release(&op->meta);
     leat__free(op->dir);
     leat__free(op);
+}
+
+static uint32_t is_run(const struct leat__op *op)
+{
+    return op->kind == LEAT__OP_RUN || op->kind == LEAT__OP_FLAT;
+}
+
+static uint32_t is_forget(const struct leat__op *op)
+{
+    return op->kind == LEAT__OP_FORGET || (op->kind == LEAT__OP_FLAT && op->from_len > 0);
 }
 
 /* (1): what the task had comes back. */
@@ -128,11 +150,10 @@ static void take_back(struct leat_state *state)
     struct leat__queue *queue = &state->queue;
     for (struct leat__op *op = queue->under_way, *next; op; op = next) {
         next = op->next;
-        queue->runs -= op->kind == LEAT__OP_RUN;
-        queue->forgets -= op->kind == LEAT__OP_FORGET;
+        queue->runs -= is_run(op);
+        queue->forgets -= is_forget(op);
         queue->checkpoints -= op->kind == LEAT__OP_CHECKPOINT;
-        if (op->run)
-            queue->bytes -= leat__run_bytes(op->run);
+        queue->bytes -= op->bytes;
         leat__op_free(op);
     }
     queue->under_way = NULL;
@@ -167,11 +188,11 @@ void leat__op_push(struct leat_state *state, struct leat__op *op)
     else
         queue->waiting = op;
     queue->waiting_end = &op->next;
-    queue->runs += op->kind == LEAT__OP_RUN;
-    queue->forgets += op->kind == LEAT__OP_FORGET;
+    queue->runs += is_run(op);
+    queue->forgets += is_forget(op);
     queue->checkpoints += op->kind == LEAT__OP_CHECKPOINT;
-    if (op->run)
-        queue->bytes += leat__run_bytes(op->run);
+    op->bytes = op->run ? leat__run_bytes(op->run) : op->flat ? leat__flat_bytes(op->flat) : 0;
+    queue->bytes += op->bytes;
     leat__queue_pump(state);
 }
 

@@ -8,9 +8,9 @@
  *   -> MADE              poll: the checkpoint is there
  *   -> NONE              leat__state_snapshot_end, from anywhere
  *
- * Freezing costs the same for any size. Collecting goes chunk by chunk (64 slots), by the marks that slots
+ * Freezing costs the same for any size (and a little per namespace). Collecting goes chunk by chunk (64 slots), by the marks that slots
  * leave when they become dirty. Slots that move take their epoch with them; an array that grows is gone
- * through again.
+ * through again. A large namespace of which most is dirty is collected as a whole: flat.c.
  *
  * Invariants: (1) from freezing on, nothing reaches the store that was written after the barrier: spills and
  * drops of frozen tables wait; (2) a namespace that is dropped with something to collect becomes a ghost until
@@ -28,10 +28,10 @@
 #define RUN_SHARE 2u /* of what is used */
 #define RUN_BYTES_MIN ((size_t)8 << 20)
 #define RUN_BYTES_MAX ((size_t)64 << 20)
-/* Work of one step, in about 10 ns. */
-#define STEP_WORK 60000
+/* Work, in about 10 ns; what a step may do is in the state. */
 #define ENTRY_WORK 12
 #define CHUNK_WORK 15
+#define TAKE_WORK 3
 
 /* ---- freezing ---- */
 
@@ -57,6 +57,7 @@ static void freeze_table(struct leat_table *table)
     table->epochs_open++;
     table->dirty_flags = LEAT__DIRTY | ((table->dirty_flags + LEAT__EPOCH_ONE) & LEAT__EPOCH);
     table->frozen = true;
+    leat__flat_begin(table);
 }
 
 static void begin_snapshot(struct leat_state *state)
@@ -169,6 +170,50 @@ static int collect_slice(
     return 1;
 }
 
+static int take_chunk(struct leat_table *table, struct leat__slice *slice, uint64_t chunk, int64_t *work,
+    struct leat_error *err)
+{
+    const uint64_t from = chunk * CHUNK_SLOTS;
+    const uint64_t to = from + CHUNK_SLOTS < slice->capacity ? from + CHUNK_SLOTS : slice->capacity;
+    const uint64_t before = slice->flat->count;
+    bool dirty = false;
+    for (uint64_t i = from; i < to; i++) {
+        unsigned char *slot = slice->slots + i * table->slot_size;
+        const uint64_t word = leat__slot_word(slot);
+        if (word == 0)
+            continue;
+        if (leat__slot_is_frozen(table, word))
+            LEAT_TRY(leat__slot_collect(table, slice, slot, err));
+        else if (!(word & (LEAT__DIRTY | LEAT__VOID)))
+            LEAT_TRY(leat__flat_take(table, slice, slot, err));
+        dirty |= (leat__slot_word(slot) & LEAT__DIRTY) != 0;
+    }
+    if (!dirty)
+        slice->marks[chunk >> 6] &= ~(UINT64_C(1) << (chunk & 63));
+    *work -= CHUNK_WORK + (int64_t)(slice->flat->count - before) * TAKE_WORK;
+    return 0;
+}
+
+/* The same as collect_slice of a slice that is collected as a whole. */
+static int take_slice(
+    struct leat_table *table, struct leat__slice *slice, int64_t *work, struct leat_error *err)
+{
+    const uint64_t chunks = (slice->capacity + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
+    while (slice->flat->chunk < chunks) {
+        if (*work <= 0)
+            return 0;
+        const int code = take_chunk(table, slice, slice->flat->chunk, work, err);
+        if (code < 0) { /* a part of the chunk has been taken: only what is dirty may be taken again */
+            struct leat_error why = { 0 };
+            (void)leat__flat_give_up(table, slice, &why);
+            return code;
+        }
+        slice->flat->chunk++;
+    }
+    LEAT_TRY(leat__flat_end(table, slice, true, err));
+    return 1;
+}
+
 static struct leat__slice *slice_from(const struct leat_table *table, int64_t ns)
 {
     uint32_t low = 0, high = table->slices_count;
@@ -196,7 +241,8 @@ static int collect_table(
             s->layout = slice->layout;
             s->chunk = 0;
         }
-        const int code = collect_slice(table, slice, &s->chunk, work, err);
+        const int code = slice->flat ? take_slice(table, slice, work, err)
+                                     : collect_slice(table, slice, &s->chunk, work, err);
         if (code <= 0)
             return code;
         *work -= CHUNK_WORK;
@@ -244,6 +290,16 @@ static int collect(struct leat_state *state, int64_t work, struct leat_error *er
     return collect_ghosts(state, &work, err);
 }
 
+/* What has been taken of namespaces that were to be collected as a whole is clean in memory: (3). */
+static void give_up_flats(struct leat_state *state)
+{
+    struct leat_error err = { 0 };
+    for (struct leat_table *table = state->tables; table; table = table->next)
+        for (uint32_t i = 0; i < table->slices_count; i++)
+            if (leat__flat_give_up(table, table->slices[table->slices_head + i], &err) < 0)
+                (void)leat__state_break(state, err.code, &err);
+}
+
 static void unfreeze(struct leat_state *state, bool collected)
 {
     for (struct leat_table *table = state->tables; table; table = table->next) {
@@ -282,7 +338,7 @@ int leat__state_snapshot_step(struct leat_state *state, struct leat_error *err)
     LEAT_TRY(leat__state_check(state, err));
     if (is_ahead(state))
         return 0; /* goes on when a task has ended */
-    const int code = collect(state, STEP_WORK, err);
+    const int code = collect(state, state->step_work, err);
     if (code < 0)
         return code;
     return code == 0 ? 1 : finish_collecting(state, err);
@@ -334,7 +390,7 @@ int leat__state_snapshot_poll(struct leat_state *state, struct leat_error *err)
 int leat__snapshot_rush(struct leat_state *state, struct leat_error *err)
 {
     while (state->snapshot.phase == LEAT__SNAPSHOT_COLLECTING) {
-        const int code = collect(state, STEP_WORK, err);
+        const int code = collect(state, state->step_work, err);
         if (code < 0)
             return code;
         if (code > 0)
@@ -360,6 +416,7 @@ void leat__state_snapshot_end(struct leat_state *state)
         const int code = leat__queue_drain(state, NULL);
         (void)code; /* sticky */
     }
+    give_up_flats(state);
     unfreeze(state, false);
     while (state->ghosts)
         free_ghost(state);

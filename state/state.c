@@ -16,6 +16,8 @@
 #define KEEP_BYTES_MIN (1u << 20)
 #define BLOCK_BYTES_MIN 64u
 #define RUN_BYTES_MIN ((size_t)16 << 10)
+#define WHOLE_KEYS_MIN 16384u
+#define STEP_WORK 60000
 #define RUN_BYTES_MAX ((size_t)8 << 20)
 
 /* The budget is for all that keyed state needs: most of it for tables, a quarter for the store, the rest for
@@ -39,6 +41,8 @@ static int begin_store(struct leat_state *state, const struct leat_state_opts *o
     state->env = opts->env;
     state->store_class = opts->store_class;
     state->background = opts->background;
+    state->whole_keys_min = WHOLE_KEYS_MIN;
+    state->step_work = STEP_WORK;
     divide_budget(state);
     state->dir = leat__strdup(opts->dir);
     if (!state->dir)

@@ -5,7 +5,8 @@
  * table   its namespaces in order (table_memory.c)
  * slice   one namespace of a table: an open-addressing array of slots and an arena (table_memory_slice.c)
  * slot    hash and flags, key, value; probed a batch at a time (table_memory_probe.c)
- * run     entries on their way to the store (run.c, entry.c) */
+ * run     entries on their way to the store (run.c, entry.c)
+ * flat    the same of a whole namespace (flat.c) */
 #ifndef LEAT_STATE_STATE_PRIVATE_H
 #define LEAT_STATE_STATE_PRIVATE_H
 #include "base/assert.h"
@@ -68,13 +69,30 @@ struct leat__run {
     uint32_t group; /* of the entries that are added now */
 };
 
+/* All keys of a namespace, 8 bytes each, with values of one size: rows of key and value, in blocks (flat.c). */
+struct leat__flat_item { /* while it is sorted */
+    uint64_t order;
+    uint64_t index;
+};
+struct leat__flat {
+    unsigned char **blocks, *at;
+    uint32_t blocks_count, blocks_capacity;
+    uint32_t stride, raw_size;
+    bool is_sequence; /* values may be merged in the store */
+    char head[LEAT__STORE_HEAD];
+    uint64_t count;
+    uint64_t chunk; /* the next 64 slots */
+};
+
 /* What is to be done to the store, in order (queue.c). */
-enum leat__op_kind { LEAT__OP_RUN = 1, LEAT__OP_FORGET, LEAT__OP_CHECKPOINT };
+enum leat__op_kind { LEAT__OP_RUN = 1, LEAT__OP_FLAT, LEAT__OP_FORGET, LEAT__OP_CHECKPOINT };
 struct leat__op {
     struct leat__op *next;
     enum leat__op_kind kind;
     struct leat__run *run;
-    char from[LEAT__STORE_HEAD + 1], to[LEAT__STORE_HEAD + 1]; /* FORGET */
+    struct leat__flat *flat;
+    uint64_t bytes; /* of these two */
+    char from[LEAT__STORE_HEAD + 1], to[LEAT__STORE_HEAD + 1]; /* FORGET, FLAT */
     uint32_t from_len, to_len;
     char *dir; /* CHECKPOINT */
     struct leat_strbuf meta; /* CHECKPOINT: saved with it */
@@ -144,6 +162,8 @@ struct leat_state {
     uint64_t saved_keys_count;
     struct leat_table *tables; /* in order of opening */
     struct leat__merger *mergers; /* atomic: list that only grows, for the store's merges */
+    int64_t step_work; /* of a step of a snapshot, in about 10 ns */
+    uint64_t whole_keys_min; /* smaller namespaces are never collected as a whole: merging them is nothing */
     uint32_t segment; /* of lists: that of the writes of today */
     bool has_lists;
     uint64_t tick;
@@ -212,6 +232,7 @@ struct leat__slice {
     uint64_t tick; /* when it was used last */
     uint64_t hand; /* where spilling goes on */
     uint64_t *marks; /* a bit per 64 slots: some of them may be dirty */
+    struct leat__flat *flat; /* being collected as a whole, or NULL */
     struct leat_table *table;
 };
 
@@ -419,12 +440,22 @@ static inline bool leat__slot_is_frozen(const struct leat_table *table, uint64_t
     return table->frozen && (word & LEAT__DIRTY) &&
         (word & (LEAT__DIRTY | LEAT__EPOCH)) != table->dirty_flags;
 }
+/* Whether a snapshot still needs what the slot has. */
+static inline bool leat__slot_is_wanted(
+    const struct leat_table *table, const struct leat__slice *slice, const unsigned char *slot)
+{
+    const uint64_t word = leat__slot_word(slot);
+    if (leat__slot_is_frozen(table, word))
+        return true;
+    return slice->flat && !(word & (LEAT__DIRTY | LEAT__VOID)) &&
+        (uint64_t)(slot - slice->slots) / table->slot_size >> 6 >= slice->flat->chunk;
+}
 /* Whether a cursor marks what it gives: READ writes nothing that is to be kept, but it may write, and a snapshot
  * still needs what was there at the barrier. */
-static inline bool leat__cursor_keeps(
-    uint32_t flags, const struct leat_table *table, const unsigned char *slot)
+static inline bool leat__cursor_keeps(uint32_t flags, const struct leat_table *table,
+    const struct leat__slice *slice, const unsigned char *slot)
 {
-    return !(flags & LEAT_CURSOR_READ) || leat__slot_is_frozen(table, leat__slot_word(slot));
+    return !(flags & LEAT_CURSOR_READ) || leat__slot_is_wanted(table, slice, slot);
 }
 /* Whether the key is there for readers: FIXED slots that are void are not. */
 static inline bool leat__slot_is_key(const struct leat_table *table, const unsigned char *slot)
@@ -483,6 +514,25 @@ bool leat__run_end(struct leat__run *run);
 size_t leat__run_bytes(const struct leat__run *run);
 LEAT_NODISCARD int leat__run_write(
     struct leat__run *run, struct leat_store *store, struct leat_error *err); /* sorts it first */
+
+/* ---- flat.c ---- */
+/* The table is frozen: which of its namespaces will be collected as a whole. */
+void leat__flat_begin(struct leat_table *table);
+LEAT_NODISCARD int leat__flat_take(
+    struct leat_table *table, struct leat__slice *slice, unsigned char *slot, struct leat_error *err);
+/* Queues what was taken: instead of what the store has, or beside it. */
+LEAT_NODISCARD int leat__flat_end(
+    struct leat_table *table, struct leat__slice *slice, bool is_whole, struct leat_error *err);
+/* Slots are about to move, or to be dropped: no whole any more. */
+static inline int leat__flat_give_up(
+    struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
+{
+    return slice->flat ? leat__flat_end(table, slice, false, err) : 0;
+}
+void leat__flat_free(struct leat__flat *flat);
+size_t leat__flat_bytes(const struct leat__flat *flat);
+LEAT_NODISCARD int leat__flat_write(
+    const struct leat__op *op, struct leat_store *store, struct leat_error *err);
 
 /* ---- queue.c ---- */
 LEAT_NODISCARD int leat__store_need(struct leat_state *state, struct leat_error *err); /* opens it */

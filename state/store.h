@@ -43,6 +43,10 @@ struct leat_store_entry {
     enum leat_store_write write;
 };
 
+/* Gives the next entries, at most `max` (keys rise from call to call, too), which stay as they are until the next
+ * call; 0: that was all. */
+typedef uint32_t (*leat_store_next_fn)(void *arg, struct leat_store_entry *entries, uint32_t max);
+
 struct leat_store_class {
     const char *name; /* "rocksdb", "memory" */
     int (*open)(const struct leat_store_opts *opts, struct leat_store **store, struct leat_error *err);
@@ -66,6 +70,10 @@ struct leat_store_class {
     /* Forgets keys in [from, to); nothing where from >= to. */
     int (*delete_range)(
         struct leat_store *store, struct leat_sv from, struct leat_sv to, struct leat_error *err);
+    /* Forgets keys in [from, to) and writes entries, which lie in it, instead (where from >= to: beside what is
+     * there). For many of them: it leaves little to be merged later. */
+    int (*replace)(struct leat_store *store, struct leat_sv from, struct leat_sv to, leat_store_next_fn next,
+        void *arg, struct leat_error *err);
     /* Everything that was written, in the new directory `dir`, whose parent exists: files and `dir` are
      * synced, the parent is the caller's to sync. Table files (.sst, .run) are never changed, and their names
      * are unique along one line of checkpoints and restores: in an earlier checkpoint from which this store

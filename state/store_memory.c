@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 #define LAYERS_MAX 24u
+#define REPLACE_ENTRIES 256u
 
 struct version {
     uint32_t refs; /* atomic */
@@ -397,6 +398,17 @@ static int memory_delete_range(
     return finish(m, add_layer(m, leat__memory_run_range(from, to), &why), &why, err);
 }
 
+static int memory_replace(struct leat_store *store, struct leat_sv from, struct leat_sv to,
+    leat_store_next_fn next, void *arg, struct leat_error *err)
+{
+    struct leat_store_entry entries[REPLACE_ENTRIES];
+    uint32_t count;
+    LEAT_TRY(memory_delete_range(store, from, to, err));
+    while ((count = next(arg, entries, REPLACE_ENTRIES)) > 0)
+        LEAT_TRY(memory_write(store, entries, count, err));
+    return 0;
+}
+
 /* Makes the file of the present version, which replaces the one before. */
 static int save(struct memory_store *m, struct leat_error *err)
 {
@@ -470,6 +482,7 @@ const struct leat_store_class leat__store_memory = {
     .iter_free = memory_iter_free,
     .write = memory_write,
     .delete_range = memory_delete_range,
+    .replace = memory_replace,
     .checkpoint = memory_checkpoint,
     .memory_bytes = memory_memory_bytes,
     .disk_bytes = memory_disk_bytes,

@@ -144,6 +144,7 @@ const struct leat_store_class leat__store_rocksdb = {
     .iter_free = leat__rocksdb_iter_free,
     .write = leat__rocksdb_write,
     .delete_range = leat__rocksdb_delete_range,
+    .replace = leat__rocksdb_replace,
     .checkpoint = leat__rocksdb_checkpoint,
     .memory_bytes = rocksdb_store_memory_bytes,
     .disk_bytes = rocksdb_store_disk_bytes,

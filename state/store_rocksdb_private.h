@@ -72,6 +72,8 @@ int leat__rocksdb_write(
     struct leat_store *store, const struct leat_store_entry *entries, uint64_t count, struct leat_error *err);
 int leat__rocksdb_delete_range(
     struct leat_store *store, struct leat_sv from, struct leat_sv to, struct leat_error *err);
+int leat__rocksdb_replace(struct leat_store *store, struct leat_sv from, struct leat_sv to,
+    leat_store_next_fn next, void *arg, struct leat_error *err);
 int leat__rocksdb_checkpoint(struct leat_store *store, const char *dir, struct leat_error *err);
 
 /* store_rocksdb_read.c */

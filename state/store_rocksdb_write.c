@@ -14,6 +14,7 @@
 #define RUNS_PER_LOOK 8u
 #define ASKED_MANY 10000u /* keys, in so many runs: somebody reads */
 #define PREFETCH_AHEAD 8u
+#define BATCH_ENTRIES 256u
 
 /* (3) An error of background work shows here, in time for the write or checkpoint that must not count. An empty
  * write fails with its cause when it has stopped the database. */
@@ -119,18 +120,40 @@ static void add_entry(rocksdb_sstfilewriter_t *writer, const struct leat_store_e
     }
 }
 
-/* Writes entries into one file until it is full; *done moves on. */
-static int write_file(struct leat__rocksdb *r, const char *path, const struct leat_store_entry *entries,
-    uint64_t count, uint64_t *done, struct leat_error *err)
+/* Where the entries of a run come from: all at once, or by and by. */
+struct source {
+    const struct leat_store_entry *entries;
+    uint64_t count, done;
+    leat_store_next_fn next; /* NULL: these are all */
+    void *arg;
+    struct leat_store_entry batch[BATCH_ENTRIES];
+};
+
+/* Whether there is one more. */
+static bool source_has(struct source *source)
+{
+    if (source->done < source->count)
+        return true;
+    if (!source->next)
+        return false;
+    source->entries = source->batch;
+    source->count = source->next(source->arg, source->batch, BATCH_ENTRIES);
+    source->done = 0;
+    return source->count > 0;
+}
+
+/* Writes entries into one file until it is full. */
+static int write_file(
+    struct leat__rocksdb *r, const char *path, struct source *source, struct leat_error *err)
 {
     char *text = NULL;
     uint64_t bytes = 0;
     rocksdb_sstfilewriter_t *writer = rocksdb_sstfilewriter_create(r->env_options, r->run_options);
     rocksdb_sstfilewriter_open(writer, path, &text);
-    while (!text && *done < count && bytes < FILE_BYTES) {
-        if (*done + PREFETCH_AHEAD < count) /* entries are in order, their bytes are not */
-            __builtin_prefetch(entries[*done + PREFETCH_AHEAD].key.data);
-        const struct leat_store_entry *e = &entries[(*done)++];
+    while (!text && bytes < FILE_BYTES && source_has(source)) {
+        const struct leat_store_entry *e = &source->entries[source->done++];
+        if (source->done + PREFETCH_AHEAD < source->count) /* entries are in order, their bytes are not */
+            __builtin_prefetch(e[PREFETCH_AHEAD].key.data);
         bytes += e->key.len + e->value.len;
         add_entry(writer, e, &text);
     }
@@ -171,18 +194,15 @@ static void look_at_reads(struct leat__rocksdb *r)
     leat__rocksdb_merge_early(r, __atomic_exchange_n(&r->asked, 0, __ATOMIC_RELAXED) >= ASKED_MANY);
 }
 
-static int write_run(
-    struct leat__rocksdb *r, const struct leat_store_entry *entries, uint64_t count, struct leat_error *err)
+static int write_run(struct leat__rocksdb *r, struct source *source, struct leat_error *err)
 {
     struct run_files files = { 0 };
-    uint64_t done = 0;
     int code = wait_for_merging(r, err);
-    while (code == 0 && done < count) {
+    while (code == 0 && source_has(source)) {
         const char *path = run_files_add(r, &files);
-        code = path ? write_file(r, path, entries, count, &done, err)
-                    : leat__error(err, LEAT_ENOMEM, "out of memory");
+        code = path ? write_file(r, path, source, err) : leat__error(err, LEAT_ENOMEM, "out of memory");
     }
-    if (code == 0) {
+    if (code == 0 && files.count > 0) {
         char *text = NULL;
         rocksdb_ingest_external_file_cf(
             r->db, r->cf, (const char *const *)files.paths, files.count, r->ingest_options, &text);
@@ -203,9 +223,10 @@ int leat__rocksdb_write(
     if (count == 0)
         return 0;
     int code = check_background(r, &why);
+    struct source source = { .entries = entries, .count = count };
     if (code == 0)
-        code = is_long_run(entries, count) ? write_run(r, entries, count, &why)
-                                           : write_batch(r, entries, count, &why);
+        code =
+            is_long_run(entries, count) ? write_run(r, &source, &why) : write_batch(r, entries, count, &why);
     if (code == 0)
         leat__point(LEAT_POINT_STATE_RUN_WRITTEN);
     return finish(r, code, &why, err);
@@ -238,6 +259,13 @@ static int delete_files(
     return code;
 }
 
+static int hide_range(struct leat__rocksdb *r, struct leat_sv from, struct leat_sv to, struct leat_error *err)
+{
+    char *text = NULL;
+    rocksdb_delete_range_cf(r->db, r->write_options, r->cf, from.data, from.len, to.data, to.len, &text);
+    return leat__rocksdb_error(r->dir, "delete a range", text, err);
+}
+
 int leat__rocksdb_delete_range(
     struct leat_store *store, struct leat_sv from, struct leat_sv to, struct leat_error *err)
 {
@@ -247,13 +275,60 @@ int leat__rocksdb_delete_range(
     if (leat_sv_cmp(from, to) >= 0)
         return 0;
     int code = check_background(r, &why);
-    if (code == 0) {
-        char *text = NULL;
-        rocksdb_delete_range_cf(r->db, r->write_options, r->cf, from.data, from.len, to.data, to.len, &text);
-        code = leat__rocksdb_error(r->dir, "delete a range", text, &why);
-    }
+    if (code == 0)
+        code = hide_range(r, from, to, &why);
     if (code == 0)
         code = delete_files(r, from, to, &why);
+    return finish(r, code, &why, err);
+}
+
+/* ---- replacing ---- */
+
+static int has_keys(struct leat__rocksdb *r, struct leat_sv from, struct leat_sv to, struct leat_error *err)
+{
+    char *text = NULL;
+    rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_iterate_upper_bound(options, to.data, to.len);
+    rocksdb_readoptions_set_fill_cache(options, 0);
+    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, options, r->cf);
+    rocksdb_iter_seek(it, from.data, from.len);
+    const int found = rocksdb_iter_valid(it);
+    rocksdb_iter_get_error(it, &text);
+    rocksdb_iter_destroy(it);
+    rocksdb_readoptions_destroy(options);
+    const int code = leat__rocksdb_error(r->dir, "read", text, err);
+    return code < 0 ? code : found;
+}
+
+/* What was written as a whole lies in files of its own below level 0: they go as they are, and what comes instead
+ * takes their place. Where something else is left (it came in parts), it is merged away now: what comes then would
+ * lie in level 0 above it, and so would all that follows. */
+static int clear_range(
+    struct leat__rocksdb *r, struct leat_sv from, struct leat_sv to, struct leat_error *err)
+{
+    LEAT_TRY(delete_files(r, from, to, err));
+    const int found = has_keys(r, from, to, err);
+    if (found <= 0)
+        return found;
+    LEAT_TRY(hide_range(r, from, to, err));
+    rocksdb_compact_range_cf(r->db, r->cf, from.data, from.len, to.data, to.len);
+    return check_background(r, err);
+}
+
+int leat__rocksdb_replace(struct leat_store *store, struct leat_sv from, struct leat_sv to,
+    leat_store_next_fn next, void *arg, struct leat_error *err)
+{
+    struct leat__rocksdb *r = (struct leat__rocksdb *)store;
+    struct leat_error why = { 0 };
+    LEAT_TRY(leat__store_check(&r->cause, err));
+    struct source source = { .next = next, .arg = arg };
+    int code = check_background(r, &why);
+    if (code == 0 && leat_sv_cmp(from, to) < 0)
+        code = clear_range(r, from, to, &why);
+    if (code == 0)
+        code = write_run(r, &source, &why);
+    if (code == 0)
+        leat__point(LEAT_POINT_STATE_RUN_WRITTEN);
     return finish(r, code, &why, err);
 }
 

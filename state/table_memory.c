@@ -219,6 +219,7 @@ static int drop_stored(struct leat_table *table, struct leat__slice *slice, stru
 {
     struct leat_state *state = table->state;
     const bool held = leat__table_is_held(table);
+    LEAT_TRY(leat__flat_give_up(table, slice, err));
     const bool kept = table->frozen && slice->dirty > 0;
     if (slice->stored || kept) {
         struct leat__op *op = leat__op_forget(table, slice->ns);
@@ -312,7 +313,7 @@ static int remove_stored(struct leat_table *table, struct leat__slice *slice, un
     if (!leat__slot_is_key(table, slot) && (leat__slot_word(slot) & LEAT__VOID))
         return 0;
     if (leat__slot_is_frozen(table, leat__slot_word(slot)))
-        LEAT_TRY(leat__slot_collect(table, slice, slot, err));
+        LEAT_TRY(leat__slot_dirty(table, slice, slot, err));
     const uint64_t word = leat__slot_word(slot);
     forget_key(table, slice);
     if (!(word & (LEAT__STORED | LEAT__PARTIAL | LEAT__VOID))) {

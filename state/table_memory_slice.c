@@ -176,6 +176,7 @@ static void move_slots(
 int leat__slice_grow(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
 {
     LEAT_ASSERT(slice->cursors_open == 0); /* keys are not made while a cursor is open */
+    LEAT_TRY(leat__flat_give_up(table, slice, err));
     struct leat__block *block = NULL;
     struct leat__block *old_block = slice->slots_block;
     const unsigned char *old = slice->slots;
@@ -226,7 +227,7 @@ int leat__slot_dirty(
     struct leat_table *table, struct leat__slice *slice, unsigned char *slot, struct leat_error *err)
 {
     uint64_t word = leat__slot_word(slot);
-    if (leat__slot_is_frozen(table, word)) {
+    if (leat__slot_is_wanted(table, slice, slot)) {
         LEAT_TRY(leat__slot_collect(table, slice, slot, err));
         word = leat__slot_word(slot);
     }
@@ -249,6 +250,17 @@ static void mark_moved(struct leat_table *table, struct leat__slice *slice, uint
         snapshot->chunk = slot_index >> 6;
 }
 
+/* Over the place to which collecting as a whole has come: it would be taken twice, or not at all. (A failure sticks
+ * to the state.) */
+static void note_move(struct leat_table *table, struct leat__slice *slice, uint64_t from, uint64_t to)
+{
+    const uint64_t chunk = slice->flat->chunk;
+    if ((from >> 6 < chunk) != (to >> 6 < chunk)) {
+        struct leat_error err = { 0 };
+        (void)leat__flat_give_up(table, slice, &err);
+    }
+}
+
 /* Closes the gap that a removed slot leaves: whatever was pushed past it moves back, until a slot is free. */
 void leat__slice_close_gap(struct leat_table *table, struct leat__slice *slice, uint64_t gap)
 {
@@ -260,6 +272,8 @@ void leat__slice_close_gap(struct leat_table *table, struct leat__slice *slice, 
             break;
         const uint64_t home = leat__slice_home(slice, word & ~(uint64_t)LEAT__FLAGS);
         if (((at - home) & mask) >= ((at - gap) & mask)) {
+            if (slice->flat)
+                note_move(table, slice, at, gap);
             memcpy(slice->slots + gap * slot_size, slice->slots + at * slot_size, slot_size);
             if (word & LEAT__DIRTY)
                 mark_moved(table, slice, gap);

@@ -692,6 +692,57 @@ static void test_store__given_more_runs_over_each_other_than_may_gather__then_al
     }
 }
 
+struct numbers {
+    uint64_t next, end;
+    int64_t value;
+    char bytes[64][16];
+};
+
+static uint32_t give_numbers(void *arg, struct leat_store_entry *entries, uint32_t max)
+{
+    struct numbers *n = arg;
+    uint32_t count = 0;
+    for (; count < max && count < 64 && n->next < n->end; count++, n->next++) {
+        memcpy(n->bytes[count] + 8, &n->value, 8);
+        entries[count] = (struct leat_store_entry){ number_key(n->bytes[count], n->next),
+            { n->bytes[count] + 8, 8 }, LEAT_STORE_PUT };
+    }
+    return count;
+}
+
+static int note_table(void *arg, const char *name, bool is_dir)
+{
+    *(uint32_t *)arg += !is_dir && leat__store_has_suffix(name, ".sst");
+    return 0;
+}
+
+static void test_store__given_runs_over_each_other__when_replaced_often__then_nothing_of_them_is_left(
+    void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(classes); i++) {
+        struct fixture f = begin(classes[i], leat__env_posix());
+        struct leat_error err = { 0 };
+        char from[8], to[8];
+        int64_t value = 0;
+        uint32_t tables = 0;
+        for (uint32_t n = 0; n < 5; n++)
+            put_numbers(&f, n * 1000, 30000, LEAT_STORE_PUT);
+        for (int64_t round = 0; round < 12; round++) {
+            struct numbers n = { 5000 + (uint64_t)round, 35000, -round, { { 0 } } };
+            MUST(
+                f.c->replace(f.store, number_key(from, 1000), number_key(to, 40000), give_numbers, &n, &err));
+            assert_true(get_number(&f, 999, &value)); /* beside the range */
+            assert_false(get_number(&f, 4999 + (uint64_t)round, &value));
+            assert_true(get_number(&f, 5000 + (uint64_t)round, &value));
+            assert_int_equal(value, -round);
+        }
+        MUST(f.opts.env->fs_list(f.opts.env, f.opts.dir, note_table, &tables, &err));
+        assert_true(tables <= 4); /* not one of each round */
+        end(&f);
+    }
+}
+
 static void test_store_rocksdb__given_the_build__when_asked__then_version_and_assertions(void **state)
 {
     (void)state;
@@ -729,6 +780,8 @@ int main(void)
         cmocka_unit_test(test_store__given_data__when_measured__then_disk_grows_and_memory_is_bounded),
         cmocka_unit_test(
             test_store__given_more_runs_over_each_other_than_may_gather__then_all_of_each_is_there),
+        cmocka_unit_test(
+            test_store__given_runs_over_each_other__when_replaced_often__then_nothing_of_them_is_left),
         cmocka_unit_test(test_store_rocksdb__given_the_build__when_asked__then_version_and_assertions),
     };
     return cmocka_run_group_tests(tests, NULL, check_leaks);

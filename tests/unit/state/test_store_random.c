@@ -195,6 +195,51 @@ static void op_delete_range(struct history *h)
     must(h, h->c->delete_range(h->store, key_of(h, from), key_of(h, to), &err), &err, "delete_range");
 }
 
+struct source {
+    const struct leat_store_entry *entries;
+    uint32_t count;
+};
+
+static uint32_t give_some(void *arg, struct leat_store_entry *entries, uint32_t max)
+{
+    struct source *source = arg;
+    const uint32_t some = source->count < 7 ? source->count : 7;
+    const uint32_t count = some < max ? some : max;
+    memcpy(entries, source->entries, count * sizeof *entries);
+    source->entries += count;
+    source->count -= count;
+    return count;
+}
+
+/* Instead of what is in a range, or beside it. */
+static void op_replace(struct history *h)
+{
+    static char bytes[KEYS * VALUE_MAX / 8];
+    struct leat_store_entry entries[KEYS];
+    struct leat_error err = { 0 };
+    const uint32_t from = (uint32_t)draw(h, KEYS - 1), all = (uint32_t)draw(h, 2);
+    const uint32_t to = all ? KEYS - 1 : from + (uint32_t)draw(h, KEYS - from);
+    const bool beside = draw(h, 3) == 0;
+    struct source source = { entries, 0 };
+    char *at = bytes;
+    for (uint32_t i = from; i < to; i++) {
+        if (!beside)
+            h->model.has[i] = false;
+        if (draw(h, 10) == 0)
+            continue;
+        const size_t len = draw(h, 2000);
+        memset(at, 'a' + (int)draw(h, 26), len);
+        entries[source.count] = (struct leat_store_entry){ key_of(h, i), { at, len }, LEAT_STORE_PUT };
+        model_apply(&h->model, i, &entries[source.count++]);
+        at += len;
+    }
+    const struct leat_sv none = { "", 0 };
+    must(h,
+        h->c->replace(h->store, beside ? none : key_of(h, from), beside ? none : key_of(h, to), give_some,
+            &source, &err),
+        &err, "replace");
+}
+
 static void check_value(struct history *h, uint32_t i, struct leat_sv value, const char *what)
 {
     FAIL_UNLESS(!!value.data == h->model.has[i], SAY "%s of key %u: it is %s", WHERE(h), what, i,
@@ -391,8 +436,10 @@ static void run_history(const struct leat_store_class *c, uint64_t seed, uint32_
         const uint64_t kind = draw(h, 100);
         if (kind < 40)
             op_write(h);
-        else if (kind < 52)
+        else if (kind < 48)
             op_delete_range(h);
+        else if (kind < 52)
+            op_replace(h);
         else if (kind < 72)
             op_get(h);
         else if (kind < 90)

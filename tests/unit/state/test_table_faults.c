@@ -73,6 +73,12 @@ static int faulty_delete_range(
     return fails(err) ? LEAT_ENOSPC : leat__store_memory.delete_range(store, from, to, err);
 }
 
+static int faulty_replace(struct leat_store *store, struct leat_sv from, struct leat_sv to,
+    leat_store_next_fn next, void *arg, struct leat_error *err)
+{
+    return fails(err) ? LEAT_ENOSPC : leat__store_memory.replace(store, from, to, next, arg, err);
+}
+
 static int faulty_checkpoint(struct leat_store *store, const char *dir, struct leat_error *err)
 {
     return fails(err) ? LEAT_ENOSPC : leat__store_memory.checkpoint(store, dir, err);
@@ -104,6 +110,7 @@ static int set_up(void **unused)
     faulty.iter_next = faulty_iter_next;
     faulty.write = faulty_write;
     faulty.delete_range = faulty_delete_range;
+    faulty.replace = faulty_replace;
     faulty.checkpoint = faulty_checkpoint;
     snprintf(root, sizeof root, "/tmp/leat-table-faults-XXXXXX");
     if (!mkdtemp(root) || leat__schema_parse(note_schema, sizeof note_schema - 1, &schema, &err) < 0)

@@ -1,6 +1,6 @@
 /* tests/unit/state/test_table_store.c -- keyed state with a store against a naive model: every call at random,
- * under budgets from one byte to none, with snapshots begun, stepped, given up and restored at any moment, and
- * tasks that run when the walk says so. A seed that fails is printed: LEAT_SEED repeats it. */
+ * under budgets from one byte to none, with snapshots begun, stepped, given up and restored at any moment,
+ * namespaces collected as a whole or not, and tasks that run when the walk says so. A seed that fails is printed: LEAT_SEED repeats it. */
 #include "tests/support/unit.h"
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -306,6 +306,10 @@ static struct leat_state *new_state(const char *from, const struct leat_table_in
         .tables_count = infos_count };
     const int code = leat__state_new(&opts, &state, &err);
     FAIL_UNLESS(code == 0, "state: %s", err.message);
+    if (below(3)) /* collected as a whole, and in many steps, as only large namespaces are */
+        state->whole_keys_min = 1 + below(40);
+    if (below(2))
+        state->step_work = 1 + below(60);
     open_tables(state, tables);
     return state;
 }
