@@ -5,8 +5,10 @@
 #include "tests/support/op_records.h"
 #include "tests/support/unit.h"
 #include <glob.h>
+#include <leat/deduplicate.h>
 #include <leat/table.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* ---- upsert ---- */
 
@@ -84,7 +86,58 @@ static leat_stream *declare_tables_clock(const struct case_setup *setup)
             .kind = LEAT_JOIN_INNER, .right_ttl = { .us = 16, .time = LEAT_PROCESSING_TIME } });
 }
 
+/* ---- joins of a stream with a table ---- */
+
+static leat_stream *lookup_with(const struct case_setup *setup, struct leat_table_join_opts opts)
+{
+    opts.left_key = "key";
+    opts.out = case_type(setup, "both");
+    opts.fields[0] = (struct leat_projection){ "left.id", "left" };
+    opts.fields[1] = (struct leat_projection){ "right.id", "right" };
+    opts.fields[2] = (struct leat_projection){ "right.text", "text" };
+    leat_stream *out =
+        leat_on_error(leat_table_join(setup->inputs[0], setup->inputs[1], "lookup", &opts), LEAT_SKIP);
+    (void)leat_late_left(out);
+    (void)leat_late_right(out);
+    return out;
+}
+static leat_stream *declare_lookup_inner(const struct case_setup *setup)
+{
+    return lookup_with(setup, (struct leat_table_join_opts){ .kind = LEAT_JOIN_INNER });
+}
+static leat_stream *declare_lookup_left(const struct case_setup *setup)
+{
+    return lookup_with(setup, (struct leat_table_join_opts){ .kind = LEAT_JOIN_LEFT, .retention_us = 10 });
+}
+static leat_stream *declare_lookup_where(const struct case_setup *setup)
+{
+    return lookup_with(setup,
+        (struct leat_table_join_opts){ .kind = LEAT_JOIN_LEFT, .where = "left.value / right.value >= 2" });
+}
+static leat_stream *declare_lookup_arrival(const struct case_setup *setup)
+{
+    return lookup_with(
+        setup, (struct leat_table_join_opts){ .kind = LEAT_JOIN_LEFT, .as_of = LEAT_AS_OF_ARRIVAL });
+}
+static leat_stream *declare_lookup_left_everywhere(const struct case_setup *setup)
+{
+    return lookup_with(setup,
+        (struct leat_table_join_opts){ .kind = LEAT_JOIN_LEFT, .retention_us = 10, .broadcast = true });
+}
+static leat_stream *declare_lookup_arrival_everywhere(const struct case_setup *setup)
+{
+    return lookup_with(setup,
+        (struct leat_table_join_opts){
+            .kind = LEAT_JOIN_LEFT, .as_of = LEAT_AS_OF_ARRIVAL, .broadcast = true });
+}
+
 static const struct case_operator operators[] = {
+    { "lookup-inner", declare_lookup_inner },
+    { "lookup-left", declare_lookup_left },
+    { "lookup-where", declare_lookup_where },
+    { "lookup-arrival", declare_lookup_arrival },
+    { "lookup-left-everywhere", declare_lookup_left_everywhere },
+    { "lookup-arrival-everywhere", declare_lookup_arrival_everywhere },
     { "tables-inner", declare_tables_inner },
     { "tables-left", declare_tables_left },
     { "tables-right", declare_tables_right },
@@ -256,6 +309,194 @@ static void test_join_tables__given_random_changes__when_folded__then_they_are_t
                     seed, sizes[seed % 3], kind, where ? "left.id % 5 <> right.id % 3" : NULL, seed % 6 == 5);
 }
 
+/* ---- joins of a stream with a table: random rows against a naive look into the past ---- */
+
+#define EVENTS_MAX 600u
+
+/* What has come of the table, in order of arrival. */
+struct told {
+    int64_t id, us;
+    bool takes_back;
+};
+
+struct past {
+    struct leat_table_join_opts opts;
+    bool changes;
+    struct world w; /* its random numbers, and what the table has */
+    struct told told[EVENTS_MAX];
+    uint32_t told_count;
+    int64_t table_us, stream_us; /* watermarks */
+    int64_t unit_us; /* times are multiples of it, more or less: versions are forgotten by the second */
+    struct {
+        int64_t id, us, want, got;
+        bool given;
+    } asked[EVENTS_MAX];
+    uint32_t asked_count;
+};
+
+/* The last to come of the rows with this key that are in the table at that time, -1: none. */
+static int64_t said(const struct past *p, const char *key, int64_t us)
+{
+    const struct told *in[EVENTS_MAX];
+    uint32_t count = 0;
+    int64_t best = -1, best_us = 0;
+    for (uint32_t i = 0; i < p->told_count; i++) {
+        const struct told *told = &p->told[i];
+        if (!key || !key_of(told->id) || strcmp(key_of(told->id), key) != 0 || told->us > us)
+            continue;
+        if (!told->takes_back)
+            in[count++] = told;
+        for (uint32_t k = count; told->takes_back && k-- > 0;)
+            if (in[k]->id == told->id) {
+                memmove(&in[k], &in[k + 1], (--count - k) * sizeof in[0]);
+                break;
+            }
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (best < 0 || in[i]->us >= best_us) {
+            best = in[i]->id;
+            best_us = in[i]->us;
+        }
+    return best;
+}
+
+static void tell(struct past *p)
+{
+    struct leat_batch *batch = harness_rows(p->w.h, 1);
+    int64_t us = p->table_us + 1;
+    for (uint32_t i = 0; i < 1 + below(&p->w, 12) && batch->count < batch->capacity; i++) {
+        int64_t id = below(&p->w, IDS);
+        /* Changes come in order, so that what is taken back was given before. */
+        us = p->changes ? us + below(&p->w, 5) * p->unit_us : p->table_us + 1 + below(&p->w, 30) * p->unit_us;
+        for (uint32_t k = 0; k < p->told_count && p->changes; k++)
+            us = p->told[k].us > us ? p->told[k].us : us;
+        const bool takes_back = p->changes && p->w.count[1][id] > 0 && below(&p->w, 3) > 0;
+        (void)op_event_add(batch, id, key_of(id), 0, 0, "text");
+        batch->event_us[batch->count - 1] = us;
+        leat__batch_set_change(batch, batch->count - 1, takes_back ? LEAT_DELETE : LEAT_INSERT);
+        p->w.count[1][id] += takes_back ? -1 : 1;
+        assert_true(p->told_count < EVENTS_MAX);
+        p->told[p->told_count++] = (struct told){ id, us, takes_back };
+    }
+    assert_int_equal(harness_batch(p->w.h, 1, batch), 0);
+}
+
+static void ask(struct past *p)
+{
+    struct leat_batch *batch = harness_rows(p->w.h, 0);
+    for (uint32_t i = 0; i < 1 + below(&p->w, 12) && batch->count < batch->capacity; i++) {
+        const int64_t us = p->stream_us + 1 + below(&p->w, 40) * p->unit_us, id = p->asked_count;
+        assert_true(p->asked_count < EVENTS_MAX);
+        (void)op_event_add(batch, id, key_of(id), 0, 0, "text");
+        batch->event_us[batch->count - 1] = us;
+        p->asked[p->asked_count++].us = us;
+    }
+    assert_int_equal(harness_batch(p->w.h, 0, batch), 0);
+}
+
+static void check_past(struct past *p, uint64_t seed)
+{
+    const struct harness *h = p->w.h;
+    for (uint32_t i = 0; i < h->outs_count; i++)
+        for (uint32_t row = 0; row < h->outs[i].batch->count; row++) {
+            const struct op_pair *made = leat_batch_at(h->outs[i].batch, row);
+            FAIL_UNLESS(!p->asked[made->left].given, "seed %llu: twice", (unsigned long long)seed);
+            p->asked[made->left].given = true;
+            p->asked[made->left].got = made->right;
+            assert_int_equal(h->outs[i].batch->event_us[row], p->asked[made->left].us);
+        }
+    for (int64_t id = 0; id < p->asked_count; id++) {
+        const int64_t want = said(p, key_of(id), p->asked[id].us);
+        const bool is_given = p->opts.kind == LEAT_JOIN_LEFT || want >= 0;
+        FAIL_UNLESS(p->asked[id].given == is_given, "seed %llu: %d at %d is %sgiven",
+            (unsigned long long)seed, (int)id, (int)p->asked[id].us, is_given ? "not " : "");
+        if (is_given)
+            FAIL_UNLESS(p->asked[id].got == want, "seed %llu: %d at %d, key %s: %d, want %d",
+                (unsigned long long)seed, (int)id, (int)p->asked[id].us, key_of(id) ? key_of(id) : "null",
+                (int)p->asked[id].got, (int)want);
+    }
+}
+
+static void run_past(uint64_t seed)
+{
+    static const uint32_t sizes[] = { 1, 7, 1024 };
+    struct past *p = calloc(1, sizeof *p);
+    assert_non_null(p);
+    leat_topology *t = leat_topology_new("random");
+    leat_stream *stream = harness_source(t, "stream", &op_event_type, "ts");
+    leat_stream *table = harness_source(t, "table", &op_event_type, "ts");
+    p->changes = table->node->outputs[0].changes = seed % 2;
+    p->w.random = seed;
+    p->unit_us = seed / 32 % 2 ? 1 : 100003;
+    p->opts = (struct leat_table_join_opts){ .left_key = "key",
+        .kind = seed / 2 % 2 ? LEAT_JOIN_LEFT : LEAT_JOIN_INNER,
+        .retention_us = seed / 4 % 2 ? 25 * p->unit_us : 0,
+        .broadcast = seed / 8 % 2,
+        .merge = &both_join };
+    p->w.h = harness_new(leat_table_join(stream, table, "lookup", &p->opts),
+        &(struct harness_opts){
+            .batch_rows = sizes[seed % 3], .with_store = true, .budget_bytes = seed % 5 == 0 ? 1 : 0 });
+    for (uint32_t step = 0; step < 40; step++) {
+        const uint32_t what = below(&p->w, 10);
+        if (what < 4)
+            tell(p);
+        else if (what < 7)
+            ask(p);
+        else if (what < 8)
+            assert_int_equal(harness_watermark(p->w.h, 1, p->table_us += below(&p->w, 60) * p->unit_us), 0);
+        else if (what < 9)
+            assert_int_equal(harness_watermark(p->w.h, 0, p->stream_us += below(&p->w, 60) * p->unit_us), 0);
+        else
+            assert_int_equal(harness_crash(p->w.h, NULL), 0);
+    }
+    assert_int_equal(harness_end(p->w.h, seed / 16 % 2), 0);
+    assert_int_equal(harness_end(p->w.h, !(seed / 16 % 2)), 0);
+    check_past(p, seed);
+    harness_free(p->w.h);
+    leat_topology_free(t);
+    free(p);
+}
+
+static void test_table_join__given_random_rows__when_they_are_joined__then_as_a_look_into_the_past_says(
+    void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 400; seed++)
+        run_past(seed);
+}
+
+static void test_table_join__given_a_row_that_is_replaced_for_ever__when_time_passes__then_state_stays_small(
+    void **state)
+{
+    (void)state;
+    for (uint32_t changes = 0; changes < 2; changes++) {
+        leat_topology *t = leat_topology_new("replaced");
+        leat_stream *stream = harness_source(t, "stream", &op_event_type, "ts");
+        leat_stream *table = harness_source(t, "table", &op_event_type, "ts");
+        table->node->outputs[0].changes = changes;
+        struct harness *h =
+            harness_new(leat_table_join(stream, table, "lookup",
+                            &(struct leat_table_join_opts){
+                                .left_key = "key", .merge = &both_join, .retention_us = LEAT_SECONDS(2) }),
+                &(struct harness_opts){ .with_store = true, .discard = true });
+        for (int64_t us = 0, id = 0; id < 60000; us += LEAT_SECONDS(1)) {
+            struct leat_batch *batch = harness_rows(h, 1);
+            for (uint32_t i = 0; i < 500; i++, id++) {
+                (void)op_event_add(batch, id / 2, "key", 0, 0, "a text of some length, for the arena");
+                batch->event_us[i] = us + i;
+                leat__batch_set_change(batch, i, changes && id % 2 ? LEAT_DELETE : LEAT_INSERT);
+            }
+            assert_int_equal(harness_batch(h, 1, batch), 0);
+            assert_int_equal(harness_watermark(h, 0, us), 0);
+            assert_int_equal(harness_watermark(h, 1, us + 1000), 0);
+            FAIL_UNLESS(leat__state_bytes(h->state) < 2000000, "%llu bytes after %lld rows",
+                (unsigned long long)leat__state_bytes(h->state), (long long)id);
+        }
+        harness_free(h);
+        leat_topology_free(t);
+    }
+}
+
 /* ---- declarations ---- */
 
 static void check_refused(leat_topology *t, const char *want)
@@ -296,6 +537,81 @@ static void test_upsert__given_bad_options__when_declared__then_each_is_named(vo
     }
 }
 
+static void test_joins__given_bad_options__when_declared__then_each_is_named(void **state)
+{
+    static const struct {
+        struct leat_table_join_opts lookup;
+        struct leat_join_tables_opts tables;
+        bool has_time, stream_changes;
+        const char *want;
+    } rows[] = {
+        { { .left_key = "key", .merge = &both_join, .kind = LEAT_JOIN_FULL }, { 0 }, true, false,
+            "LEAT_JOIN_FULL is not for this join" },
+        { { .left_key = "key", .merge = &both_join, .as_of = (enum leat_as_of)7 }, { 0 }, true, false,
+            "as_of: 7 is none of" },
+        { { .left_key = "key", .merge = &both_join, .retention_us = -1 }, { 0 }, true, false, "is negative" },
+        { { .left_key = "key", .merge = &both_join, .as_of = LEAT_AS_OF_ARRIVAL, .retention_us = 1 }, { 0 },
+            true, false, "there are no versions to keep" },
+        { { .left_key = "key", .merge = &both_join }, { 0 }, false, false, "input 0 has no event time" },
+        { { .left_key = "key", .merge = &both_join }, { 0 }, true, true, "input 0 is a stream of changes" },
+        { { .left_key = NULL, .merge = &both_join }, { 0 }, true, false, "left_key: missing" },
+        { { 0 }, { .left_key = "key", .merge = &both_join, .left_ttl = { .us = -1 } }, true, false,
+            "left_ttl: -1" },
+        { { 0 }, { .left_key = "key", .merge = &both_join, .right_ttl = { .us = 1, .on_read = true } }, true,
+            false, "right_ttl: a row that finds partners" },
+        { { 0 }, { .left_key = "key", .merge = &both_join, .right_ttl = { .us = 1 } }, false, false,
+            "no event time" },
+        { { 0 }, { .left_key = "key", .merge = &both_join, .kind = (enum leat_join_kind)9 }, true, false,
+            "9 is no kind of join" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        leat_topology *t = leat_topology_new("refused");
+        leat_stream *left = harness_source(t, "left", &op_event_type, rows[i].has_time ? "ts" : NULL);
+        leat_stream *right = harness_source(t, "right", &op_event_type, rows[i].has_time ? "ts" : NULL);
+        left->node->outputs[0].changes = rows[i].stream_changes;
+        if (rows[i].tables.merge)
+            (void)leat_join_tables(left, right, "both", &rows[i].tables);
+        else
+            (void)leat_table_join(left, right, "both", &rows[i].lookup);
+        check_refused(t, rows[i].want);
+    }
+}
+
+/* Which outputs carry changes, and what is said to those who can not take them. */
+static void test_outputs__given_each_kind__when_declared__then_changes_are_refused_by_who_can_not_take_them(
+    void **state)
+{
+    (void)state;
+    for (uint32_t which = 0; which < 5; which++) {
+        leat_topology *t = leat_topology_new("changes");
+        leat_stream *left = harness_source(t, "left", &op_event_type, "ts");
+        leat_stream *right = harness_source(t, "right", &op_event_type, "ts");
+        const struct leat_join_tables_opts inner = { .left_key = "key", .merge = &both_join };
+        const struct leat_join_tables_opts outer = {
+            .left_key = "key", .merge = &both_join, .kind = LEAT_JOIN_LEFT
+        };
+        const struct leat_table_join_opts lookup = { .left_key = "key", .merge = &both_join };
+        leat_stream *rows = leat_upsert(right, "rows", &(struct leat_upsert_opts){ .key = "id" });
+        leat_stream *out = which == 0 ? rows
+            : which == 1              ? leat_table_join(left, rows, "lookup", &lookup)
+            : which == 2              ? leat_join_tables(left, right, "both", &inner)
+            : which == 3              ? leat_join_tables(left, right, "both", &outer)
+                                      : leat_join_tables(left, rows, "both", &inner);
+        const bool changes = which == 0 || which >= 3;
+        assert_int_equal(leat_stream_changes(out), changes);
+        (void)leat_deduplicate(leat_group_by(out, "by", which == 0 ? "key" : "text"), "once",
+            &(struct leat_deduplicate_opts){ .within_us = 1 });
+        if (changes)
+            check_refused(t,
+                which == 0       ? "is a stream of changes, made by the upsert \"rows\""
+                    : which == 3 ? "is a stream of changes, made by the table-table join \"both\""
+                                 : "is a stream of changes, made by the upsert \"rows\"");
+        else
+            leat_topology_free(t);
+    }
+}
+
 static void run_file(void **state)
 {
     case_run_file(*state, operators, COUNT_OF(operators));
@@ -303,10 +619,17 @@ static void run_file(void **state)
 
 int main(void)
 {
-    static const char *const folders[] = { "upsert", "join_tables" };
+    static const char *const folders[] = { "upsert", "join_tables", "table_join" };
     struct CMUnitTest tests[64] = {
         cmocka_unit_test(
             test_join_tables__given_random_changes__when_folded__then_they_are_the_join_of_the_folds),
+        cmocka_unit_test(
+            test_table_join__given_random_rows__when_they_are_joined__then_as_a_look_into_the_past_says),
+        cmocka_unit_test(
+            test_table_join__given_a_row_that_is_replaced_for_ever__when_time_passes__then_state_stays_small),
+        cmocka_unit_test(test_joins__given_bad_options__when_declared__then_each_is_named),
+        cmocka_unit_test(
+            test_outputs__given_each_kind__when_declared__then_changes_are_refused_by_who_can_not_take_them),
         cmocka_unit_test(test_upsert__given_bad_options__when_declared__then_each_is_named),
     };
     size_t count = 0;
