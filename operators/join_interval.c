@@ -31,153 +31,39 @@
  * batches there are no pairs and no open output; (3) j->rows is sorted by time; (4) no pointer into a list
  * outlives a call of this operator. */
 #include "base/alloc.h"
-#include "operators/join_private.h"
-#include "state/state.h"
+#include "operators/join_interval_private.h"
+#include <endian.h>
 #include <string.h>
 
 #define BUCKET_US_MIN LEAT_MILLIS(1)
-#define SCANNED_PER_CALL 65536u /* rows of state that one call looks at */
-#define DROPS_PER_CALL 16u /* buckets that one call drops */
-
-struct join_spec {
-    struct leat__join_spec pairs; /* first: what all joins have */
-    int64_t before_us, after_us;
-    int64_t lateness_us;
-    int64_t bucket_us;
-    const char *format; /* of the tables */
-};
-
-struct join {
-    struct leat_op op;
-    const struct join_spec *spec;
-    struct leat_table *tables[LEAT__SIDES];
-    struct leat_key_scratch *key_scratch;
-    struct leat__join_output *output;
-    int64_t
-        dropped_at_us[LEAT__SIDES]; /* watermark of the other side when the table was looked through last */
-
-    /* The batch in work. */
-    struct leat_batch *in; /* NULL between batches */
-    uint32_t side;
-    const struct leat_sv *keys;
-    uint32_t *rows, *rows_spare; /* row numbers: first the joining ones, sorted */
-    uint32_t rows_capacity, rows_spare_capacity;
-    uint32_t rows_count;
-    const struct leat_list_row **lists; /* of the run, by row */
-    uint32_t lists_capacity;
-    /* The run: rows[run_from .. run_to-1] reach into one bucket. */
-    uint32_t run_from, run_to;
-    bool in_run;
-    bool any_run; /* a run of this batch has been done, */
-    int64_t done_until_us; /* and all partners up to this time are found */
-    uint32_t at; /* row in the run, and the next row of its list, */
-    const struct leat_list_row *next;
-    uint64_t list_at; /* which has so many before it */
-    uint32_t scanned; /* in this call */
-    uint32_t *given; /* batches, in this call */
-};
+#define NO_ROW UINT32_MAX
+#define SNAPSHOT_VERSION 1
 
 /* ---- times ---- */
 
-static int64_t add_saturated(int64_t a, int64_t b)
-{
-    int64_t sum;
-    if (__builtin_add_overflow(a, b, &sum))
-        return b < 0 ? LEAT_TIME_MIN : LEAT_TIME_MAX;
-    return sum;
-}
-
-static int64_t sub_saturated(int64_t a, int64_t b)
-{
-    int64_t difference;
-    if (__builtin_sub_overflow(a, b, &difference))
-        return b > 0 ? LEAT_TIME_MIN : LEAT_TIME_MAX;
-    return difference;
-}
-
-/* Number of the bucket that a time is in: floor(time / width). */
-static int64_t bucket_of(const struct join_spec *spec, int64_t time_us)
-{
-    const int64_t quotient = time_us / spec->bucket_us;
-    return time_us % spec->bucket_us < 0 ? quotient - 1 : quotient;
-}
-
-static int64_t bucket_last_us(const struct join_spec *spec, int64_t bucket)
-{
-    int64_t end;
-    if (__builtin_mul_overflow(bucket + 1, spec->bucket_us, &end))
-        return LEAT_TIME_MAX;
-    return end - 1; /* no underflow: the bucket has a time in it */
-}
-
 /* The times of the other side that a record can pair with. */
-static int64_t reach_from(const struct join_spec *spec, uint32_t side, int64_t time_us)
+static int64_t reach_from(const struct leat__interval_spec *spec, uint32_t side, int64_t time_us)
 {
-    return sub_saturated(time_us, side == LEAT__LEFT ? spec->before_us : spec->after_us);
+    return leat__sub_saturated(time_us, side == LEAT__LEFT ? spec->before_us : spec->after_us);
 }
 
-static int64_t reach_to(const struct join_spec *spec, uint32_t side, int64_t time_us)
+static int64_t reach_to(const struct leat__interval_spec *spec, uint32_t side, int64_t time_us)
 {
-    return add_saturated(time_us, side == LEAT__LEFT ? spec->after_us : spec->before_us);
+    return leat__add_saturated(time_us, side == LEAT__LEFT ? spec->after_us : spec->before_us);
 }
 
 /* Exact also at the ends of time, and so the same from either side; the reaches saturate and are never too
  * narrow. */
-static bool is_pair(const struct join_spec *spec, int64_t left_us, int64_t right_us)
+static bool is_pair(const struct leat__interval_spec *spec, int64_t left_us, int64_t right_us)
 {
     const __int128 distance = (__int128)right_us - left_us;
     return distance >= -(__int128)spec->before_us && distance <= spec->after_us;
 }
 
-/* ---- dropping what nobody needs ---- */
-
-/* Whether a record of this side and time has no partner to come: the other side's would all be late. */
-static bool is_useless(const struct join *j, const struct leat__ctx *ctx, uint32_t side, int64_t time_us)
-{
-    return leat__join_is_passed(
-        reach_to(j->spec, side, time_us), leat__join_side_watermark(ctx, !side), j->spec->lateness_us);
-}
-
-/* Drops old buckets of a side. LEAT_MORE when the limit is reached. */
-static int drop_buckets(struct join *j, struct leat__ctx *ctx, uint32_t side, uint32_t *drops)
-{
-    struct leat_table *table = j->tables[side];
-    const int64_t w = leat__join_side_watermark(ctx, !side);
-    if (j->dropped_at_us[side] == w)
-        return 0;
-    for (;;) {
-        int64_t bucket;
-        const int found = leat__table_next_namespace(table, LEAT_TIME_MIN, &bucket, ctx->error);
-        if (found < 0)
-            return leat__fail_here(ctx);
-        if (!found || !is_useless(j, ctx, side, bucket_last_us(j->spec, bucket)))
-            break;
-        if (*drops == 0)
-            return LEAT_MORE;
-        --*drops;
-        if (leat__table_drop(table, bucket, ctx->error) < 0)
-            return leat__fail_here(ctx);
-    }
-    j->dropped_at_us[side] = w;
-    return 0;
-}
-
-static int drop_both(struct join *j, struct leat__ctx *ctx)
-{
-    uint32_t drops = DROPS_PER_CALL;
-    int code = drop_buckets(j, ctx, LEAT__LEFT, &drops);
-    if (code == 0)
-        code = drop_buckets(j, ctx, LEAT__RIGHT, &drops);
-    __atomic_store_n(&ctx->counters->state_keys,
-        leat__table_keys_count_all(j->tables[LEAT__LEFT]) +
-            leat__table_keys_count_all(j->tables[LEAT__RIGHT]),
-        __ATOMIC_RELAXED);
-    return code;
-}
-
 /* ---- pairs ---- */
 
-static int add_pair(struct join *j, struct leat__ctx *ctx, uint32_t row, const struct leat_list_row *other)
+static int give_pair(
+    struct leat__interval *j, struct leat__ctx *ctx, uint32_t row, const struct leat_list_row *other)
 {
     const int64_t own_us = j->in->event_us[row];
     const void *own = leat_batch_at(j->in, row);
@@ -190,10 +76,79 @@ static int add_pair(struct join *j, struct leat__ctx *ctx, uint32_t row, const s
     return leat__join_output_pair(j->output, ctx, &pair);
 }
 
+int leat__interval_give_alone(struct leat__interval *j, struct leat__ctx *ctx, uint32_t side,
+    const void *record, int64_t event_us, uint64_t hash)
+{
+    const struct leat__join_pair pair = {
+        .left = side == LEAT__LEFT ? record : NULL,
+        .right = side == LEAT__LEFT ? NULL : record,
+        .event_us = event_us,
+        .key_hash = hash,
+    };
+    return leat__join_output_pair(j->output, ctx, &pair);
+}
+
+/* Both have had a partner. */
+static int mark(
+    struct leat__interval *j, struct leat__ctx *ctx, uint32_t row, const struct leat_list_row *other)
+{
+    j->matched[row] = 1;
+    if (*other->flags || !leat__join_keeps(&j->spec->pairs, !j->side))
+        return 0;
+    const int64_t bucket = leat__interval_bucket(j->spec, j->done_until_us);
+    if (j->flagged_row != row &&
+        leat__table_flagged(j->tables[!j->side], bucket, j->keys[row], j->in->key_hash[row], ctx->error) < 0)
+        return leat__fail_here(ctx);
+    j->flagged_row = row;
+    *other->flags = 1;
+    return 0;
+}
+
+/* Candidates that `where` holds for are pairs. */
+static int judge_candidates(struct leat__interval *j, struct leat__ctx *ctx)
+{
+    struct leat__interval_candidates *c = &j->candidates;
+    if (c->count == 0)
+        return 0;
+    LEAT_TRY(leat__join_matches(j->output, ctx, c->left, c->right, c->count, c->ok));
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (!c->ok[i])
+            continue;
+        LEAT_TRY(mark(j, ctx, c->rows[i], c->others[i]));
+        LEAT_TRY(give_pair(j, ctx, c->rows[i], c->others[i]));
+    }
+    c->count = 0;
+    return 0;
+}
+
+/* Records of equal keys and near times. */
+static int add_pair(
+    struct leat__interval *j, struct leat__ctx *ctx, uint32_t row, const struct leat_list_row *other)
+{
+    struct leat__interval_candidates *c = &j->candidates;
+    if (c->capacity == 0) {
+        if (j->spec->pairs.kind != LEAT_JOIN_INNER)
+            LEAT_TRY(mark(j, ctx, row, other));
+        return give_pair(j, ctx, row, other);
+    }
+    const void *own = leat_batch_at(j->in, row);
+    c->left[c->count] = j->side == LEAT__LEFT ? own : other->record;
+    c->right[c->count] = j->side == LEAT__LEFT ? other->record : own;
+    c->others[c->count] = other;
+    c->rows[c->count++] = row;
+    return c->count == c->capacity ? judge_candidates(j, ctx) : 0;
+}
+
+static int flush_pairs(struct leat__interval *j, struct leat__ctx *ctx)
+{
+    LEAT_TRY(judge_candidates(j, ctx));
+    return leat__join_output_flush(j->output, ctx);
+}
+
 /* ---- a batch comes in ---- */
 
 /* Stable, by time; mostly there is nothing to do. */
-static void sort_rows(struct join *j)
+static void sort_rows(struct leat__interval *j)
 {
     const int64_t *times = j->in->event_us;
     uint32_t *from = j->rows, *to = j->rows_spare;
@@ -217,7 +172,7 @@ static void sort_rows(struct join *j)
         memcpy(j->rows, from, n * sizeof *from);
 }
 
-static int emit_late(struct join *j, struct leat__ctx *ctx, uint32_t count, int64_t w)
+static int emit_late(struct leat__interval *j, struct leat__ctx *ctx, uint32_t count, int64_t w)
 {
     const int32_t port = ctx->node->late_ports[j->side];
     struct leat_batch *late;
@@ -230,50 +185,36 @@ static int emit_late(struct join *j, struct leat__ctx *ctx, uint32_t count, int6
     return leat__emit(ctx, (uint32_t)port, late);
 }
 
-/* Sorts the batch's rows out: j->rows has those that join. */
-static int admit_rows(struct join *j, struct leat__ctx *ctx)
+/* Sorts the batch's rows out: j->rows has those that join. Null keys have no partner, and need not wait for one. */
+static int admit_rows(struct leat__interval *j, struct leat__ctx *ctx)
 {
     const struct leat_batch *in = j->in;
+    const bool keeps = leat__join_keeps(&j->spec->pairs, j->side);
     const int64_t own_w = leat__join_side_watermark(ctx, j->side);
     const int64_t w = in->late && in->late_wm_us > own_w ? in->late_wm_us : own_w;
     uint32_t late = 0, null = 0;
     j->rows_count = 0;
     for (uint32_t i = 0; i < in->count; i++) {
-        if (!j->keys[i].data)
+        const bool is_late = leat__join_is_passed(in->event_us[i], w, j->spec->lateness_us);
+        if (!j->keys[i].data && !keeps)
             null++;
-        else if (leat__join_is_passed(in->event_us[i], w, j->spec->lateness_us))
+        else if (is_late)
             j->rows_spare[late++] = i;
-        else
+        else if (j->keys[i].data)
             j->rows[j->rows_count++] = i;
+        else
+            LEAT_TRY(leat__interval_give_alone(
+                j, ctx, j->side, leat_batch_at(in, i), in->event_us[i], in->key_hash[i]));
     }
     leat__count(&ctx->counters->dropped_records, null);
     return emit_late(j, ctx, late, w);
 }
 
-/* Puts the rows into their own side's table, bucket by bucket, but for those that no partner can follow. */
-static int append_rows(struct join *j, struct leat__ctx *ctx)
-{
-    const int64_t *times = j->in->event_us;
-    uint32_t from = 0, to;
-    while (from < j->rows_count && is_useless(j, ctx, j->side, times[j->rows[from]]))
-        from++;
-    for (; from < j->rows_count; from = to) {
-        const int64_t bucket = bucket_of(j->spec, times[j->rows[from]]);
-        const int64_t last_us = bucket_last_us(j->spec, bucket);
-        for (to = from; to < j->rows_count && times[j->rows[to]] <= last_us; to++)
-            ;
-        if (leat__table_append(j->tables[j->side], bucket, j->keys, j->in->key_hash, j->rows + from,
-                to - from, j->in, ctx->error) < 0)
-            return leat__fail_here(ctx);
-    }
-    return 0;
-}
-
 /* The next rows that reach into one bucket of the other side, with their lists there. False when all is
  * found. */
-static int begin_run(struct join *j, struct leat__ctx *ctx, bool *found)
+static int begin_run(struct leat__interval *j, struct leat__ctx *ctx, bool *found)
 {
-    const struct join_spec *spec = j->spec;
+    const struct leat__interval_spec *spec = j->spec;
     const int64_t *times = j->in->event_us;
     uint32_t from = j->run_from;
     while (j->any_run && from < j->rows_count &&
@@ -285,10 +226,10 @@ static int begin_run(struct join *j, struct leat__ctx *ctx, bool *found)
     int64_t start_us = reach_from(spec, j->side, times[j->rows[from]]);
     if (j->any_run && start_us <= j->done_until_us)
         start_us = j->done_until_us + 1; /* no overflow: the row reaches further */
-    const int64_t bucket = bucket_of(spec, start_us);
+    const int64_t bucket = leat__interval_bucket(spec, start_us);
     j->run_from = j->run_to = from;
     j->any_run = true;
-    j->done_until_us = bucket_last_us(spec, bucket);
+    j->done_until_us = leat__interval_bucket_last_us(spec, bucket);
     while (
         j->run_to < j->rows_count && reach_from(spec, j->side, times[j->rows[j->run_to]]) <= j->done_until_us)
         j->run_to++;
@@ -296,6 +237,7 @@ static int begin_run(struct join *j, struct leat__ctx *ctx, bool *found)
             j->run_to - from, j->lists, ctx->error) < 0)
         return leat__fail_here(ctx);
     j->in_run = true;
+    j->flagged_row = NO_ROW;
     j->at = 0;
     j->next = j->lists[0];
     j->list_at = 0;
@@ -303,21 +245,22 @@ static int begin_run(struct join *j, struct leat__ctx *ctx, bool *found)
 }
 
 /* Other operators of the worker may come next, and what they do with the state makes lists move: (1), (4). */
-static int pause_run(struct join *j, struct leat__ctx *ctx)
+static int pause_run(struct leat__interval *j, struct leat__ctx *ctx)
 {
-    LEAT_TRY(leat__join_output_flush(j->output, ctx));
+    LEAT_TRY(flush_pairs(j, ctx));
     j->next = NULL;
     return LEAT_MORE;
 }
 
 /* (4): the lists of the rest of the run again, up to the place where it paused. */
-static int resume_run(struct join *j, struct leat__ctx *ctx)
+static int resume_run(struct leat__interval *j, struct leat__ctx *ctx)
 {
     const uint32_t from = j->run_from + j->at;
-    const int64_t bucket = bucket_of(j->spec, j->done_until_us);
+    const int64_t bucket = leat__interval_bucket(j->spec, j->done_until_us);
     if (leat__table_lists(j->tables[!j->side], bucket, j->keys, j->in->key_hash, j->rows + from,
             j->run_to - from, j->lists + j->at, ctx->error) < 0)
         return leat__fail_here(ctx);
+    j->flagged_row = NO_ROW;
     j->next = j->lists[j->at];
     for (uint64_t i = 0; i < j->list_at; i++)
         j->next = j->next->next;
@@ -326,7 +269,7 @@ static int resume_run(struct join *j, struct leat__ctx *ctx)
 
 /* Finds the pairs of the run. LEAT_MORE when this call has done enough; j->at and j->next say where it goes
  * on. */
-static int scan_run(struct join *j, struct leat__ctx *ctx)
+static int scan_run(struct leat__interval *j, struct leat__ctx *ctx)
 {
     const uint32_t count = j->run_to - j->run_from;
     for (;;) {
@@ -334,7 +277,7 @@ static int scan_run(struct join *j, struct leat__ctx *ctx)
         const int64_t own_us = j->in->event_us[row];
         while (j->next) {
             const struct leat_list_row *other = j->next;
-            if (j->scanned == SCANNED_PER_CALL || *j->given >= LEAT_OP_BATCHES_PER_CALL)
+            if (j->scanned >= LEAT__JOIN_SCANNED_PER_CALL || *j->given >= LEAT_OP_BATCHES_PER_CALL)
                 return pause_run(j, ctx);
             j->scanned++;
             j->list_at++;
@@ -348,79 +291,152 @@ static int scan_run(struct join *j, struct leat__ctx *ctx)
         j->next = j->lists[j->at];
         j->list_at = 0;
     }
-    LEAT_TRY(leat__join_output_flush(j->output, ctx));
+    LEAT_TRY(flush_pairs(j, ctx));
     j->in_run = false;
     return 0;
 }
 
-static int work(struct join *j, struct leat__ctx *ctx)
+/* ---- a batch has been paired ---- */
+
+/* Of rows that no partner can follow: how many there are, and those that had none before are given. */
+static int give_closed(struct leat__interval *j, struct leat__ctx *ctx, uint32_t *count)
 {
-    j->scanned = *j->given = 0;
+    const struct leat_batch *in = j->in;
+    const bool keeps = leat__join_keeps(&j->spec->pairs, j->side);
+    for (*count = 0; *count < j->rows_count; ++*count) {
+        const uint32_t row = j->rows[*count];
+        if (!leat__interval_is_closed(j, ctx, j->side, in->event_us[row]))
+            break;
+        if (keeps && !j->matched[row])
+            LEAT_TRY(leat__interval_give_alone(
+                j, ctx, j->side, leat_batch_at(in, row), in->event_us[row], in->key_hash[row]));
+    }
+    return 0;
+}
+
+static int append_run(struct leat__interval *j, struct leat__ctx *ctx, uint32_t from, uint32_t count)
+{
+    const struct leat_batch *in = j->in;
+    const bool keeps = leat__join_keeps(&j->spec->pairs, j->side);
+    const int64_t bucket = leat__interval_bucket(j->spec, in->event_us[j->rows[from]]);
+    if (leat__table_append_flagged(j->tables[j->side], bucket, j->keys, in->key_hash, j->rows + from, count,
+            in, keeps ? j->matched : NULL, ctx->error) < 0)
+        return leat__fail_here(ctx);
+    for (uint32_t i = from; keeps && i < from + count; i++) {
+        const uint32_t row = j->rows[i];
+        if (!j->matched[row])
+            LEAT_TRY(
+                leat__interval_waits(j, ctx, j->side, in->event_us[row], j->keys[row], in->key_hash[row]));
+    }
+    return 0;
+}
+
+/* Puts the rows into their own side's table, bucket by bucket, but for those that no partner can follow. */
+static int append_rows(struct leat__interval *j, struct leat__ctx *ctx)
+{
+    const int64_t *times = j->in->event_us;
+    uint32_t from, to;
+    LEAT_TRY(give_closed(j, ctx, &from));
+    for (; from < j->rows_count; from = to) {
+        const int64_t bucket = leat__interval_bucket(j->spec, times[j->rows[from]]);
+        const int64_t last_us = leat__interval_bucket_last_us(j->spec, bucket);
+        for (to = from; to < j->rows_count && times[j->rows[to]] <= last_us; to++)
+            ;
+        LEAT_TRY(append_run(j, ctx, from, to - from));
+    }
+    return 0;
+}
+
+static int find_pairs(struct leat__interval *j, struct leat__ctx *ctx)
+{
+    if (j->in_run)
+        LEAT_TRY(resume_run(j, ctx));
     for (;;) {
         bool found = true;
         if (!j->in_run)
             LEAT_TRY(begin_run(j, ctx, &found));
         if (!found)
-            break;
+            return 0;
         const int code = scan_run(j, ctx);
         if (code != 0)
             return code;
     }
-    LEAT_TRY(leat__join_output_end(j->output, ctx));
-    leat__batch_release(j->in);
-    j->in = NULL;
-    return 0;
 }
 
-static int reserve_rows(struct join *j, struct leat__ctx *ctx, uint32_t count)
+static int reserve_rows(struct leat__interval *j, struct leat__ctx *ctx, uint32_t count)
 {
     LEAT_TRY(leat__rows_reserve(ctx, &j->rows, &j->rows_capacity, count));
     LEAT_TRY(leat__rows_reserve(ctx, &j->rows_spare, &j->rows_spare_capacity, count));
     if (count <= j->lists_capacity)
         return 0;
     leat__free(j->lists);
+    leat__free(j->matched);
     j->lists = leat__malloc(count * sizeof *j->lists);
-    j->lists_capacity = j->lists ? count : 0;
-    return j->lists ? 0 : leat__rows_nomem(ctx, "lists of partners");
+    j->matched = leat__malloc(count);
+    j->lists_capacity = j->lists && j->matched ? count : 0;
+    return j->lists_capacity ? 0 : leat__rows_nomem(ctx, "lists of partners");
+}
+
+/* Sorts a batch out. */
+static int take(struct leat__interval *j, struct leat__ctx *ctx)
+{
+    LEAT_TRY(reserve_rows(j, ctx, j->in->count));
+    if (leat__key_eval(j->spec->pairs.keys[j->side], j->key_scratch, &ctx->user, j->in, &j->keys) < 0)
+        return leat__rows_nomem(ctx, "keys");
+    memset(j->matched, 0, j->in->count);
+    LEAT_TRY(admit_rows(j, ctx));
+    sort_rows(j);
+    j->run_from = j->run_to = 0;
+    j->in_run = j->any_run = false;
+    j->is_taken = true;
+    return 0;
+}
+
+/* Carries on with what there is to do; between batches that is what watermarks do. */
+static int work(struct leat__interval *j, struct leat__ctx *ctx)
+{
+    int code = 0;
+    j->scanned = *j->given = 0;
+    if (!j->is_taken)
+        code = leat__interval_close(j, ctx);
+    if (code != 0 || !j->in)
+        return code;
+    if (!j->is_taken)
+        LEAT_TRY(take(j, ctx));
+    code = find_pairs(j, ctx);
+    if (code != 0)
+        return code;
+    LEAT_TRY(append_rows(j, ctx));
+    LEAT_TRY(leat__join_output_end(j->output, ctx));
+    leat__batch_release(j->in);
+    j->in = NULL;
+    j->is_taken = false;
+    return 0;
 }
 
 static int join_on_batch(struct leat_op *op, struct leat__ctx *ctx, uint32_t input, struct leat_batch *batch)
 {
-    struct join *j = (struct join *)op;
+    struct leat__interval *j = (struct leat__interval *)op;
     LEAT_ASSERT(input < LEAT__SIDES && !j->in); /* (2) */
     j->in = batch;
     j->side = input;
-    j->run_from = j->run_to = 0;
-    j->in_run = j->any_run = false;
-    LEAT_TRY(drop_both(j, ctx));
-    LEAT_TRY(reserve_rows(j, ctx, batch->count));
-    if (leat__key_eval(j->spec->pairs.keys[input], j->key_scratch, &ctx->user, batch, &j->keys) < 0)
-        return leat__rows_nomem(ctx, "keys");
-    LEAT_TRY(admit_rows(j, ctx));
-    sort_rows(j);
-    LEAT_TRY(append_rows(j, ctx));
     return work(j, ctx);
 }
 
 static int join_on_watermark(struct leat_op *op, struct leat__ctx *ctx, int64_t w)
 {
     (void)w; /* each side's own counts */
-    return drop_both((struct join *)op, ctx);
+    return work((struct leat__interval *)op, ctx);
 }
 
 static int join_step(struct leat_op *op, struct leat__ctx *ctx)
 {
-    struct join *j = (struct join *)op;
-    if (!j->in)
-        return drop_both(j, ctx);
-    if (j->in_run)
-        LEAT_TRY(resume_run(j, ctx));
-    return work(j, ctx);
+    return work((struct leat__interval *)op, ctx);
 }
 
 /* ---- life ---- */
 
-static int open_tables(struct join *j, struct leat__ctx *ctx)
+static int open_tables(struct leat__interval *j, struct leat__ctx *ctx)
 {
     static const char *const names[LEAT__SIDES] = { "left", "right" };
     for (uint32_t side = 0; side < LEAT__SIDES; side++) {
@@ -431,7 +447,7 @@ static int open_tables(struct join *j, struct leat__ctx *ctx)
             .key_size = j->spec->pairs.key_size,
             .row_type = leat__input_type(ctx->node, side),
             .key_text = j->spec->pairs.key_types[side],
-            .format = j->spec->format,
+            .format = j->spec->formats[side],
             .schema = leat__input_type(ctx->node, side)->schema,
             .counted = true,
         };
@@ -441,35 +457,112 @@ static int open_tables(struct join *j, struct leat__ctx *ctx)
     return 0;
 }
 
+/* Outer joins ask `where` before they say that a record has a partner. */
+static int make_candidates(struct leat__interval *j, struct leat__ctx *ctx)
+{
+    struct leat__interval_candidates *c = &j->candidates;
+    const uint32_t n = leat__pool_batch_rows(ctx->pool, &j->spec->pairs.pair_type);
+    if (!j->spec->pairs.where || j->spec->pairs.kind == LEAT_JOIN_INNER)
+        return 0;
+    c->left = leat__calloc(n, sizeof *c->left);
+    c->right = leat__calloc(n, sizeof *c->right);
+    c->others = leat__calloc(n, sizeof *c->others);
+    c->rows = leat__calloc(n, sizeof *c->rows);
+    c->ok = leat__calloc(n, sizeof *c->ok);
+    if (!c->left || !c->right || !c->others || !c->rows || !c->ok)
+        return leat__rows_nomem(ctx, "pairs");
+    c->capacity = n;
+    leat__join_output_judged(j->output, true);
+    return 0;
+}
+
 static int join_init(struct leat_op *op, struct leat__ctx *ctx)
 {
-    struct join *j = (struct join *)op;
+    struct leat__interval *j = (struct leat__interval *)op;
     j->spec = op->node->spec;
-    j->dropped_at_us[LEAT__LEFT] = j->dropped_at_us[LEAT__RIGHT] = LEAT_TIME_MIN;
+    j->close[LEAT__LEFT].done_us = j->close[LEAT__RIGHT].done_us = LEAT_TIME_MIN;
+    j->forwarded_us = LEAT_TIME_MIN;
     if (leat__key_scratch_new(&j->key_scratch) < 0)
         return leat__rows_nomem(ctx, "a join");
     LEAT_TRY(leat__join_output_new(&j->spec->pairs, ctx, &j->output));
     j->given = leat__join_output_given(j->output);
+    if (op->op_class->holds)
+        leat__join_output_forwarded(j->output, leat__interval_forward_us(j, ctx));
+    LEAT_TRY(make_candidates(j, ctx));
     return open_tables(j, ctx);
 }
 
 static void join_release(struct leat_op *op, struct leat__ctx *ctx)
 {
-    struct join *j = (struct join *)op;
+    struct leat__interval *j = (struct leat__interval *)op;
     (void)ctx;
     leat__join_output_free(j->output);
     leat__batch_release(j->in);
-    for (uint32_t side = 0; side < LEAT__SIDES; side++)
+    for (uint32_t side = 0; side < LEAT__SIDES; side++) {
+        leat__cursor_close(j->close[side].cursor);
+        leat__waiting_free(&j->close[side].waiting);
+        leat__strbuf_release(&j->close[side].group.bytes);
         leat__table_close(j->tables[side]);
+    }
     leat__free(j->rows);
     leat__free(j->rows_spare);
     leat__free(j->lists);
+    leat__free(j->matched);
+    leat__free(j->candidates.left);
+    leat__free(j->candidates.right);
+    leat__free(j->candidates.others);
+    leat__free(j->candidates.rows);
+    leat__free(j->candidates.ok);
     leat__key_scratch_free(j->key_scratch);
 }
 
+/* ---- checkpoints ---- */
+
+/* What was forwarded: what comes next is late behind the join by that, and not by what could be forwarded now. */
+static int outer_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out)
+{
+    const struct leat__interval *j = (const struct leat__interval *)op;
+    leat__strbuf_char(out, SNAPSHOT_VERSION);
+    const uint64_t bits = htole64((uint64_t)j->forwarded_us);
+    leat__strbuf_add(out, &bits, sizeof bits);
+    return out->failed ? leat__rows_nomem(ctx, "a checkpoint") : 0;
+}
+
+/* Of several instances before the one that had come least far. */
+static int outer_restore(
+    struct leat_op *op, struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t count)
+{
+    struct leat__interval *j = (struct leat__interval *)op;
+    int64_t least_us = LEAT_TIME_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t bits;
+        if (parts[i].len != 1 + sizeof bits || parts[i].data[0] != SNAPSHOT_VERSION)
+            return leat__fail(
+                ctx, LEAT_EDATA, "the checkpoint has %zu bytes of a join that it can not read", parts[i].len);
+        memcpy(&bits, parts[i].data + 1, sizeof bits);
+        const int64_t us = (int64_t)le64toh(bits);
+        least_us = us < least_us ? us : least_us;
+    }
+    leat__join_output_forwarded(j->output, least_us);
+    return 0;
+}
+
+static const struct leat_op_class outer_class = {
+    .kind = "join",
+    .size = sizeof(struct leat__interval),
+    .holds = true,
+    .init = join_init,
+    .on_batch = join_on_batch,
+    .on_watermark = join_on_watermark,
+    .step = join_step,
+    .snapshot = outer_snapshot,
+    .restore = outer_restore,
+    .release = join_release,
+};
+
 static const struct leat_op_class join_class = {
     .kind = "join",
-    .size = sizeof(struct join),
+    .size = sizeof(struct leat__interval),
     .init = join_init,
     .on_batch = join_on_batch,
     .on_watermark = join_on_watermark,
@@ -479,7 +572,8 @@ static const struct leat_op_class join_class = {
 
 /* ---- declaration ---- */
 
-static void declare_bounds(struct leat_node *node, const struct leat_join_opts *o, struct join_spec *spec)
+static void declare_bounds(
+    struct leat_node *node, const struct leat_join_opts *o, struct leat__interval_spec *spec)
 {
     char before[32], after[32];
     const bool has_bounds = o->before_us != 0 || o->after_us != 0;
@@ -496,7 +590,7 @@ static void declare_bounds(struct leat_node *node, const struct leat_join_opts *
         leat__declare_error(node, "within_us", LEAT_EDECLARE,
             "missing: say how far apart in time two records may be, with within_us, or before_us and "
             "after_us");
-    else if (add_saturated(spec->before_us, spec->after_us) < 0)
+    else if (leat__add_saturated(spec->before_us, spec->after_us) < 0)
         leat__declare_error(node, "before_us", LEAT_EDECLARE,
             "before_us + after_us is negative (%s and %s): no right record can be in that interval",
             leat__duration_text(spec->before_us, before), leat__duration_text(spec->after_us, after));
@@ -505,23 +599,26 @@ static void declare_bounds(struct leat_node *node, const struct leat_join_opts *
             "%s is negative: set how far behind its side's watermark a record may still join, or 0",
             leat__duration_text(o->allowed_lateness_us, before));
     spec->lateness_us = o->allowed_lateness_us;
-    const int64_t range_us = add_saturated(spec->before_us, spec->after_us);
+    const int64_t range_us = leat__add_saturated(spec->before_us, spec->after_us);
     spec->bucket_us = range_us > BUCKET_US_MIN ? range_us : BUCKET_US_MIN;
 }
 
-static const char *describe(struct leat_node *node, const struct join_spec *spec)
+static const char *describe(struct leat_node *node, const struct leat__interval_spec *spec)
 {
     char before[32], after[32];
-    const char *range = leat__spec_printf(node, "right - left in [-%s, %s]",
-        leat__duration_text(spec->before_us, before), leat__duration_text(spec->after_us, after));
+    const bool from_later = spec->before_us < 0; /* a first partner that is later than the left record */
+    const char *range = leat__spec_printf(node, "right - left in [%s%s, %s]", from_later ? "" : "-",
+        leat__duration_text(from_later ? -spec->before_us : spec->before_us, before),
+        leat__duration_text(spec->after_us, after));
     return leat__join_describe(node, &spec->pairs, range);
 }
 
-static void declare_pairs(struct leat_node *node, const struct leat_join_opts *o, struct join_spec *spec)
+static void declare_pairs(
+    struct leat_node *node, const struct leat_join_opts *o, struct leat__interval_spec *spec)
 {
     const struct leat__join_opts pairs = {
         .kind = o->kind,
-        .kinds = 1u << LEAT_JOIN_INNER,
+        .kinds = 1u << LEAT_JOIN_INNER | 1u << LEAT_JOIN_LEFT | 1u << LEAT_JOIN_RIGHT | 1u << LEAT_JOIN_FULL,
         .left_key = o->left_key,
         .right_key = o->right_key,
         .where = o->where,
@@ -544,7 +641,7 @@ leat_stream *leat_join_sized(
     leat__opts_copy(node, &o, sizeof o, opts, size);
     node->op = &join_class;
     leat__join_has_late(node);
-    struct join_spec *spec = leat__spec(node, sizeof *spec);
+    struct leat__interval_spec *spec = leat__spec(node, sizeof *spec);
     if (!spec || !opts)
         return leat__stream(node, 0);
     node->spec = spec;
@@ -553,8 +650,12 @@ leat_stream *leat_join_sized(
     declare_bounds(node, &o, spec);
     declare_pairs(node, &o, spec);
     if (!leat__node_is_inert(node)) {
+        node->op = spec->pairs.kind == LEAT_JOIN_INNER ? &join_class : &outer_class;
         node->detail = describe(node, spec);
-        spec->format = leat__spec_printf(node, "v1; buckets of %lld us", (long long)spec->bucket_us);
+        for (uint32_t side = 0; side < LEAT__SIDES; side++)
+            spec->formats[side] =
+                leat__spec_printf(node, "v1; buckets of %lld us%s", (long long)spec->bucket_us,
+                    leat__join_keeps(&spec->pairs, side) ? "; whether each had a partner" : "");
     }
     return leat__stream(node, 0);
 }

@@ -23,7 +23,9 @@ static int64_t host_now_us(const struct leat__ctx *ctx)
 
 static int host_forward(struct leat__ctx *ctx, int64_t watermark_us)
 {
-    return leat__instance_send_watermark(ctx->host, watermark_us);
+    struct leat_instance *inst = ctx->host;
+    inst->forwarded_us = watermark_us;
+    return leat__instance_send_watermark(inst, watermark_us);
 }
 
 static const struct leat_ctx_api host_api = {
@@ -46,7 +48,7 @@ int leat__instance_init(struct leat_instance *inst, struct leat_worker *worker,
 {
     inst->worker = worker;
     inst->plan = plan;
-    inst->sent_wm_us = LEAT_TIME_MIN;
+    inst->sent_wm_us = inst->forwarded_us = LEAT_TIME_MIN;
     inst->counters.watermark_us = LEAT_TIME_MIN;
     inst->ctx = (struct leat__ctx){ .api = &host_api,
         .host = inst,
@@ -304,9 +306,11 @@ static int say_again(struct leat_instance *inst)
 {
     if (!holds(inst))
         return leat__instance_send_active(inst, inst->sent_wm_us);
-    return inst->sent_wm_us == LEAT_TIME_MIN
-        ? 0
-        : note_result(inst, inst->op->op_class->on_watermark(inst->op, &inst->ctx, inst->sent_wm_us));
+    if (inst->sent_wm_us != LEAT_TIME_MIN)
+        LEAT_TRY(note_result(inst, inst->op->op_class->on_watermark(inst->op, &inst->ctx, inst->sent_wm_us)));
+    /* Who follows waits to hear of everybody, were it that there is nothing to be told. */
+    const bool is_silent = inst->forwarded_us == LEAT_TIME_MIN && !inst->more && !inst->ctx.holding;
+    return is_silent ? leat__instance_send_active(inst, LEAT_TIME_MIN) : 0;
 }
 
 static int settle(struct leat_instance *inst)
@@ -322,8 +326,9 @@ static int settle(struct leat_instance *inst)
             LEAT_TRY(on_watermark(inst, inst->merge.merged_us));
         } else if (inst->merge.idle != inst->sent_idle && !inst->ctx.holding) {
             inst->sent_idle = inst->merge.idle;
-            LEAT_TRY(inst->sent_idle ? leat__instance_send_idle(inst)
-                                     : leat__instance_send_active(inst, inst->sent_wm_us));
+            const int64_t said_us = holds(inst) ? inst->forwarded_us : inst->sent_wm_us;
+            LEAT_TRY(
+                inst->sent_idle ? leat__instance_send_idle(inst) : leat__instance_send_active(inst, said_us));
         } else if (all_channels_ended(inst)) {
             LEAT_TRY(on_end(inst));
         } else if (leat__barrier_is_aligned(inst)) {

@@ -61,6 +61,7 @@ struct leat_instance {
     struct leat_wm_merge *input_merges; /* per input, over its channels */
     struct leat_wm_merge merge; /* over the inputs */
     int64_t sent_wm_us; /* told to the operator and sent on */
+    int64_t forwarded_us; /* what a class with `holds` has sent on instead */
     bool sent_idle;
     bool stopped; /* some input was stopped rather than ended */
     bool more; /* the operator has more to say: step */

@@ -45,7 +45,7 @@ struct leat_op_class {
     size_t size; /* of the instance, which begins with struct leat_op; the runtime allocates it, zeroed */
     bool keeps_rows; /* output 0 has only rows of input 0, unchanged: partitioning and order survive */
     /* It has rows on the way that are neither output nor state yet: the runtime forwards no watermark for it
-     * (leat__ctx_forward does), no idleness while ctx->holding, and calls step whenever *ctx->woken is set; step
+     * (leat__ctx_forward does, and may stay behind as long as it likes), no idleness while ctx->holding, and calls step whenever *ctx->woken is set; step
      * clears it. After a restore on_watermark is told once more what the instance knew. on_time and step may
      * emit while a barrier is being aligned: what they emit is older than the barrier. */
     bool holds;

@@ -78,7 +78,18 @@ static int64_t on_now_us(const struct leat__ctx *ctx)
     return env->wall_us(env);
 }
 
-static const struct leat_ctx_api api = { .emit = on_emit, .now_us = on_now_us };
+static int on_forward(struct leat__ctx *ctx, int64_t watermark_us)
+{
+    struct harness *h = ctx->host;
+    FAIL_UNLESS(h->node->op->holds, "a watermark is forwarded by a class that does not hold any");
+    FAIL_UNLESS(watermark_us >= h->sent_us && watermark_us <= ctx->watermark_us,
+        "forwarded %lld behind %lld, told %lld", (long long)watermark_us, (long long)h->sent_us,
+        (long long)ctx->watermark_us);
+    h->sent_us = watermark_us;
+    return 0;
+}
+
+static const struct leat_ctx_api api = { .emit = on_emit, .now_us = on_now_us, .forward = on_forward };
 
 /* ---- life ---- */
 
@@ -190,7 +201,7 @@ struct harness *harness_new(leat_stream *stream, const struct harness_opts *opts
     struct harness *h = calloc(1, sizeof *h);
     assert_non_null(h);
     take_node(h, stream);
-    h->sent_us = LEAT_TIME_MIN;
+    h->sent_us = h->told_us = LEAT_TIME_MIN;
     h->discard = opts && opts->discard;
     start(h, opts ? opts : &plain);
     return h;
@@ -277,12 +288,14 @@ static int merge(struct harness *h)
     for (uint32_t i = 0; !any && i < h->node->inputs_count; i++)
         if (i == 0 || h->ctx.input_watermark_us[i] > w)
             w = h->ctx.input_watermark_us[i];
-    if (h->code < 0 || w <= h->sent_us)
+    if (h->code < 0 || w <= h->told_us)
         return h->code;
     h->ctx.watermark_us = w;
     if (h->node->op->on_watermark && settle(h, h->node->op->on_watermark(h->op, &h->ctx, w)) < 0)
         return h->code;
-    h->sent_us = w;
+    h->told_us = w;
+    if (!h->node->op->holds)
+        h->sent_us = w;
     return 0;
 }
 
@@ -318,7 +331,7 @@ int harness_watermark(struct harness *h, uint32_t input, int64_t w)
     if (h->code < 0 || w <= h->ctx.input_watermark_us[input])
         return h->code;
     h->ctx.input_watermark_us[input] = w;
-    if (h->activity[input] != HARNESS_ACTIVE && h->activity[input] != HARNESS_ENDED && w >= h->sent_us)
+    if (h->activity[input] != HARNESS_ACTIVE && h->activity[input] != HARNESS_ENDED && w >= h->told_us)
         h->activity[input] = HARNESS_ACTIVE;
     return merge(h);
 }
@@ -375,6 +388,7 @@ void harness_barrier(struct harness *h)
     mark->watermark_us = h->ctx.watermark_us;
     memcpy(mark->input_watermark_us, h->ctx.input_watermark_us, sizeof mark->input_watermark_us);
     mark->sent_us = h->sent_us;
+    mark->told_us = h->told_us;
     memcpy(mark->activity, h->activity, sizeof mark->activity);
     mark->any_idle = h->any_idle;
     memcpy(mark->rows_count, h->rows_count, sizeof mark->rows_count);
@@ -415,6 +429,7 @@ void harness_lose(struct harness *h)
     h->ctx.watermark_us = mark->watermark_us;
     memcpy(h->ctx.input_watermark_us, mark->input_watermark_us, sizeof mark->input_watermark_us);
     h->sent_us = mark->sent_us;
+    h->told_us = mark->told_us;
     memcpy(h->activity, mark->activity, sizeof mark->activity);
     h->any_idle = mark->any_idle;
     memcpy(h->rows_count, mark->rows_count, sizeof mark->rows_count);
@@ -429,8 +444,11 @@ int harness_restore(struct harness *h)
         .tables = mark->tables,
         .tables_count = mark->tables_count,
         .part = h->node->op->snapshot ? &mark->part : NULL };
-    if (h->code == 0 && !h->op)
-        start_life(h, &begin);
+    if (h->code < 0 || h->op)
+        return h->code;
+    start_life(h, &begin);
+    if (h->code == 0 && h->node->op->holds && h->told_us > LEAT_TIME_MIN) /* what it knew is told once more */
+        (void)settle(h, h->node->op->on_watermark(h->op, &h->ctx, h->told_us));
     return h->code;
 }
 

@@ -40,7 +40,7 @@ struct harness_mark {
     const struct leat_table_info *tables; /* when the snapshot has ended */
     uint32_t tables_count;
     struct leat_counters counters;
-    int64_t watermark_us, input_watermark_us[LEAT_NODE_INPUTS_MAX], sent_us;
+    int64_t watermark_us, input_watermark_us[LEAT_NODE_INPUTS_MAX], sent_us, told_us;
     enum harness_activity activity[LEAT_NODE_INPUTS_MAX];
     bool any_idle;
     uint64_t rows_count[LEAT_NODE_OUTPUTS_MAX];
@@ -67,7 +67,8 @@ struct harness {
     bool discard;
     enum harness_activity activity[LEAT_NODE_INPUTS_MAX];
     bool any_idle; /* some input was idle at some time */
-    int64_t sent_us; /* watermark forwarded */
+    int64_t told_us; /* watermark that the operator was told, */
+    int64_t sent_us; /* and what has been forwarded: the same, but for classes with `holds` */
     int code; /* sticky */
     uint32_t emitted_in_call; /* batches */
     uint64_t steps_count; /* calls of step so far */

@@ -13,9 +13,9 @@ static void merge(
     struct leat_ctx *ctx, const struct op_event *left, const struct op_event *right, struct op_pair *out)
 {
     (void)ctx;
-    out->left = left->id;
-    out->right = right->id;
-    out->text = left->text;
+    out->left = left ? left->id : -1;
+    out->right = right ? right->id : -1;
+    out->text = left ? left->text : right->text;
 }
 LEAT_DEFINE_JOIN(merge, op_event, op_event, op_pair);
 
@@ -83,15 +83,25 @@ static void make_split(struct split *split, const struct bounds *b, uint64_t *ra
     }
 }
 
+static bool keeps(enum leat_join_kind kind, uint32_t side)
+{
+    return kind == LEAT_JOIN_FULL || kind == (side ? LEAT_JOIN_RIGHT : LEAT_JOIN_LEFT);
+}
+
 /* Ids say where a record stands: side, split, index. */
 static int64_t make_id(uint32_t split, uint32_t i)
 {
     return split * 1000 + i;
 }
 
+static bool is_accepted(const struct record *record, int64_t lateness)
+{
+    return !record->late || record->ts > record->mark - lateness;
+}
+
 static bool joins(const struct record *record, int64_t lateness)
 {
-    return record->key >= 0 && (!record->late || record->ts > record->mark - lateness);
+    return record->key >= 0 && is_accepted(record, lateness);
 }
 
 struct pairs {
@@ -122,17 +132,37 @@ static int compare_pairs(const void *a, const void *b)
     return 0;
 }
 
-static void naive_join(struct split sides[2][SPLITS], const struct bounds *b, struct pairs *pairs)
+/* Those that pair with nothing, of a side that is kept: -1 is in place of the other one. */
+static void naive_rest(struct split sides[2][SPLITS], const struct bounds *b, uint32_t side,
+    bool matched[2][SPLITS][RECORDS_MAX], struct pairs *pairs)
 {
+    for (uint32_t split = 0; split < SPLITS; split++)
+        for (uint32_t i = 0; i < sides[side][split].count; i++) {
+            const struct record *record = &sides[side][split].records[i];
+            const int64_t id = make_id(split, i);
+            if (is_accepted(record, b->lateness) && !matched[side][split][i])
+                add_pair(pairs, side ? -1 : id, side ? id : -1, record->ts);
+        }
+}
+
+static void naive_join(
+    struct split sides[2][SPLITS], const struct bounds *b, enum leat_join_kind kind, struct pairs *pairs)
+{
+    bool matched[2][SPLITS][RECORDS_MAX] = { 0 };
     for (uint32_t ls = 0; ls < SPLITS; ls++)
         for (uint32_t rs = 0; rs < SPLITS; rs++)
             for (uint32_t i = 0; i < sides[0][ls].count; i++)
                 for (uint32_t k = 0; k < sides[1][rs].count; k++) {
                     const struct record *l = &sides[0][ls].records[i], *r = &sides[1][rs].records[k];
                     if (joins(l, b->lateness) && joins(r, b->lateness) && l->key == r->key &&
-                        l->ts - b->before <= r->ts && r->ts <= l->ts + b->after)
+                        l->ts - b->before <= r->ts && r->ts <= l->ts + b->after) {
                         add_pair(pairs, make_id(ls, i), make_id(rs, k), l->ts > r->ts ? l->ts : r->ts);
+                        matched[0][ls][i] = matched[1][rs][k] = true;
+                    }
                 }
+    for (uint32_t side = 0; side < 2; side++)
+        if (keeps(kind, side))
+            naive_rest(sides, b, side, matched, pairs);
     qsort(pairs->at, pairs->count, sizeof *pairs->at, compare_pairs);
 }
 
@@ -173,21 +203,23 @@ static void deliver_some(struct harness *h, uint32_t side, struct feed *feeds, u
         assert_int_equal(w == LEAT_TIME_MAX ? harness_end(h, side) : harness_watermark(h, side, w), 0);
 }
 
-static void collect(struct harness *h, struct pairs *pairs)
+static void collect(struct harness *h, bool late_ones, struct pairs *pairs)
 {
-    for (uint32_t i = 0; i < h->outs_count; i++)
+    for (uint32_t i = 0; i < h->outs_count; i++) {
+        FAIL_UNLESS(late_ones || !h->outs[i].batch->late, "results that are late though nothing late joins");
         for (uint32_t row = 0; row < h->outs[i].batch->count; row++) {
             const struct op_pair *pair = leat_batch_at(h->outs[i].batch, row);
             add_pair(pairs, pair->left, pair->right, h->outs[i].batch->event_us[row]);
         }
+    }
     qsort(pairs->at, pairs->count, sizeof *pairs->at, compare_pairs);
     harness_forget_outs(h);
 }
 
 /* The pairs that one interleaving gives; the state must be empty in the end, and all records accounted for.
  */
-static void run_join(
-    struct split sides[2][SPLITS], const struct bounds *b, uint64_t *random, struct pairs *pairs)
+static void run_join(struct split sides[2][SPLITS], const struct bounds *b, enum leat_join_kind kind,
+    uint64_t *random, struct pairs *pairs)
 {
     static const uint32_t batch_rows[] = { 1, 3, 32, 1024 };
     const struct harness_opts opts = { .batch_rows = batch_rows[random_below(random, COUNT_OF(batch_rows))],
@@ -197,7 +229,7 @@ static void run_join(
     leat_topology *t = leat_topology_new("join");
     struct harness *h = open_join(t,
         (struct leat_join_opts){
-            .before_us = b->before, .after_us = b->after, .allowed_lateness_us = b->lateness },
+            .before_us = b->before, .after_us = b->after, .allowed_lateness_us = b->lateness, .kind = kind },
         opts.with_store ? &opts : &without);
     struct feed feeds[2][SPLITS];
     uint64_t late = 0, null = 0;
@@ -205,8 +237,10 @@ static void run_join(
         for (uint32_t i = 0; i < SPLITS; i++) {
             feeds[side][i] = (struct feed){ &sides[side][i], 0, LEAT_TIME_MIN };
             for (uint32_t k = 0; k < sides[side][i].count; k++) {
-                null += sides[side][i].records[k].key < 0;
-                late += sides[side][i].records[k].key >= 0 && !joins(&sides[side][i].records[k], b->lateness);
+                const struct record *record = &sides[side][i].records[k];
+                const bool drops = record->key < 0 && !keeps(kind, side);
+                null += drops;
+                late += !drops && !is_accepted(record, b->lateness);
             }
         }
     for (uint32_t left = 2 * SPLITS; left > 0;) {
@@ -220,7 +254,7 @@ static void run_join(
         if (opts.with_store && random_below(random, 8) == 0)
             assert_int_equal(harness_crash(h, NULL), 0);
     }
-    collect(h, pairs);
+    collect(h, b->lateness > 0, pairs);
     assert_int_equal(h->counters.late_records, late);
     assert_int_equal(h->counters.dropped_records, null);
     assert_int_equal(h->counters.state_keys, 0);
@@ -245,21 +279,22 @@ static void test_join_interval__given_random_sides__when_interleaved_anyhow__the
     (void)state;
     for (size_t row = 0; row < COUNT_OF(rows); row++) {
         size_t pairs_count = 0;
-        for (uint64_t seed = 1; seed <= 6; seed++) {
+        for (uint64_t seed = 1; seed <= 8; seed++) {
+            const enum leat_join_kind kind = LEAT_JOIN_INNER + seed % 4;
             static struct split sides[2][SPLITS];
             uint64_t random = seed * UINT64_C(0x9E3779B97F4A7C15) + row;
             struct pairs want = { 0 };
             for (uint32_t side = 0; side < 2; side++)
                 for (uint32_t i = 0; i < SPLITS; i++)
                     make_split(&sides[side][i], &rows[row], &random);
-            naive_join(sides, &rows[row], &want);
+            naive_join(sides, &rows[row], kind, &want);
             pairs_count += want.count;
             for (int interleaving = 0; interleaving < 4; interleaving++) {
                 struct pairs got = { 0 };
-                run_join(sides, &rows[row], &random, &got);
+                run_join(sides, &rows[row], kind, &random, &got);
                 FAIL_UNLESS(
                     got.count == want.count && memcmp(got.at, want.at, got.count * sizeof *got.at) == 0,
-                    "%s, seed %llu, interleaving %d: %zu pairs, naively %zu", rows[row].name,
+                    "%s, kind %d, seed %llu, interleaving %d: %zu pairs, naively %zu", rows[row].name, kind,
                     (unsigned long long)seed, interleaving, got.count, want.count);
                 free(got.at);
             }
@@ -416,6 +451,124 @@ static void test_join_interval__given_many_rows_out_of_reach__when_scanned__then
     leat_topology_free(t);
 }
 
+/* ---- records without a partner ---- */
+
+static void test_join_interval__given_an_outer_join__when_told_watermarks__then_it_forwards_what_is_final(
+    void **state)
+{
+    static const struct {
+        enum leat_join_kind kind;
+        int64_t before, after, lateness, left_w, right_w, want;
+    } rows[] = {
+        { LEAT_JOIN_LEFT, 5, 5, 0, 100, 100, 95 },
+        { LEAT_JOIN_LEFT, 5, 7, 0, 100, 100, 93 },
+        { LEAT_JOIN_RIGHT, 5, 7, 0, 100, 100, 95 },
+        { LEAT_JOIN_FULL, 5, 7, 0, 100, 100, 93 },
+        { LEAT_JOIN_LEFT, 5, 7, 0, 100, 500, 100 }, /* the right side is ahead: nothing is held */
+        { LEAT_JOIN_LEFT, 5, 7, 0, 500, 100, 93 },
+        { LEAT_JOIN_FULL, 5, 7, 0, 500, 100, 93 },
+        { LEAT_JOIN_FULL, 7, 5, 0, 100, 102, 93 },
+        { LEAT_JOIN_LEFT, 20, -10, 0, 100, 100, 100 }, /* partners are earlier: closed before its own time */
+        { LEAT_JOIN_RIGHT, 20, -10, 0, 100, 100, 80 },
+        { LEAT_JOIN_LEFT, 5, 5, 30, 100, 100, 65 },
+        { LEAT_JOIN_LEFT, LEAT_NEVER, LEAT_NEVER, 0, 100, 100, LEAT_TIME_MIN + 101 },
+        { LEAT_JOIN_LEFT, 5, 5, 0, LEAT_TIME_MAX - 1, LEAT_TIME_MAX - 1, LEAT_TIME_MAX - 6 },
+        { LEAT_JOIN_LEFT, 5, 5, 0, LEAT_TIME_MIN + 3, LEAT_TIME_MIN + 3, LEAT_TIME_MIN },
+        { LEAT_JOIN_INNER, 5, 7, 0, 100, 100, 100 },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        leat_topology *t = leat_topology_new("join");
+        struct harness *h = open_join(t,
+            (struct leat_join_opts){ .before_us = rows[i].before,
+                .after_us = rows[i].after,
+                .allowed_lateness_us = rows[i].lateness,
+                .kind = rows[i].kind },
+            &(struct harness_opts){ .with_store = true });
+        const uint32_t later = rows[i].left_w < rows[i].right_w; /* the one that makes the merged one rise */
+        assert_int_equal(harness_watermark(h, later, later ? rows[i].right_w : rows[i].left_w), 0);
+        assert_int_equal(harness_watermark(h, !later, later ? rows[i].left_w : rows[i].right_w), 0);
+        FAIL_UNLESS(h->sent_us == rows[i].want, "row %zu: forwarded %lld", i, (long long)h->sent_us);
+        assert_int_equal(harness_crash(h, NULL), 0);
+        FAIL_UNLESS(h->sent_us == rows[i].want, "row %zu: forwarded %lld again", i, (long long)h->sent_us);
+        assert_int_equal(harness_end(h, 0), 0);
+        assert_int_equal(harness_end(h, 1), 0);
+        assert_true(h->sent_us == LEAT_TIME_MAX);
+        harness_free(h);
+        leat_topology_free(t);
+    }
+}
+
+#define ALONE 80000u /* more than times are kept of at once */
+
+/* Rows of a bucket that is closed in several steps; `keys_count` keys, each row at a time of its own, in a jumble. */
+static void give_alone(uint32_t keys_count, uint64_t budget, int64_t step)
+{
+    leat_topology *t = leat_topology_new("join");
+    struct harness *h =
+        open_join(t, (struct leat_join_opts){ .within_us = 10 * ALONE, .kind = LEAT_JOIN_LEFT },
+            &(struct harness_opts){ .discard = true, .with_store = budget != 0, .budget_bytes = budget });
+    for (uint32_t i = 0; i < ALONE;) {
+        struct leat_batch *batch = harness_rows(h, 0);
+        for (; i < ALONE && batch->count < batch->capacity; i++) {
+            char key[32];
+            const uint32_t n = (uint32_t)((uint64_t)i * 7919 % ALONE);
+            (void)snprintf(key, sizeof key, "key-%u", n % keys_count);
+            op_event_add(batch, n, key, n, 0, "");
+        }
+        assert_int_equal(harness_batch(h, 0, batch), 0);
+    }
+    assert_int_equal(harness_watermark(h, 0, 100 * ALONE), 0);
+    for (int64_t closed = -1; closed < ALONE; closed += step) {
+        const int64_t before = h->steps_count;
+        assert_int_equal(harness_watermark(h, 1, closed + 10 * ALONE), 0);
+        const uint64_t want = closed + 1 < ALONE ? closed + 1 : ALONE;
+        FAIL_UNLESS(h->rows_count[0] == want, "%u keys, closed until %lld: %llu rows", keys_count,
+            (long long)closed, (unsigned long long)h->rows_count[0]);
+        FAIL_UNLESS(step < 20000 || closed < 0 || (int64_t)h->steps_count - before >= step / 1024 / 8,
+            "%lld rows in %lld steps", (long long)step, (long long)h->steps_count - before);
+    }
+    assert_int_equal(harness_watermark(h, 1, 100 * ALONE), 0);
+    assert_true(h->rows_count[0] == ALONE);
+    assert_int_equal(h->counters.state_keys, 0);
+    harness_free(h);
+    leat_topology_free(t);
+}
+
+static void
+test_join_interval__given_many_without_a_partner__when_closed_bit_by_bit__then_each_in_time_and_once(
+    void **state)
+{
+    (void)state;
+    give_alone(ALONE, 0, 5000);
+    give_alone(ALONE, 0, 40000);
+    give_alone(1, 0, 5000);
+    give_alone(1, 0, 40000);
+    give_alone(300, 0, 700);
+    give_alone(300, 1, 20000);
+}
+
+static void test_join_interval__given_many_without_a_partner__when_closed_as_a_whole__then_in_pieces(
+    void **state)
+{
+    (void)state;
+    for (uint32_t keys_count = 1; keys_count <= 20000; keys_count *= 20000) {
+        leat_topology *t = leat_topology_new("join");
+        struct harness *h =
+            open_join(t, (struct leat_join_opts){ .within_us = LEAT_SECONDS(1), .kind = LEAT_JOIN_FULL },
+                &(struct harness_opts){ .discard = true });
+        for (uint32_t i = 0; i < 20; i++)
+            add_events(h, i % 2, (int64_t)(i % 2) * LEAT_SECONDS(10) + i * 1000, 1000, keys_count);
+        assert_int_equal(harness_end(h, 0), 0);
+        assert_int_equal(harness_end(h, 1), 0);
+        assert_int_equal(h->rows_count[0], 20000);
+        assert_true(h->steps_count >= 4);
+        assert_int_equal(h->counters.state_keys, 0);
+        harness_free(h);
+        leat_topology_free(t);
+    }
+}
+
 static void test_join_interval__given_a_small_budget__when_state_grows__then_the_job_fails_by_name(
     void **state)
 {
@@ -442,25 +595,29 @@ static void test_join_interval__given_no_memory__when_any_allocation_fails__then
 {
     (void)state;
     uint32_t failures = 0;
-    for (uint64_t n = 1; n < 400; n++) {
+    for (uint64_t n = 2; n < 800; n++) { /* inner and outer joins by turns */
         const struct harness_opts opts = { .batch_rows = 16 };
         const int64_t live = leat__alloc_live();
         leat_topology *t = leat_topology_new("join");
-        struct harness *h = open_join(t, (struct leat_join_opts){ .within_us = LEAT_MILLIS(1) }, &opts);
+        struct harness *h = open_join(t,
+            (struct leat_join_opts){ .within_us = LEAT_MILLIS(1),
+                .where = n % 2 ? "left.id <> right.id" : NULL,
+                .kind = n % 2 ? LEAT_JOIN_FULL : LEAT_JOIN_INNER },
+            &opts);
         struct leat_batch *batches[8];
         for (uint32_t i = 0; i < COUNT_OF(batches); i++) {
             batches[i] = harness_rows(h, i % 2);
             for (uint32_t k = 0; k < 16; k++)
                 op_event_add(batches[i], k, k % 3 ? "a" : "b", i / 2 * 700 + k, 0, "text");
         }
-        leat__alloc_fail_at(n);
+        leat__alloc_fail_at(n / 2);
         for (uint32_t i = 0; i < COUNT_OF(batches); i++)
             (void)harness_batch(h, i % 2, batches[i]);
         (void)harness_watermark(h, 0, 2000);
         (void)harness_watermark(h, 1, 2000);
         leat__alloc_fail_at(0);
         FAIL_UNLESS(h->code == 0 || h->code == LEAT_ENOMEM || h->code == LEAT_ESTATE, "allocation %llu: %s",
-            (unsigned long long)n, h->error.message);
+            (unsigned long long)(n / 2), h->error.message);
         failures += h->code < 0;
         harness_free(h);
         leat_topology_free(t);
@@ -522,6 +679,12 @@ int main(void)
         cmocka_unit_test(
             test_join_interval__given_one_hot_key__when_all_pair__then_results_come_in_bounded_pieces),
         cmocka_unit_test(test_join_interval__given_many_rows_out_of_reach__when_scanned__then_in_pieces),
+        cmocka_unit_test(
+            test_join_interval__given_an_outer_join__when_told_watermarks__then_it_forwards_what_is_final),
+        cmocka_unit_test(
+            test_join_interval__given_many_without_a_partner__when_closed_bit_by_bit__then_each_in_time_and_once),
+        cmocka_unit_test(
+            test_join_interval__given_many_without_a_partner__when_closed_as_a_whole__then_in_pieces),
         cmocka_unit_test(
             test_join_interval__given_a_small_budget__when_state_grows__then_the_job_fails_by_name),
         cmocka_unit_test(

@@ -1,0 +1,106 @@
+/* tests/unit/operators/test_join_cases.c -- runs the text cases of joins that keep records without a partner, and of
+ * what is like them. */
+#include "tests/support/cases.h"
+#include "tests/support/unit.h"
+#include <glob.h>
+#include <leat/join.h>
+#include <stdio.h>
+
+/* Joins on `key` into the file's `row`: the ids of both, and the text of one. Late records are taken. */
+static leat_stream *join_with(const struct case_setup *setup, struct leat_join_opts opts)
+{
+    opts.left_key = "key";
+    opts.out = case_type(setup, "row");
+    opts.fields[0] = (struct leat_projection){ "left.id", "left" };
+    opts.fields[1] = (struct leat_projection){ "right.id", "right" };
+    opts.fields[2] = (struct leat_projection){ "coalesce(left.text, right.text)", "text" };
+    leat_stream *joined = leat_join(setup->inputs[0], setup->inputs[1], "join", &opts);
+    (void)leat_late_left(joined);
+    (void)leat_late_right(joined);
+    return joined;
+}
+
+static leat_stream *declare_left_5(const struct case_setup *setup)
+{
+    return join_with(setup, (struct leat_join_opts){ .within_us = 5, .kind = LEAT_JOIN_LEFT });
+}
+static leat_stream *declare_right_5(const struct case_setup *setup)
+{
+    return join_with(setup, (struct leat_join_opts){ .within_us = 5, .kind = LEAT_JOIN_RIGHT });
+}
+static leat_stream *declare_full_5(const struct case_setup *setup)
+{
+    return join_with(setup, (struct leat_join_opts){ .within_us = 5, .kind = LEAT_JOIN_FULL });
+}
+static leat_stream *declare_full_2_7(const struct case_setup *setup)
+{
+    return join_with(setup, (struct leat_join_opts){ .before_us = 2, .after_us = 7, .kind = LEAT_JOIN_FULL });
+}
+static leat_stream *declare_full_from_3_to_6(const struct case_setup *setup)
+{
+    return join_with(
+        setup, (struct leat_join_opts){ .before_us = -3, .after_us = 6, .kind = LEAT_JOIN_FULL });
+}
+static leat_stream *declare_full_where(const struct case_setup *setup)
+{
+    return join_with(setup,
+        (struct leat_join_opts){
+            .within_us = 5, .where = "left.value = right.value", .kind = LEAT_JOIN_FULL });
+}
+static leat_stream *declare_full_divides(const struct case_setup *setup)
+{
+    return leat_on_error(
+        join_with(setup,
+            (struct leat_join_opts){
+                .within_us = 5, .where = "10 / (left.value - right.value) > 0", .kind = LEAT_JOIN_FULL }),
+        LEAT_SKIP);
+}
+static leat_stream *declare_left_late_10(const struct case_setup *setup)
+{
+    return join_with(
+        setup, (struct leat_join_opts){ .within_us = 5, .allowed_lateness_us = 10, .kind = LEAT_JOIN_LEFT });
+}
+static leat_stream *declare_full_wide(const struct case_setup *setup)
+{
+    return join_with(setup, (struct leat_join_opts){ .within_us = LEAT_NEVER, .kind = LEAT_JOIN_FULL });
+}
+
+static const struct case_operator operators[] = {
+    { "left-5", declare_left_5 },
+    { "right-5", declare_right_5 },
+    { "full-5", declare_full_5 },
+    { "full-2-7", declare_full_2_7 },
+    { "full-from-3-to-6", declare_full_from_3_to_6 },
+    { "full-where", declare_full_where },
+    { "full-divides", declare_full_divides },
+    { "left-late-10", declare_left_late_10 },
+    { "full-wide", declare_full_wide },
+};
+
+static void run_file(void **state)
+{
+    case_run_file(*state, operators, COUNT_OF(operators));
+}
+
+int main(void)
+{
+    static const char *const folders[] = { "join_outer" };
+    struct CMUnitTest tests[128];
+    size_t count = 0;
+    glob_t found = { 0 };
+    for (size_t i = 0; i < COUNT_OF(folders); i++) {
+        char pattern[128];
+        (void)snprintf(pattern, sizeof pattern, "tests/operators/%s/*.case", folders[i]);
+        if (glob(pattern, i ? GLOB_APPEND : 0, NULL, &found) != 0) {
+            print_error("%s: there are none; run me at the top of the project\n", pattern);
+            return 1;
+        }
+    }
+    for (; count < found.gl_pathc && count < COUNT_OF(tests); count++)
+        tests[count] = (struct CMUnitTest){
+            .name = found.gl_pathv[count], .test_func = run_file, .initial_state = found.gl_pathv[count]
+        };
+    const int failed = _cmocka_run_group_tests("cases", tests, count, NULL, NULL);
+    globfree(&found);
+    return failed;
+}
