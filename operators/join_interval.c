@@ -500,7 +500,7 @@ static void join_release(struct leat_op *op, struct leat__ctx *ctx)
     leat__batch_release(j->in);
     for (uint32_t side = 0; side < LEAT__SIDES; side++) {
         leat__cursor_close(j->close[side].cursor);
-        leat__waiting_free(&j->close[side].waiting);
+        leat__due_free(&j->close[side].waiting);
         leat__strbuf_release(&j->close[side].group.bytes);
         leat__table_close(j->tables[side]);
     }

@@ -6,7 +6,7 @@
  *
  *   a bucket that is closed as a whole   all of its keys are walked through, then it is dropped
  *   the one that is closed in part       is walked through once, which tells when each key is due next
- *                                        (join_waiting.c); from then on only keys that are due are looked at. What is
+ *                                        (join_due.c); from then on only keys that are due are looked at. What is
  *                                        given there is flagged, as if it had had a partner
  *
  * Then the watermark is forwarded as far as nothing before it can come: behind all that is not closed yet.
@@ -146,7 +146,7 @@ static int look_at_group(
         if (code == LEAT_MORE)
             return pause_group(j, ctx, side);
         if (stays && group->next_us != LEAT_TIME_MAX &&
-            leat__waiting_add(&c->waiting, group->next_us, group->keys[group->at], group->hashes[group->at],
+            leat__due_add(&c->waiting, group->next_us, group->keys[group->at], group->hashes[group->at],
                 closed_until_us(j, ctx, side)) < 0)
             return leat__rows_nomem(ctx, "times of records without a partner");
         group->at++;
@@ -237,7 +237,7 @@ static int survey(struct leat__interval *j, struct leat__ctx *ctx, uint32_t side
             c->group.keys[c->group.count] = items[i].key;
             c->group.hashes[c->group.count++] = items[i].hash;
         } else if (first_us != LEAT_TIME_MAX &&
-            leat__waiting_add(&c->waiting, first_us, items[i].key, items[i].hash, closed_us) < 0) {
+            leat__due_add(&c->waiting, first_us, items[i].key, items[i].hash, closed_us) < 0) {
             return leat__rows_nomem(ctx, "times of records without a partner");
         }
     }
@@ -252,12 +252,12 @@ static int take_due(struct leat__interval *j, struct leat__ctx *ctx, uint32_t si
     struct leat__close *c = &j->close[side];
     struct leat__close_group *group = &c->group;
     const int64_t closed_us = closed_until_us(j, ctx, side);
-    const struct leat__waiting_entry *entry;
+    const struct leat__due_entry *entry;
     size_t lens[LEAT__JOIN_GROUP_MAX];
     begin_group(group, true);
-    while (group->count < LEAT__JOIN_GROUP_MAX && (entry = leat__waiting_first(&c->waiting)) &&
+    while (group->count < LEAT__JOIN_GROUP_MAX && (entry = leat__due_first(&c->waiting)) &&
         entry->time_us <= closed_us) {
-        const struct leat_sv key = leat__waiting_key(&c->waiting, entry);
+        const struct leat_sv key = leat__due_key(&c->waiting, entry);
         size_t at = 0;
         bool is_there = false;
         for (uint32_t i = 0; i < group->count && !is_there; at += lens[i++])
@@ -270,7 +270,7 @@ static int take_due(struct leat__interval *j, struct leat__ctx *ctx, uint32_t si
             group->hashes[group->count] = entry->hash;
             lens[group->count++] = key.len;
         }
-        leat__waiting_pop(&c->waiting);
+        leat__due_pop(&c->waiting);
     }
     size_t at = 0;
     for (uint32_t i = 0; i < group->count; at += lens[i++])
@@ -285,7 +285,7 @@ static int give_due(struct leat__interval *j, struct leat__ctx *ctx, uint32_t si
     const int64_t closed_us = closed_until_us(j, ctx, side);
     for (;;) {
         if (!c->is_partial || (c->waiting.count == 0 && c->waiting.complete_us < closed_us)) {
-            leat__waiting_clear(&c->waiting);
+            leat__due_clear(&c->waiting);
             c->is_partial = c->is_surveyed = true;
             c->bucket = bucket;
         }
@@ -312,7 +312,7 @@ int leat__interval_waits(struct leat__interval *j, struct leat__ctx *ctx, uint32
 {
     struct leat__close *c = &j->close[side];
     if (c->is_partial && leat__interval_bucket(j->spec, time_us) == c->bucket &&
-        leat__waiting_add(&c->waiting, time_us, key, hash, closed_until_us(j, ctx, side)) < 0)
+        leat__due_add(&c->waiting, time_us, key, hash, closed_until_us(j, ctx, side)) < 0)
         return leat__rows_nomem(ctx, "times of records without a partner");
     return 0;
 }
@@ -323,7 +323,7 @@ static int drop_bucket(struct leat__interval *j, struct leat__ctx *ctx, uint32_t
 {
     struct leat__close *c = &j->close[side];
     if (c->is_partial)
-        leat__waiting_clear(&c->waiting);
+        leat__due_clear(&c->waiting);
     c->is_partial = false; /* (1): it was this one */
     return leat__table_drop(j->tables[side], bucket, ctx->error) < 0 ? leat__fail_here(ctx) : 0;
 }

@@ -2,7 +2,7 @@
  *
  *   join_interval.c         batches: who pairs with whom
  *   join_interval_close.c   watermarks: what nobody needs any more goes, and what never had a partner is given
- *   join_waiting.c          when the next of those is due */
+ *   join_due.c          when the next of those is due */
 #ifndef LEAT_OPERATORS_JOIN_INTERVAL_PRIVATE_H
 #define LEAT_OPERATORS_JOIN_INTERVAL_PRIVATE_H
 #include "operators/join_private.h"
@@ -24,36 +24,35 @@ struct leat__interval_spec {
  * Of the one bucket of a side that is being closed bit by bit: keys with the time of a row that has no partner yet.
  * It knows the first times only; what is beyond complete_us has to be looked for anew. Derived from the table, never
  * saved. */
-struct leat__waiting_entry {
+struct leat__due_entry {
     int64_t time_us;
     uint64_t hash;
     uint32_t key_at, key_len; /* in the pool of keys */
 };
-struct leat__waiting {
-    struct leat__waiting_entry *heap; /* the smallest time first */
+struct leat__due {
+    struct leat__due_entry *heap; /* the smallest time first */
     uint32_t count, capacity;
     struct leat_strbuf keys;
     size_t keys_live; /* bytes of them that entries show */
     int64_t complete_us; /* all keys that are due up to here have an entry */
-    struct leat__waiting_entry *recent; /* by hash: the last entries made */
+    struct leat__due_entry *recent; /* by hash: the last entries made */
     uint64_t *seen; /* memory of `recent`: whether it is set */
 };
-void leat__waiting_clear(struct leat__waiting *w);
-void leat__waiting_free(struct leat__waiting *w);
+void leat__due_clear(struct leat__due *w);
+void leat__due_free(struct leat__due *w);
 /* Keeps a copy of the key. `given_us`: entries up to this time have been taken out. LEAT_ENOMEM or 0. */
-LEAT_NODISCARD int leat__waiting_add(
-    struct leat__waiting *w, int64_t time_us, struct leat_sv key, uint64_t hash, int64_t given_us);
+LEAT_NODISCARD int leat__due_add(
+    struct leat__due *w, int64_t time_us, struct leat_sv key, uint64_t hash, int64_t given_us);
 /* The first entry; NULL: none. Its key is valid until the next add. */
-static inline const struct leat__waiting_entry *leat__waiting_first(const struct leat__waiting *w)
+static inline const struct leat__due_entry *leat__due_first(const struct leat__due *w)
 {
     return w->count ? &w->heap[0] : NULL;
 }
-static inline struct leat_sv leat__waiting_key(
-    const struct leat__waiting *w, const struct leat__waiting_entry *entry)
+static inline struct leat_sv leat__due_key(const struct leat__due *w, const struct leat__due_entry *entry)
 {
     return (struct leat_sv){ w->keys.data + entry->key_at, entry->key_len };
 }
-void leat__waiting_pop(struct leat__waiting *w);
+void leat__due_pop(struct leat__due *w);
 
 /* ---- closing ---- */
 
@@ -76,7 +75,7 @@ struct leat__close {
     bool is_surveyed; /* and it is being walked through for times */
     struct leat_cursor *cursor; /* or NULL */
     struct leat__close_group group;
-    struct leat__waiting waiting;
+    struct leat__due waiting;
 };
 
 struct leat__interval {

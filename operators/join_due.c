@@ -1,4 +1,4 @@
-/* operators/join_waiting.c -- when keys are due: a heap of times, of bounded size.
+/* operators/join_due.c -- when keys are due: a heap of times, of bounded size.
  *
  * When it has too many entries the later half goes, and complete_us says from where on they are missing. One entry of
  * a key is enough: whoever takes it out looks at all rows of the key and adds the next. So a key whose entry is known
@@ -15,13 +15,13 @@
 #define KEY_BYTES_MAX ((size_t)16 << 20)
 #define RECENT 1024u
 
-static void forget_recent(struct leat__waiting *w)
+static void forget_recent(struct leat__due *w)
 {
     if (w->seen)
         memset(w->seen, 0, RECENT / 64 * sizeof *w->seen);
 }
 
-void leat__waiting_clear(struct leat__waiting *w)
+void leat__due_clear(struct leat__due *w)
 {
     w->count = 0;
     w->keys_live = 0;
@@ -30,7 +30,7 @@ void leat__waiting_clear(struct leat__waiting *w)
     forget_recent(w);
 }
 
-void leat__waiting_free(struct leat__waiting *w)
+void leat__due_free(struct leat__due *w)
 {
     leat__free(w->heap);
     leat__free(w->recent);
@@ -38,20 +38,20 @@ void leat__waiting_free(struct leat__waiting *w)
     leat__strbuf_release(&w->keys);
 }
 
-static void swap(struct leat__waiting_entry *a, struct leat__waiting_entry *b)
+static void swap(struct leat__due_entry *a, struct leat__due_entry *b)
 {
-    const struct leat__waiting_entry c = *a;
+    const struct leat__due_entry c = *a;
     *a = *b;
     *b = c;
 }
 
-static void sift_up(struct leat__waiting *w, uint32_t i)
+static void sift_up(struct leat__due *w, uint32_t i)
 {
     for (; i > 0 && w->heap[i].time_us < w->heap[(i - 1) / 2].time_us; i = (i - 1) / 2)
         swap(&w->heap[i], &w->heap[(i - 1) / 2]);
 }
 
-static void sift_down(struct leat__waiting *w)
+static void sift_down(struct leat__due *w)
 {
     for (uint32_t i = 0;;) {
         uint32_t least = i;
@@ -65,7 +65,7 @@ static void sift_down(struct leat__waiting *w)
     }
 }
 
-void leat__waiting_pop(struct leat__waiting *w)
+void leat__due_pop(struct leat__due *w)
 {
     LEAT_ASSERT(w->count > 0);
     w->keys_live -= w->heap[0].key_len;
@@ -79,19 +79,19 @@ void leat__waiting_pop(struct leat__waiting *w)
 
 static int compare(const void *a, const void *b)
 {
-    const struct leat__waiting_entry *x = a, *y = b;
+    const struct leat__due_entry *x = a, *y = b;
     return x->time_us < y->time_us ? -1 : x->time_us > y->time_us;
 }
 
 /* Only the keys of entries stay, in a string of their own. */
-static int renew_keys(struct leat__waiting *w)
+static int renew_keys(struct leat__due *w)
 {
     struct leat_strbuf keys = { 0 };
     if (!leat__strbuf_reserve(&keys, 2 * w->keys_live))
         return LEAT_ENOMEM;
     for (uint32_t i = 0; i < w->count; i++) {
-        struct leat__waiting_entry *entry = &w->heap[i];
-        const struct leat_sv key = leat__waiting_key(w, entry);
+        struct leat__due_entry *entry = &w->heap[i];
+        const struct leat_sv key = leat__due_key(w, entry);
         entry->key_at = (uint32_t)keys.len;
         leat__strbuf_add(&keys, key.data, key.len);
     }
@@ -102,7 +102,7 @@ static int renew_keys(struct leat__waiting *w)
 }
 
 /* The later half goes, with all of the time at which it begins. (2) */
-static int shrink(struct leat__waiting *w)
+static int shrink(struct leat__due *w)
 {
     qsort(w->heap, w->count, sizeof *w->heap, compare);
     const int64_t cut_us = w->heap[w->count / 2].time_us;
@@ -116,7 +116,7 @@ static int shrink(struct leat__waiting *w)
     return renew_keys(w);
 }
 
-static int reserve(struct leat__waiting *w)
+static int reserve(struct leat__due *w)
 {
     if (!w->recent) {
         w->recent = leat__calloc(RECENT, sizeof *w->recent);
@@ -131,7 +131,7 @@ static int reserve(struct leat__waiting *w)
     if (w->count < w->capacity)
         return 0;
     const uint32_t larger = w->capacity ? 2 * w->capacity : 64;
-    struct leat__waiting_entry *grown = leat__realloc(w->heap, larger * sizeof *grown);
+    struct leat__due_entry *grown = leat__realloc(w->heap, larger * sizeof *grown);
     if (!grown)
         return LEAT_ENOMEM;
     w->heap = grown;
@@ -141,17 +141,16 @@ static int reserve(struct leat__waiting *w)
 
 /* Whether an entry of the key that is not later is in the heap. */
 static bool is_known(
-    const struct leat__waiting *w, int64_t time_us, struct leat_sv key, uint64_t hash, int64_t given_us)
+    const struct leat__due *w, int64_t time_us, struct leat_sv key, uint64_t hash, int64_t given_us)
 {
     const uint32_t i = hash % RECENT;
-    const struct leat__waiting_entry *entry = &w->recent[i];
+    const struct leat__due_entry *entry = &w->recent[i];
     return w->seen[i / 64] >> (i % 64) & 1 && entry->hash == hash && entry->time_us <= time_us &&
         entry->time_us > given_us && entry->time_us <= w->complete_us &&
-        leat_sv_eq(leat__waiting_key(w, entry), key);
+        leat_sv_eq(leat__due_key(w, entry), key);
 }
 
-int leat__waiting_add(
-    struct leat__waiting *w, int64_t time_us, struct leat_sv key, uint64_t hash, int64_t given_us)
+int leat__due_add(struct leat__due *w, int64_t time_us, struct leat_sv key, uint64_t hash, int64_t given_us)
 {
     if (time_us > w->complete_us)
         return 0;
@@ -162,7 +161,7 @@ int leat__waiting_add(
     if (!leat__strbuf_reserve(&w->keys, key.len)) /* an empty key has an address, too */
         return LEAT_ENOMEM;
     leat__strbuf_add(&w->keys, key.data, key.len);
-    const struct leat__waiting_entry entry = { time_us, hash, (uint32_t)at, (uint32_t)key.len };
+    const struct leat__due_entry entry = { time_us, hash, (uint32_t)at, (uint32_t)key.len };
     w->heap[w->count++] = entry;
     w->keys_live += key.len;
     sift_up(w, w->count - 1);
