@@ -1,6 +1,7 @@
 /* operators/aggregate_declare.c -- leat_aggregate: what is not about single aggregates (aggregate_declare_agg.c). */
 #include "operators/aggregate_private.h"
 #include "operators/key_private.h"
+#include "operators/pre_aggregate_private.h"
 #include "topology/declare.h"
 
 #define OPTS_AGGS_MAX (sizeof((struct leat_aggregate_opts *)0)->aggs / sizeof(struct leat_aggregate))
@@ -89,6 +90,7 @@ leat_stream *leat_aggregate_sized(
         else
             leat__declare_error(node, NULL, LEAT_EDECLARE,
                 "no operator aggregates over windows of this kind with these triggers and aggregates");
+        leat__pre_aggregate_declare(node, spec, o.pre_aggregate);
     }
     return leat__stream(node, 0);
 }

@@ -169,6 +169,7 @@ struct leat__aggregate_spec {
     uint64_t fire_count; /* records of an early pane; 0: none */
     enum leat_on_overflow on_overflow;
     bool ordered;
+    enum leat_pre_aggregate pre_aggregate; /* as declared */
     struct leat__column *columns;
     uint32_t columns_count;
     struct leat__agg *aggs;

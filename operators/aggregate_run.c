@@ -39,6 +39,9 @@ void leat__run_release(struct leat__run *run)
     leat__free(run->column_scratches);
     leat__free(run->views);
     leat__free(run->saved);
+    leat__free(run->partial_keys);
+    leat__free(run->partial);
+    leat__arena_release(&run->partial_memory);
     leat__free(run->kept);
     leat__key_scratch_free(run->key_scratch);
 }
@@ -76,10 +79,40 @@ static int leave_refused(struct leat__run *run, struct leat__ctx *ctx)
     return 0;
 }
 
+/* Partials: their keys come with them, and nothing is left to evaluate. */
+static int prepare_partials(struct leat__run *run, struct leat__ctx *ctx)
+{
+    const struct leat_batch *batch = run->batch;
+    uint64_t records = 0;
+    LEAT_ASSERT(!batch->late && leat__agg_is_mergeable(run->spec));
+    if (batch->count > run->partial_keys_capacity) {
+        leat__free(run->partial_keys);
+        run->partial_keys = leat__malloc(batch->count * sizeof *run->partial_keys);
+        run->partial_keys_capacity = run->partial_keys ? batch->count : 0;
+    }
+    if (!run->partial && run->spec->has_memory)
+        run->partial = leat__malloc(run->spec->values_size);
+    if (!run->partial_keys || (run->spec->has_memory && !run->partial))
+        return leat__rows_nomem(ctx, "keys");
+    for (uint32_t r = 0; r < batch->count; r++) {
+        run->partial_keys[r] = leat__partial_at(batch, r)->key;
+        records += (uint64_t)leat__partial_at(batch, r)->count;
+    }
+    run->keys = run->partial_keys;
+    leat__count(&ctx->counters->records_in, records - batch->count); /* the runtime has counted rows */
+    leat__count(&ctx->counters->partials_in, batch->count);
+    leat__count(&ctx->counters->combined_records, records);
+    leat__ctx_begin(ctx, batch, NULL);
+    return 0;
+}
+
 int leat__run_prepare(struct leat__run *run, struct leat__ctx *ctx, struct leat_batch *batch)
 {
     LEAT_ASSERT(!run->batch && batch->count > 0);
     run->batch = batch;
+    run->takes_partials = leat__is_partials(batch);
+    if (run->takes_partials)
+        return prepare_partials(run, ctx);
     while (run->batch) {
         LEAT_TRY(eval_batch(run, ctx));
         if (ctx->user.failures_count == 0)
@@ -123,6 +156,39 @@ static void add_users_carefully(
     pass->count = kept;
 }
 
+/* What a partial has seen. */
+static int read_partial(
+    struct leat__run *run, struct leat__ctx *ctx, struct leat_sv bytes, const unsigned char **values)
+{
+    const struct leat__agg_memory mem = { NULL, 0, &run->partial_memory };
+    size_t used = bytes.len;
+    int code = 0;
+    *values = (const unsigned char *)bytes.data; /* aligned: nothing but numbers */
+    if (run->spec->has_memory) {
+        code = leat__agg_decode_values(run->spec, &mem, bytes.data, bytes.len, run->partial, &used);
+        *values = run->partial;
+    }
+    if (code == LEAT_ENOMEM)
+        return leat__rows_nomem(ctx, "partial results");
+    LEAT_ASSERT(code == 0 && used == bytes.len && bytes.len >= run->spec->values_size);
+    return 0;
+}
+
+/* Partials into values, as leat__run_add. */
+static int64_t add_partials(struct leat__run *run, struct leat__ctx *ctx, const struct leat__agg_memory *mem,
+    const uint32_t *rows, unsigned char *const *values, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const unsigned char *from;
+        LEAT_TRY(read_partial(run, ctx, leat__partial_at(run->batch, rows[i])->values, &from));
+        if (leat__agg_combine_values(run->spec, ctx->node, mem, values[i], from, ctx->error) < 0)
+            return leat__fail_here(ctx);
+    }
+    if (run->spec->has_memory)
+        leat__arena_release(&run->partial_memory);
+    return count;
+}
+
 int64_t leat__run_add(struct leat__run *run, struct leat__ctx *ctx, struct leat_table *table, int64_t ns,
     uint32_t *rows, unsigned char **values, uint32_t count)
 {
@@ -139,6 +205,8 @@ int64_t leat__run_add(struct leat__run *run, struct leat__ctx *ctx, struct leat_
         .pointers = run->pointers,
     };
     LEAT_ASSERT(count <= LEAT__RUN_CHUNK);
+    if (run->takes_partials)
+        return add_partials(run, ctx, &pass.mem, rows, values, count);
     if (run->careful)
         add_users_carefully(run, ctx, &pass, rows);
     else if (run->spec->users_count)
@@ -155,9 +223,13 @@ int leat__run_late(struct leat__run *run, struct leat__ctx *ctx, const uint32_t 
 {
     const int32_t port = ctx->node->late_ports[0];
     struct leat_batch *late;
+    uint64_t records = 0;
     if (count == 0)
         return 0;
-    leat__count(&ctx->counters->late_records, count);
+    for (uint32_t i = 0; i < count; i++)
+        records += leat__run_records(run, rows[i]);
+    leat__count(&ctx->counters->late_records, records);
+    LEAT_ASSERT(!run->takes_partials || port < 0 || !leat__ctx_consumed(ctx, (uint32_t)port));
     if (port < 0 || !leat__ctx_consumed(ctx, (uint32_t)port))
         return 0;
     LEAT_TRY(leat__rows_gather(ctx, run->batch, rows, count, &late));

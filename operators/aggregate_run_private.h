@@ -12,7 +12,7 @@
  * leat__run_flush. One run per instance. */
 #ifndef LEAT_OPERATORS_AGGREGATE_RUN_PRIVATE_H
 #define LEAT_OPERATORS_AGGREGATE_RUN_PRIVATE_H
-#include "operators/aggregate_private.h"
+#include "operators/pre_aggregate_private.h"
 #include <leat/change.h>
 
 /* Rows that are added at a time: few enough to keep their slots in the first-level cache. */
@@ -33,6 +33,11 @@ struct leat__run {
 
     struct leat_batch *batch; /* that is being worked on; NULL between batches */
     const struct leat_sv *keys; /* of its rows; hashes are in batch->key_hash */
+    bool takes_partials; /* the batch has partials (pre_aggregate_private.h), not records */
+    struct leat_sv *partial_keys;
+    uint32_t partial_keys_capacity;
+    unsigned char *partial; /* the values of one, where they must be decoded */
+    struct leat_arena partial_memory;
     uint32_t *kept; /* rows that callbacks have not refused, while preparing */
     uint32_t kept_capacity;
 
@@ -66,6 +71,12 @@ static inline bool leat__run_is_spent(const struct leat__run *run)
 LEAT_NODISCARD int leat__run_prepare(struct leat__run *run, struct leat__ctx *ctx, struct leat_batch *batch);
 /* Releases the batch and flushes the output. */
 LEAT_NODISCARD int leat__run_end_batch(struct leat__run *run, struct leat__ctx *ctx);
+
+/* How many records row r of the batch stands for. */
+static inline uint64_t leat__run_records(const struct leat__run *run, uint32_t r)
+{
+    return run->takes_partials ? (uint64_t)leat__partial_at(run->batch, r)->count : 1;
+}
 
 /* Adds up to LEAT__RUN_CHUNK rows of the batch to values[i] (present words; heads are the operator's), whose
  * strings are in (table, ns). How many were not refused: these come first in rows and values then. */

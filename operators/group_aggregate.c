@@ -366,7 +366,7 @@ static int64_t apply(struct group *g, struct leat__ctx *ctx, uint32_t from, uint
         : leat__run_add(&g->run, ctx, g->table, 0, &g->rows[from], &g->values[from], count);
     for (int64_t i = 0; i < done; i++) { /* those that were refused have gone to the end, or away */
         struct group_head *head = (struct group_head *)(void *)g->values[from + i] - 1;
-        head->count += back ? -1 : 1;
+        head->count += back ? -1 : (int64_t)leat__run_records(&g->run, g->rows[from + i]);
     }
     return done;
 }
@@ -423,8 +423,10 @@ static int wait_for_flush(struct group *g, uint32_t i, int64_t event_us)
 {
     const struct leat__agg_memory mem = memory_of(g);
     struct group_head *head = g->heads[i];
-    if (event_us < g->folded_us)
-        g->folded_us = event_us;
+    const int64_t least_us =
+        g->run.takes_partials ? leat__partial_at(g->run.batch, g->rows[i])->least_us : event_us;
+    if (least_us < g->folded_us)
+        g->folded_us = least_us;
     if (head->waits) {
         if (event_us > head->event_us)
             head->event_us = event_us;
@@ -487,7 +489,8 @@ static int fold_chunk(struct group *g, struct leat__ctx *ctx, uint32_t count)
     if (kept < 0)
         return (int)kept;
     LEAT_TRY(fold_rows(g, ctx, (uint32_t)kept));
-    g->folded_rows += count;
+    for (uint32_t i = 0; i < count; i++)
+        g->folded_rows += leat__run_records(&g->run, g->rows[i]);
     if (g->flush_us == LEAT_TIME_MAX && g->spec->mini_us)
         g->flush_us = leat__time_add(ctx->api->now_us(ctx), g->spec->mini_us);
     if (g->waiting_count &&
@@ -830,6 +833,7 @@ static int group_restore(
 
 const struct leat_op_class leat__group_aggregate_class = {
     .kind = "group aggregate",
+    .combine = &leat__pre_aggregate_groups,
     .size = sizeof(struct group),
     .init = group_init,
     .on_batch = group_on_batch,

@@ -95,5 +95,6 @@ leat_stream *leat_group_aggregate_sized(
     declare_aggs(node, spec, &o, in);
     if (!leat__node_is_inert(node))
         spec->aggs.key_types = leat__key_describe(node, in->key, spec->aggs.in, LEAT_KEY_NULLS_GROUP);
+    leat__pre_aggregate_declare(node, &spec->aggs, o.pre_aggregate);
     return leat__stream(node, 0);
 }

@@ -234,6 +234,7 @@ static int slicer_restore(
 
 const struct leat_op_class leat__slice_aggregate_class = {
     .kind = "aggregate",
+    .combine = &leat__pre_aggregate_windows,
     .size = sizeof(struct leat__slicer),
     .init = slicer_init,
     .on_batch = slicer_on_batch,

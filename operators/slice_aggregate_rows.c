@@ -124,7 +124,7 @@ static int add_rows(
                 table, ns, a->run.keys, a->run.batch->key_hash, rows + from, some, found, a->ctx->error) < 0)
             return leat__fail_here(a->ctx);
         for (uint32_t i = 0; i < some; i++) {
-            ++*leat__slicer_records(found[i]);
+            *leat__slicer_records(found[i]) += leat__run_records(&a->run, rows[from + i]);
             values[i] = leat__slicer_values(a, found[i]);
         }
         const int64_t added = leat__run_add(&a->run, a->ctx, table, ns, rows + from, values, some);
@@ -208,7 +208,7 @@ static int give_late(struct leat__slicer *a, const struct leat__window *window, 
             a->run.batch->key_hash, &row, 1, &found, a->ctx->error) < 0)
         return leat__fail_here(a->ctx);
     uint64_t *panes = found;
-    if (*panes == 0 && *leat__slicer_records(a->sum) > 1)
+    if (*panes == 0 && *leat__slicer_records(a->sum) > leat__run_records(&a->run, row))
         *panes = 1; /* the one on time, which nobody has noted */
     const struct leat__pane pane = { *window, a->run.keys[row], LEAT_PANE_LATE, (*panes)++ };
     const int given =

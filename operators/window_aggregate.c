@@ -206,6 +206,7 @@ static int win_restore(struct leat_op *op, struct leat__ctx *ctx, const struct l
 
 const struct leat_op_class leat__window_aggregate_class = {
     .kind = "aggregate",
+    .combine = &leat__pre_aggregate_windows,
     .size = sizeof(struct leat__win),
     .init = win_init,
     .on_batch = win_on_batch,

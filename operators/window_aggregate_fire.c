@@ -201,9 +201,10 @@ static int fire_run(struct leat__win *a, const struct leat__batch_window *w, uin
                 continue;
         }
         const uint32_t row = a->chunk_rows[i];
-        const uint64_t since = ++leat__win_head(a, a->chunk_values[i])->since;
+        const uint64_t records = leat__run_records(&a->run, row);
+        const uint64_t since = leat__win_head(a, a->chunk_values[i])->since += records;
         if (since < w->due) {
-            if (since == 1 && w->arms)
+            if (since == records && w->arms)
                 a->arming[a->arming_count++] = row;
             continue;
         }

@@ -74,7 +74,8 @@ struct leat__win {
     struct leat__window row_window; /* its next one */
     uint32_t *plain, *plain_window, *sorted, *late;
     struct leat__win_pair *firing;
-    uint32_t plain_count, firing_count, firing_at, late_count, unassigned_count;
+    uint32_t plain_count, firing_count, firing_at, late_count;
+    uint64_t unassigned_count;
     uint32_t pairs_capacity, late_capacity;
     struct leat__batch_window *windows;
     uint32_t windows_count;

@@ -153,7 +153,7 @@ static void sort_single(struct leat__win *a)
     for (uint32_t r = 0, end; r < batch->count; r = end) {
         end = r + 1;
         if (!leat__window_from(a->assigner, event_us[r], &window) || window.start > event_us[r]) {
-            a->unassigned_count++;
+            a->unassigned_count += leat__run_records(&a->run, r);
             continue;
         }
         while (end < batch->count && leat__window_holds(&window, event_us[end]))
@@ -174,7 +174,7 @@ static bool sort_row(struct leat__win *a, uint32_t *hint)
         a->row_begun = true;
         a->row_taken = false;
         if (!more || a->row_window.start > us) {
-            a->unassigned_count++;
+            a->unassigned_count += leat__run_records(&a->run, row);
             a->row_begun = false;
             a->row_at++;
             return true;
@@ -252,9 +252,12 @@ static int add_plain(struct leat__win *a, const struct leat__batch_window *w, ui
             leat__run_add(&a->run, a->ctx, a->table, w->ns, rows + from, a->chunk_values, some);
         if (added < 0)
             return (int)added;
-        for (int64_t i = 0; a->has_head && i < added; i++)
-            if (leat__win_head(a, a->chunk_values[i])->since++ == 0 && w->arms)
+        for (int64_t i = 0; a->has_head && i < added; i++) {
+            struct leat__aggregate_head *head = leat__win_head(a, a->chunk_values[i]);
+            if (head->since == 0 && w->arms)
                 a->arming[a->arming_count++] = rows[from + i];
+            head->since += leat__run_records(&a->run, rows[from + i]);
+        }
         LEAT_TRY(leat__win_arm(a, w));
     }
     return 0;
@@ -283,7 +286,8 @@ int leat__win_sort_rows(struct leat__win *a)
 {
     uint32_t hint = 0;
     forget_windows(a);
-    a->plain_count = a->firing_count = a->firing_at = a->late_count = a->unassigned_count = 0;
+    a->plain_count = a->firing_count = a->firing_at = a->late_count = 0;
+    a->unassigned_count = 0;
     if (!a->overlaps)
         sort_single(a);
     else

@@ -75,6 +75,8 @@ static void add_node(struct leat_strbuf *out, const struct leat_node_metrics *no
     add_count(out, "unassigned_records", node->unassigned_records);
     add_count(out, "dropped_records", node->dropped_records);
     add_count(out, "dead_letters", node->dead_letters);
+    add_count(out, "partials_in", node->partials_in);
+    add_count(out, "combined_records", node->combined_records);
     add_count(out, "bytes_in", node->bytes_in);
     add_count(out, "bytes_out", node->bytes_out);
     add_count(out, "busy_us", node->busy_us);

@@ -17,7 +17,7 @@
 #define LEAT_RUNTIME_INSTANCE_H
 #include "runtime/channel.h"
 #include "runtime/watermark.h"
-#include "topology/operator.h"
+#include "topology/combine.h"
 #include "topology/plan.h"
 #include "topology/sink.h"
 #include "topology/source.h"
@@ -39,6 +39,9 @@ struct leat_out_edge {
     int64_t
         pending_wm_us; /* exchange: a watermark that waits behind rows being gathered; LEAT_TIME_MIN: none */
     uint64_t gathered_rows; /* exchange: since the last flush */
+    int64_t told_wm_us; /* exchange: the last watermark, sent or waiting */
+    struct leat_combiner *combiner; /* exchange that combines rows; NULL: they go as they are */
+    struct leat__ctx *combine_ctx; /* what the combiner gets */
     int64_t gathering_since_ns; /* 0: nothing waits */
 };
 

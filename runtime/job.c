@@ -84,6 +84,7 @@ int leat_job_new_sized(
         leat_job_free(job);
         return result;
     }
+    leat__job_plan_combine(job);
     *out = job;
     return 0;
 }

@@ -72,6 +72,10 @@ static int check_options(const struct leat_job_opts *opts, struct leat_error *er
         return leat__error(err, LEAT_EINVAL,
             "job option log_level is %d; it is one of LEAT_LOG_ERROR to LEAT_LOG_TRACE",
             (int)opts->log_level);
+    if ((unsigned)opts->pre_aggregate > LEAT_PRE_AGGREGATE_NEVER)
+        return leat__error(err, LEAT_EINVAL,
+            "job option pre_aggregate is %d; it is LEAT_PRE_AGGREGATE_AUTO, _ALWAYS or _NEVER",
+            (int)opts->pre_aggregate);
     if (opts->progress_interval_us < 0)
         return leat__error(err, LEAT_EINVAL,
             "job option progress_interval_us is negative; give a duration such as LEAT_SECONDS(1), or 0");
@@ -124,6 +128,30 @@ static int read_checkpoint_switch(struct leat_job *job, struct leat_error *err)
     job->opts.checkpoint_interval_us = every_us;
     job->opts.restart.never = true;
     return 0;
+}
+
+/* LEAT_PRE_AGGREGATE, where the program says nothing. No output changes by it. */
+static int read_combine_switch(struct leat_job *job, struct leat_error *err)
+{
+    static const char *const words[] = { "auto", "always", "never" };
+    const char *text = getenv("LEAT_PRE_AGGREGATE");
+    if (job->opts.pre_aggregate || !text || !*text)
+        return 0;
+    for (uint32_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(text, words[i]) == 0)
+            job->opts.pre_aggregate = (enum leat_pre_aggregate)(LEAT_PRE_AGGREGATE_AUTO + i);
+    if (!job->opts.pre_aggregate)
+        return leat__error(err, LEAT_EINVAL,
+            "the environment variable LEAT_PRE_AGGREGATE takes auto, always or never, not \"%s\": correct "
+            "it, or unset it",
+            text);
+    return 0;
+}
+
+void leat__job_plan_combine(struct leat_job *job)
+{
+    const bool may_repeat = job->has_checkpoints && job->opts.delivery == LEAT_AT_LEAST_ONCE;
+    leat__plan_combine(job->plan, job->opts.pre_aggregate, may_repeat);
 }
 
 /* A copy of a text that is the caller's. */
@@ -189,6 +217,7 @@ int leat__job_options_fill(struct leat_job *job, struct leat_error *err)
         opts->channel_batches = LEAT_CHANNEL_MESSAGES_DEFAULT;
         LEAT_TRY(number_from("LEAT_CHANNEL_BATCHES", LEAT_CHANNEL_MESSAGES_MAX, &opts->channel_batches, err));
     }
+    LEAT_TRY(read_combine_switch(job, err));
     LEAT_TRY(fill_durable(job, err));
     if (opts->log_level == 0)
         opts->log_level = LEAT_LOG_INFO;

@@ -91,6 +91,8 @@ struct leat_job {
 LEAT_NODISCARD int leat__job_options_copy(
     struct leat_job_opts *to, const struct leat_job_opts *from, size_t size, struct leat_error *err);
 LEAT_NODISCARD int leat__job_options_fill(struct leat_job *job, struct leat_error *err);
+/* What the options say of the plan's exchanges. */
+void leat__job_plan_combine(struct leat_job *job);
 LEAT_NODISCARD int leat__job_wire(struct leat_job *job); /* wire.c: makes the channels */
 
 LEAT_NODISCARD int leat__job_prepare(struct leat_job *job);

@@ -17,6 +17,8 @@ static void add_instance(struct leat_node_metrics *to, const struct leat_instanc
     to->late_records += load(&from->late_records);
     to->unassigned_records += load(&from->unassigned_records);
     to->dropped_records += load(&from->dropped_records);
+    to->partials_in += load(&from->partials_in);
+    to->combined_records += load(&from->combined_records);
     to->dead_letters += load(&from->dead_letters);
     to->bytes_in += load(&from->bytes_in);
     to->bytes_out += load(&from->bytes_out);

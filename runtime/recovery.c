@@ -160,6 +160,7 @@ static int fit_parallelism(struct recovery *r)
     leat__plan_free(job->plan);
     job->plan = plan;
     job->opts.max_parallelism = max;
+    leat__job_plan_combine(job);
     return 0;
 }
 

@@ -120,6 +120,8 @@ static void add_edge(struct leat_strbuf *out, const struct leat_plan *plan, cons
         add_escaped(out, leat__key_text(edge->key), strlen(leat__key_text(edge->key)));
         leat__strbuf_char(out, ')');
     }
+    if (edge->combines)
+        leat__strbuf_str(out, "<br/>pre-aggregated");
     if (port) {
         leat__strbuf_str(out, "<br/>");
         add_escaped(out, port, strlen(port));

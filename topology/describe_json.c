@@ -91,6 +91,7 @@ static void add_node(struct leat_strbuf *out, const struct leat_plan *plan, cons
 
 static void add_edge(struct leat_strbuf *out, const struct leat_plan *plan, const struct leat_plan_edge *edge)
 {
+    static const char *const pre_aggregated[] = { NULL, "auto", "always" };
     const struct leat_node *from = plan->nodes[edge->from].node, *to = plan->nodes[edge->to].node;
     add_member(out, "    {", "from", from->name);
     add_member(out, ", ", "output", from->outputs[edge->port].name);
@@ -98,7 +99,10 @@ static void add_edge(struct leat_strbuf *out, const struct leat_plan *plan, cons
     leat__strbuf_printf(out, ", \"input\": %u", edge->input);
     add_member(out, ", ", "partitioning", leat__edge_word(edge));
     add_member(out, ", ", "key", edge->key ? leat__key_text(edge->key) : NULL);
-    leat__strbuf_printf(out, ", \"exchange\": %s}", edge->exchange ? "true" : "false");
+    leat__strbuf_printf(out, ", \"exchange\": %s", edge->exchange ? "true" : "false");
+    add_member(out, ", ", "pre_aggregated", pre_aggregated[edge->combines]);
+    add_member(out, ", ", "not_pre_aggregated", edge->combines_not);
+    leat__strbuf_char(out, '}');
 }
 
 static void add_chain(struct leat_strbuf *out, const struct leat_plan *plan, uint32_t chain)

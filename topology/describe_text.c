@@ -161,6 +161,10 @@ static void print_edges(struct leat_strbuf *out, const struct leat_plan *plan, i
         leat__strbuf_str(out, words[edge->exchange ? edge->partitioning : LEAT_FORWARD]);
         if (edge->key)
             leat__strbuf_printf(out, edge->exchange ? "(%s)" : ", keyed by %s", leat__key_text(edge->key));
+        if (edge->combines)
+            leat__strbuf_str(out, ", pre-aggregated");
+        else if (edge->combines_not)
+            leat__strbuf_printf(out, ", not pre-aggregated: %s", edge->combines_not);
         leat__strbuf_char(out, '\n');
     }
 }

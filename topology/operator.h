@@ -40,8 +40,12 @@ struct leat_op {
     const struct leat_node *node;
 };
 
+struct leat_combine_class;
+
 struct leat_op_class {
     const char *kind; /* "filter" */
+    const struct leat_combine_class
+        *combine; /* of input 0; NULL: rows come as they are (topology/combine.h) */
     size_t size; /* of the instance, which begins with struct leat_op; the runtime allocates it, zeroed */
     bool keeps_rows; /* output 0 has only rows of input 0, unchanged: partitioning and order survive */
     /* It has rows on the way that are neither output nor state yet: the runtime forwards no watermark for it
@@ -75,6 +79,7 @@ struct leat_op_class {
 struct leat_counters {
     uint64_t records_in, records_out, late_records, dropped_records, dead_letters, bytes_in, bytes_out;
     uint64_t unassigned_records; /* between windows with gaps (semantics 14) */
+    uint64_t partials_in, combined_records; /* rows that came combined, and the records in them */
     int64_t watermark_us;
     uint64_t busy_ns, backpressured_ns, state_keys;
     uint64_t paused_ns; /* sources: too far ahead of their group */

@@ -209,6 +209,7 @@ static void audit(const struct leat_plan *plan)
         LEAT_ASSERT(edge->exchange || from->parallelism < to->parallelism || from->chain == to->chain);
         LEAT_ASSERT(from->chain != to->chain || from->parallelism == to->parallelism); /* (4) */
         LEAT_ASSERT((edge->partitioning == LEAT_HASH) == (edge->key != NULL)); /* (5) */
+        LEAT_ASSERT(!edge->combines || edge->exchange);
     }
     for (uint32_t n = 0; n < plan->nodes_count; n++)
         LEAT_ASSERT(plan->nodes[n].chain < plan->chains_count);
@@ -229,6 +230,7 @@ static int build(struct leat_plan *plan, const struct leat_topology *t)
             LEAT_TRY(plan_node(plan, t->nodes[i], index_of));
     LEAT_TRY(list_edges_out(plan));
     find_chains(plan);
+    leat__plan_combine(plan, 0, false);
     audit(plan);
     return 0;
 }

@@ -19,12 +19,16 @@ struct leat_plan_edge {
     enum leat_partitioning partitioning; /* as declared */
     bool exchange; /* rows may change the worker */
     const struct leat_key *key; /* LEAT_HASH: key_hash is computed on this edge also when it is no exchange */
+    enum leat_pre_aggregate
+        combines; /* AUTO, ALWAYS: rows of equal key are combined before they leave; 0: not */
+    const char *combines_not; /* why not, where the consumer could; else NULL */
 };
 
 struct leat_plan_node {
     const struct leat_node *node;
     uint32_t parallelism;
     uint32_t chain; /* index of its chain */
+    bool may_be_idle; /* some source of it may be */
     const uint32_t *edges_in; /* indexes of edges, by input */
     uint32_t edges_in_count;
     const uint32_t *edges_out;
@@ -47,6 +51,9 @@ struct leat_plan {
 LEAT_NODISCARD int leat__plan_new(struct leat_topology *t, uint32_t parallelism, uint32_t max_parallelism,
     struct leat_plan **plan, struct leat_error *err);
 void leat__plan_free(struct leat_plan *plan);
+/* Decides anew which exchanges combine rows, by what the job asks for (0: nothing, as leat__plan_new has it).
+ * `may_repeat`: after a restore, rows may come again that the operators have counted. */
+void leat__plan_combine(struct leat_plan *plan, enum leat_pre_aggregate asked, bool may_repeat);
 /* Logical and physical graph as text, DOT or JSON. */
 void leat__plan_describe(
     const struct leat_plan *plan, enum leat_describe_format format, struct leat_strbuf *out);

@@ -114,6 +114,9 @@ struct leat_aggregate_opts {
     const struct leat_type *out;
     enum leat_on_overflow on_overflow; /* of integer sums */
     bool ordered; /* rows of a firing in key order, at a price; else free */
+    /* ALWAYS: a mistake where it can not be, and sums of doubles are combined, too, whose last digits then depend
+     * on the number of workers. */
+    enum leat_pre_aggregate pre_aggregate;
 };
 
 LEAT_BEGIN_DECLS

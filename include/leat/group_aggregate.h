@@ -25,6 +25,7 @@ struct leat_group_aggregate_opts {
      * depends on that; what they come to does not. 0 and 0: each record by itself. */
     int64_t mini_batch_us;
     uint64_t mini_batch_rows;
+    enum leat_pre_aggregate pre_aggregate; /* of mini-batches only; as in struct leat_aggregate_opts */
 };
 
 LEAT_BEGIN_DECLS

@@ -80,6 +80,9 @@ struct leat_job_opts {
     enum leat_delivery delivery; /* 0: LEAT_EXACTLY_ONCE */
     struct leat_restart_opts restart;
     struct leat_restore_opts restore;
+    /* Of all aggregates that leave it at AUTO; NEVER: of all. 0: LEAT_PRE_AGGREGATE (auto, always, never), else
+     * what each says. */
+    enum leat_pre_aggregate pre_aggregate;
 };
 
 /* Counters of one node, summed over its subtasks. */
@@ -96,6 +99,8 @@ struct leat_node_metrics {
     uint64_t state_bytes, state_keys;
     uint64_t unassigned_records; /* between windows that have gaps */
     uint64_t paused_us; /* of sources, summed over subtasks: all that could be read was too far ahead of its group */
+    uint64_t partials_in; /* rows that came combined (enum leat_pre_aggregate) ... */
+    uint64_t combined_records; /* ... of so many of records_in */
 };
 
 /* Counters of a job's checkpoints, since it was made; the last completed one in detail. */

@@ -26,6 +26,14 @@ enum leat_policy {
     LEAT_DEAD_LETTER, /* to leat_dead_letters, which must be consumed */
 };
 
+/* Whether records of equal key are combined before they change the worker, so that partial results travel instead
+ * of records (docs/guide/aggregates.md). Results are the same either way. */
+enum leat_pre_aggregate {
+    LEAT_PRE_AGGREGATE_AUTO = 1, /* default: where it can change no result, and while records do combine */
+    LEAT_PRE_AGGREGATE_ALWAYS, /* while they hardly do, too */
+    LEAT_PRE_AGGREGATE_NEVER,
+};
+
 /* A record of leat_dead_letters. */
 struct leat_dead_letter {
     struct leat_sv node;
