@@ -1,5 +1,5 @@
 /* operators/pre_aggregate_choose.c -- where rows may be combined before the exchange: wherever no result can be
- * another one by it (docs/decisions/0014).
+ * another one by it (docs/decisions/0015).
  *
  * Sums of doubles are rounded in the order in which they are added up, so their last digits would differ: that is
  * for whoever asks for it. Lists keep every record, so nothing would be saved. */
@@ -52,12 +52,24 @@ static const char *fault_of_spec(const struct leat__aggregate_spec *spec)
     return fault_of_aggs(spec);
 }
 
-static const char *fault_of_windows(const struct leat__aggregate_spec *spec)
+/* Where windows that overlap are evaluated each by itself, a callback is given a window's records in the order in
+ * which they came; of partials, slice by slice. */
+static bool may_see_slices(const struct leat_node *node, const struct leat__aggregate_spec *spec)
+{
+    const struct leat_window_opts *window = &spec->window;
+    const bool overlaps = (window->kind == LEAT_WINDOW_HOPPING && window->slide_us < window->size_us) ||
+        (window->kind == LEAT_WINDOW_CUMULATING && window->step_us < window->size_us);
+    return spec->users_count && overlaps && node->op != &leat__slice_aggregate_class;
+}
+
+static const char *fault_of_windows(const struct leat_node *node, const struct leat__aggregate_spec *spec)
 {
     if (!spec->assigner)
         return "its windows depend on single records";
     if (!fires_at_the_end_alone(&spec->window))
         return "its triggers look at single records";
+    if (may_see_slices(node, spec))
+        return "a callback may depend on the order of records";
     return fault_of_spec(spec);
 }
 
@@ -96,7 +108,7 @@ enum leat_pre_aggregate leat__pre_aggregate_choose_windows(
     const struct leat_node *node, const struct leat_combine_when *when, const char **reason)
 {
     const struct leat__aggregate_spec *spec = node->spec;
-    return choose(node, spec, when, fault_of_windows(spec), reason);
+    return choose(node, spec, when, fault_of_windows(node, spec), reason);
 }
 
 enum leat_pre_aggregate leat__pre_aggregate_choose_groups(
@@ -116,7 +128,7 @@ void leat__pre_aggregate_declare(
             "%d is none of LEAT_PRE_AGGREGATE_AUTO, _ALWAYS and _NEVER", (int)asked);
     if (asked != LEAT_PRE_AGGREGATE_ALWAYS || leat__node_is_inert(node))
         return;
-    const char *fault = is_group ? fault_of_groups(node->spec) : fault_of_windows(spec);
+    const char *fault = is_group ? fault_of_groups(node->spec) : fault_of_windows(node, spec);
     if (fault)
         leat__declare_error(node, "pre_aggregate", LEAT_EDECLARE,
             "LEAT_PRE_AGGREGATE_ALWAYS can not be: %s; leave it out", fault);

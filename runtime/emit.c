@@ -16,7 +16,6 @@
  * Invariant: rows that were gathered before others of the combiner are older than they; so a destination's rows are
  * in the order in which they came, but for those that were combined into one. */
 #include "base/alloc.h"
-#include "base/assert.h"
 #include "base/hash.h"
 #include "runtime/instance.h"
 #include "runtime/worker.h"

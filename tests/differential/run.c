@@ -211,6 +211,8 @@ static struct leat_job_opts job_opts(
         .simulate = plan->run.mode == PLAN_SIMULATION,
         .seed = (uint64_t)plan->run.seed,
         .restart = { .never = true } };
+    if (!getenv("LEAT_PRE_AGGREGATE")) /* results must not depend on it, nor restoring */
+        opts.pre_aggregate = (enum leat_pre_aggregate)((plan->run.seed + parallelism) % 4);
     if (plan->run.checkpoint_every)
         opts.checkpoint_dir = world->root;
     else if (plan->run.budget)

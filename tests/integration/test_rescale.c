@@ -28,6 +28,7 @@ static struct leat_job_opts opts_of(const struct durable *d, uint32_t parallelis
 {
     struct leat_job_opts opts = durable_opts(d, parallelism);
     opts.checkpoint_interval_us = 0;
+    opts.pre_aggregate = parallelism % 2 ? LEAT_PRE_AGGREGATE_NEVER : LEAT_PRE_AGGREGATE_ALWAYS;
     return opts;
 }
 
