@@ -126,7 +126,7 @@ struct leat_job_opts place_durable(uint32_t parallelism, uint64_t budget_bytes)
         .checkpoint_dir = place.checkpoints,
         .checkpoint_interval_us = 1000,
         .state_budget_bytes = budget_bytes,
-        .pre_aggregate = i % 2 ? LEAT_PRE_AGGREGATE_NEVER : LEAT_PRE_AGGREGATE_ALWAYS,
+        .pre_aggregate = parallelism % 2 ? LEAT_PRE_AGGREGATE_NEVER : LEAT_PRE_AGGREGATE_ALWAYS,
         .restart = { .never = true } };
 }
 
