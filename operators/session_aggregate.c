@@ -77,6 +77,7 @@ static int session_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
     a->run.any_late = true; /* what is taken back may be behind the watermark, whichever pane it was */
     leat__session_lay_out(&a->layout, spec);
     a->quick = !a->run.careful && !a->plan.user;
+    a->fires_early = a->plan.early.count || a->plan.early.event_us || a->plan.early.processing_us;
     LEAT_TRY(leat__user_trigger_init(&a->user, ctx, a->plan.user));
     if (!(a->spare = leat__malloc(a->layout.cell)))
         return leat__rows_nomem(ctx, "a session");
@@ -351,7 +352,8 @@ static int take_quick(
     a->values[a->count++] = leat__session_values(a, cell);
     key->waiting = a->round;
     const uint64_t since = ++leat__session_head(&a->layout, cell)->since;
-    const enum leat_pane kind = leat__session_changed(a, ctx, session, since, false);
+    /* It is open, and was before. */
+    const enum leat_pane kind = a->fires_early ? leat__session_changed(a, ctx, session, since, false) : 0;
     if (kind) {
         LEAT_TRY(flush(a, ctx));
         LEAT_TRY(leat__session_give(a, ctx, cell, kind));

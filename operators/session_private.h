@@ -210,6 +210,7 @@ struct leat__session_aggregate {
     struct leat_table *table;
     struct leat__timers event, processing; /* of keys: when something of theirs is due */
     bool quick; /* rows may take the short way */
+    bool fires_early; /* something else than the end makes panes of a session that is open */
     struct leat_sv key; /* that panes are given for */
     uint64_t hash;
     unsigned char *spare; /* a cell */

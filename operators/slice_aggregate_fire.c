@@ -8,6 +8,7 @@
 
 #define ITEMS LEAT__RUN_ITEMS
 #define RESULT_NS 0
+#define DROP_KEYS 64u /* what a call is charged for a namespace that goes, in keys */
 
 /* ---- windows ---- */
 
@@ -157,6 +158,12 @@ static void end_cursor(struct leat__slicer *a)
     a->cursor = NULL;
 }
 
+static int drop(struct leat__slicer *a, struct leat_table *table, int64_t ns)
+{
+    a->run.keys_seen += DROP_KEYS;
+    return leat__table_drop(table, ns, a->ctx->error) < 0 ? leat__fail_here(a->ctx) : 0;
+}
+
 /* All values of a->part into a namespace. */
 static int put_part(struct leat__slicer *a, struct leat_table *table, int64_t ns)
 {
@@ -174,15 +181,13 @@ static int put_part(struct leat__slicer *a, struct leat_table *table, int64_t ns
     if (count < 0)
         return leat__fail_here(a->ctx);
     end_cursor(a);
-    if (a->part.drops && leat__table_drop(a->part.table, a->part.ns, a->ctx->error) < 0)
-        return leat__fail_here(a->ctx);
     a->run.keys_seen++; /* namespaces cost too */
-    return 0;
+    return a->part.drops ? drop(a, a->part.table, a->part.ns) : 0;
 }
 
 static int drop_result(struct leat__slicer *a)
 {
-    return leat__table_drop(a->result, RESULT_NS, a->ctx->error) < 0 ? leat__fail_here(a->ctx) : 0;
+    return drop(a, a->result, RESULT_NS);
 }
 
 static int next_namespace(struct leat__slicer *a, struct leat_table *table, int64_t from, int64_t *ns)
@@ -362,8 +367,9 @@ static int leave(struct leat__slicer *a)
             if (!found || ns >= a->window.start)
                 break;
             if (!a->has_last || ns < a->last.start) {
-                if (leat__table_drop(a->slices, ns, a->ctx->error) < 0)
-                    return leat__fail_here(a->ctx);
+                LEAT_TRY(drop(a, a->slices, ns));
+                if (leat__run_is_spent(&a->run))
+                    return LEAT_MORE;
                 continue;
             }
             a->part = (struct leat__slice_part){ a->slices, ns, true, true };
@@ -434,14 +440,18 @@ static int give(struct leat__slicer *a)
 
 /* ---- what goes ---- */
 
-/* Namespaces of a table below `to`. */
-static int drop_below(struct leat__slicer *a, struct leat_table *table, int64_t to)
+/* All of these give LEAT_MORE where the call has done enough: they begin again in the next one, and find less. */
+
+/* Namespaces of a table before `to`, or all. */
+static int drop_some(struct leat__slicer *a, struct leat_table *table, bool all, int64_t to)
 {
     int64_t ns;
     int found;
-    while ((found = next_namespace(a, table, LEAT_TIME_MIN, &ns)) > 0 && ns < to)
-        if (leat__table_drop(table, ns, a->ctx->error) < 0)
-            return leat__fail_here(a->ctx);
+    while ((found = next_namespace(a, table, LEAT_TIME_MIN, &ns)) > 0 && (all || ns < to)) {
+        if (leat__run_is_spent(&a->run))
+            return LEAT_MORE;
+        LEAT_TRY(drop(a, table, ns));
+    }
     return found < 0 ? found : 0;
 }
 
@@ -451,9 +461,11 @@ static int drop_nodes(struct leat__slicer *a, int64_t first)
     int64_t ns = INT64_MIN;
     int found;
     while ((found = next_namespace(a, a->nodes, ns, &ns)) > 0 && ns < leat__node_number(0, first)) {
-        if (leat__node_is_complete(leat__node_level(ns), leat__node_j(ns), first) &&
-            leat__table_drop(a->nodes, ns, a->ctx->error) < 0)
-            return leat__fail_here(a->ctx);
+        if (leat__node_is_complete(leat__node_level(ns), leat__node_j(ns), first)) {
+            if (leat__run_is_spent(&a->run))
+                return LEAT_MORE;
+            LEAT_TRY(drop(a, a->nodes, ns));
+        }
         ns++;
     }
     return found < 0 ? found : 0;
@@ -462,26 +474,22 @@ static int drop_nodes(struct leat__slicer *a, int64_t first)
 static int drop_all(struct leat__slicer *a)
 {
     struct leat_table *const tables[] = { a->slices, a->nodes, a->result, a->apart, a->panes };
-    for (uint32_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
-        int64_t ns;
-        int found = 0;
-        while (tables[t] && (found = next_namespace(a, tables[t], LEAT_TIME_MIN, &ns)) > 0)
-            if (leat__table_drop(tables[t], ns, a->ctx->error) < 0)
-                return leat__fail_here(a->ctx);
-        if (found < 0)
-            return found;
-    }
-    return 0;
+    int code = 0;
+    for (uint32_t t = 0; code == 0 && t < sizeof tables / sizeof tables[0]; t++)
+        code = tables[t] ? drop_some(a, tables[t], true, 0) : 0;
+    return code;
 }
 
 /* Tree: what no window that is kept needs. */
 static int drop_over(struct leat__slicer *a, const struct leat__window *open)
 {
     const int64_t ns = leat__window_ns(a->assigner, open);
-    LEAT_TRY(drop_below(a, a->slices, open->start));
-    LEAT_TRY(drop_nodes(a, leat__slice_index(a->assigner, open->start)));
-    LEAT_TRY(drop_below(a, a->apart, ns));
-    return a->panes ? drop_below(a, a->panes, ns) : 0;
+    int code = drop_some(a, a->slices, false, open->start);
+    if (code == 0)
+        code = drop_nodes(a, leat__slice_index(a->assigner, open->start));
+    if (code == 0)
+        code = drop_some(a, a->apart, false, ns);
+    return code == 0 && a->panes ? drop_some(a, a->panes, false, ns) : code;
 }
 
 /* Running: `result` is of the last window that has ended, also where that had nothing to give: then nothing of
@@ -490,23 +498,27 @@ static int settle_running(struct leat__slicer *a, const struct leat__window *ope
 {
     struct leat__window last;
     const bool has_last = leat__slicer_last_ended(a, a->watermark_us, &last);
+    int code = drop_some(a, a->apart, false, leat__window_ns(a->assigner, open));
+    if (code == 0)
+        code = drop_some(a, a->slices, false, has_last && !a->is_cumulating ? last.start : open->start);
+    if (code != 0)
+        return code;
     if (!has_last || !a->has_last || a->last.start != last.start)
         LEAT_TRY(drop_result(a));
     a->has_last = has_last;
     a->last = last;
-    LEAT_TRY(drop_below(a, a->apart, leat__window_ns(a->assigner, open)));
-    return drop_below(a, a->slices, has_last && !a->is_cumulating ? last.start : open->start);
+    return 0;
 }
 
 static int finish(struct leat__slicer *a)
 {
     struct leat__window open;
-    if (!leat__slicer_first_open(a, LEAT_TIME_MIN, a->watermark_us, &open)) {
-        LEAT_TRY(drop_all(a));
-        a->has_last = false;
-    } else {
-        LEAT_TRY(a->has_tree ? drop_over(a, &open) : settle_running(a, &open));
-    }
+    const bool is_any = leat__slicer_first_open(a, LEAT_TIME_MIN, a->watermark_us, &open);
+    const int code = !is_any ? drop_all(a) : a->has_tree ? drop_over(a, &open) : settle_running(a, &open);
+    a->phase = LEAT__SLICE_FINISH;
+    if (code != 0)
+        return code;
+    a->has_last &= is_any;
     a->fired_us = a->watermark_us;
     a->phase = LEAT__SLICE_IDLE;
     return 0;
@@ -585,6 +597,8 @@ static int do_phase(struct leat__slicer *a)
         return code;
     case LEAT__SLICE_GIVE:
         return give(a);
+    case LEAT__SLICE_FINISH:
+        return finish(a);
     default:
         return end_window(a);
     }

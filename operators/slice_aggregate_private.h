@@ -59,6 +59,7 @@ enum leat__slice_phase {
     LEAT__SLICE_APART,
     LEAT__SLICE_GIVE,
     LEAT__SLICE_UNDO, /* running: what was apart leaves again */
+    LEAT__SLICE_FINISH, /* what no window needs any more goes */
 };
 
 struct leat__slicer {

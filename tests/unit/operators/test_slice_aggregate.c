@@ -253,6 +253,29 @@ static void test_firing__given_windows_of_many_keys__then_in_steps_and_each_key_
     many_keys("size=12,slide=4", PANES EXTREMES);
 }
 
+static void test_late_windows__given_many_that_go_at_once__then_in_steps(void **unused)
+{
+    enum { SLICES = 2000, DROPS_PER_CALL = 128 };
+    struct agg_setup s;
+    (void)unused;
+    agg_start(
+        &s, "size=12,slide=4,lateness=100000", PANES EXTREMES, &(struct harness_opts){ .discard = true });
+    for (int64_t i = 0; i < SLICES; i++) {
+        struct leat_batch *batch = NULL;
+        put(&s, &batch, 1, 4 * i);
+        assert_int_equal(harness_batch(s.h, 0, batch), 0);
+    }
+    assert_int_equal(harness_watermark(s.h, 0, 4 * SLICES + 20), 0); /* all have fired, and are kept */
+    const uint64_t steps = s.h->steps_count;
+    const uint64_t rows = s.h->rows_count[0];
+    assert_true(s.h->counters.state_keys > SLICES);
+    assert_int_equal(harness_watermark(s.h, 0, LEAT_TIME_MAX), 0);
+    assert_true(s.h->steps_count - steps >= SLICES / DROPS_PER_CALL);
+    assert_int_equal(s.h->rows_count[0], rows);
+    assert_int_equal(s.h->counters.state_keys, 0);
+    agg_release(&s);
+}
+
 static void test_steady_state__given_windows_that_come_and_go__then_nothing_is_allocated_per_record(
     void **unused)
 {
@@ -291,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_nodes__given_all_of_a_tree__then_numbers_are_unique_and_in_order),
         cmocka_unit_test(test_random_run__given_slices_or_windows_by_themselves__then_the_same_comes_out),
         cmocka_unit_test(test_firing__given_windows_of_many_keys__then_in_steps_and_each_key_once),
+        cmocka_unit_test(test_late_windows__given_many_that_go_at_once__then_in_steps),
         cmocka_unit_test(
             test_steady_state__given_windows_that_come_and_go__then_nothing_is_allocated_per_record),
     };
