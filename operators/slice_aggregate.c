@@ -175,6 +175,8 @@ static int slicer_on_watermark(struct leat_op *op, struct leat__ctx *ctx, int64_
     struct leat__slicer *a = (struct leat__slicer *)op;
     a->ctx = ctx;
     LEAT_ASSERT(!a->run.batch);
+    if (w <= a->fired_us)
+        return 0; /* after a restore: what it makes has been given before the barrier */
     leat__run_begin(&a->run);
     a->run.in_watermark = true;
     a->run.forwarded_us = a->fired_us;
@@ -207,23 +209,41 @@ static int slicer_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct lea
     return out->failed ? leat__rows_nomem(ctx, "a snapshot") : 0;
 }
 
-/* What was merged, and what the running result is of, goes by the watermark: subtasks that had different ones could
- * not be told apart any more. Aligned barriers come behind the same watermark everywhere. */
+static int read_part(struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t i, int64_t *fired_us)
+{
+    if (parts[i].len != SAVED_BYTES || parts[i].data[0] != 1)
+        return leat__fail(ctx, LEAT_EDATA, "part %u of its snapshot is damaged: %zu bytes, version %d", i,
+            parts[i].len, parts[i].len ? parts[i].data[0] : 0);
+    memcpy(fired_us, parts[i].data + 1, sizeof *fired_us);
+    return 0;
+}
+
+/* What was merged, and what the running result is of, goes by the watermark. Behind aligned barriers all subtasks
+ * have the same one. Where they are not aligned they may differ: a subtask goes on from that of the keys that it has
+ * now, which were with one subtask before unless ranges of keys have been put together. Those of different watermarks
+ * could not be told apart any more. */
 static int slicer_restore(
     struct leat_op *op, struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t count)
 {
     struct leat__slicer *a = (struct leat__slicer *)op;
+    const uint64_t all = count;
+    const uint32_t first = (uint32_t)(ctx->subtask * all / ctx->parallelism);
+    const uint32_t last = (uint32_t)(((ctx->subtask + 1) * all - 1) / ctx->parallelism);
     for (uint32_t i = 0; i < count; i++) {
-        int64_t fired_us;
-        if (parts[i].len != SAVED_BYTES || parts[i].data[0] != 1)
-            return leat__fail(ctx, LEAT_EDATA, "part %u of its snapshot is damaged: %zu bytes, version %d", i,
-                parts[i].len, parts[i].len ? parts[i].data[0] : 0);
-        memcpy(&fired_us, parts[i].data + 1, sizeof fired_us);
-        if (i > 0 && fired_us != a->fired_us)
+        int64_t fired_us = LEAT_TIME_MIN;
+        LEAT_TRY(read_part(ctx, parts, i, &fired_us));
+        if (i < first || i > last)
+            continue;
+        if (i > first && fired_us != a->fired_us)
             return leat__fail(ctx, LEAT_EDATA,
-                "the parts of its snapshot are of different watermarks, %lld and %lld us: the checkpoint is "
-                "damaged",
-                (long long)a->fired_us, (long long)fired_us);
+                "the subtasks of its snapshot were at different watermarks, %lld and %lld us (the barriers "
+                "of "
+                "LEAT_AT_LEAST_ONCE are not aligned), and their keys would come together in this one: "
+                "restore it "
+                "with a parallelism that is a multiple of %u, and rescale from a savepoint that was taken "
+                "with "
+                "LEAT_EXACTLY_ONCE",
+                (long long)a->fired_us, (long long)fired_us, count);
         a->fired_us = fired_us;
     }
     a->ctx = ctx;

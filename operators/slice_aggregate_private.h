@@ -25,7 +25,7 @@
  * Between calls: (1) windows with end - 1 <= fired_us have fired, and slices that end by then are merged into their
  * parents, these into theirs; (2) rows that come to a complete slice go into the nodes above it as well, or into the
  * running result if they are in its window; (3) everything that is not in a table follows from fired_us, which all
- * subtasks have in common at a barrier. */
+ * subtasks have in common at an aligned barrier. */
 #ifndef LEAT_OPERATORS_SLICE_AGGREGATE_PRIVATE_H
 #define LEAT_OPERATORS_SLICE_AGGREGATE_PRIVATE_H
 #include "operators/aggregate_run_private.h"

@@ -90,6 +90,8 @@ int leat__slicer_sort_rows(struct leat__slicer *a)
     a->plain_count = a->slow_count = a->slow_at = a->late_count = 0;
     a->slow_begun = false;
     a->late_wm_us = leat__ctx_late_wm(a->ctx, batch);
+    if (a->late_wm_us < a->fired_us)
+        a->late_wm_us = a->fired_us; /* after a restore that had to take a lower watermark */
     for (uint32_t r = 0; r < batch->count; r++) {
         if (!leat__window_holds(&slice, batch->event_us[r])) {
             slice = leat__slice_of(a->assigner, batch->event_us[r]);

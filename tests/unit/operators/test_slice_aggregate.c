@@ -308,9 +308,95 @@ static void add_file_tests(struct CMUnitTest *tests, const glob_t *files)
         };
 }
 
+/* ---- parts of different watermarks ---- */
+
+struct part {
+    char bytes[1 + sizeof(int64_t)];
+};
+
+static struct part part_at(int64_t fired_us)
+{
+    struct part part = { { 1 } };
+    memcpy(part.bytes + 1, &fired_us, sizeof fired_us);
+    return part;
+}
+
+/* A subtask of so many goes on from these parts; then rows at 5 and 25 of one key, and watermarks 7 and 100. */
+static int go_on_from(const int64_t *fired, uint32_t count, uint32_t subtask, uint32_t parallelism,
+    struct leat_strbuf *text, char *message, size_t size)
+{
+    struct agg_setup s;
+    struct part parts[8];
+    struct leat_sv views[8];
+    for (uint32_t i = 0; i < count; i++) {
+        parts[i] = part_at(fired[i]);
+        views[i] = (struct leat_sv){ parts[i].bytes, sizeof parts[i].bytes };
+    }
+    agg_start(&s, "size=20,slide=10", FIELD("window_start", "\"long\"") "," FIELD("n", "\"long\""), NULL);
+    s.h->ctx.subtask = subtask;
+    s.h->ctx.parallelism = parallelism;
+    const int code = s.h->node->op->restore(s.h->op, &s.h->ctx, views, count);
+    (void)snprintf(message, size, "%s", s.h->error.message);
+    if (code == 0) {
+        struct leat_batch *batch = harness_rows(s.h, 0);
+        agg_put(batch, &(struct agg_event){ .has_k = true, .k = 1, .ts = 5 });
+        agg_put(batch, &(struct agg_event){ .has_k = true, .k = 1, .ts = 25 });
+        assert_int_equal(harness_batch(s.h, 0, batch), 0);
+        assert_int_equal(harness_watermark(s.h, 0, 7), 0);
+        assert_int_equal(harness_watermark(s.h, 0, 100), 0);
+        agg_print_outs(s.h, text);
+    }
+    agg_release(&s);
+    return code;
+}
+
+static void test_restore__given_parts_of_different_watermarks__then_each_subtask_goes_on_from_its_own(
+    void **unused)
+{
+    (void)unused;
+    const int64_t two[] = { LEAT_TIME_MIN, 19 };
+    const int64_t three[] = { 3, 3, 29 };
+    static const char all[] = "0 {\"window_start\":-10,\"n\":1} @9\n0 {\"window_start\":0,\"n\":1} @19\n"
+                              "0 {\"window_start\":10,\"n\":1} @29\n0 {\"window_start\":20,\"n\":1} @39\n";
+    static const char late[] = "1 {\"k\":1,\"v\":null,\"d\":null,\"s\":null,\"ts\":5} @5\n"
+                               "0 {\"window_start\":10,\"n\":1} @29\n0 {\"window_start\":20,\"n\":1} @39\n";
+    const struct {
+        const int64_t *fired;
+        uint32_t count, subtask, parallelism;
+        const char *outs; /* NULL: refused */
+    } cases[] = {
+        { two, 2, 0, 2, all },
+        { two, 2, 1, 2, late }, /* its own; 5 is late there, although no watermark has come yet */
+        { two, 2, 1, 4, all },
+        { two, 2, 2, 4, late },
+        { two, 2, 3, 4, late }, /* keys are divided */
+        { two, 2, 0, 1, NULL },
+        { two, 2, 1, 3, NULL }, /* keys come together */
+        { three, 3, 0, 2, all }, /* of those that agree */
+        { three, 3, 1, 2, NULL },
+        { three, 3, 0, 3, all },
+        { three, 3, 1, 3, all },
+    };
+    for (uint32_t i = 0; i < COUNT_OF(cases); i++) {
+        struct leat_strbuf text = { 0 };
+        char message[1024];
+        const int code = go_on_from(cases[i].fired, cases[i].count, cases[i].subtask, cases[i].parallelism,
+            &text, message, sizeof message);
+        if (cases[i].outs)
+            FAIL_UNLESS(code == 0 && strcmp(text.data, cases[i].outs) == 0, "case %u: %d %s\n%s", i, code,
+                message, text.data);
+        else
+            FAIL_UNLESS(code == LEAT_EDATA && strstr(message, "different watermarks"), "case %u: %d %s", i,
+                code, message);
+        leat__strbuf_release(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            test_restore__given_parts_of_different_watermarks__then_each_subtask_goes_on_from_its_own),
         cmocka_unit_test(test_nodes__given_all_of_a_tree__then_numbers_are_unique_and_in_order),
         cmocka_unit_test(test_random_run__given_slices_or_windows_by_themselves__then_the_same_comes_out),
         cmocka_unit_test(test_firing__given_windows_of_many_keys__then_in_steps_and_each_key_once),
