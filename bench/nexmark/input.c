@@ -1,0 +1,160 @@
+/* bench/nexmark/input.c -- the three streams: from files, or made. */
+#include "input.h"
+#include "side_row.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SIDE_ROWS 10000
+
+struct nexmark {
+    leat_topology *t;
+    struct nexmark_input input;
+    leat_stream *streams[NEXMARK_BID + 1];
+    char paths[NEXMARK_BID + 1][4096];
+    struct side_row side[SIDE_ROWS];
+    char side_text[SIDE_ROWS][8];
+};
+
+static const char *const names[] = { NULL, "person", "auction", "bid" };
+static const struct leat_type *const types[] = { NULL, &person_type, &auction_type, &bid_type };
+
+/* ---- made as the job runs ---- */
+
+static void make_person(struct leat_ctx *ctx, uint64_t seed, uint64_t index, struct person *p)
+{
+    char *text = leat_alloc(ctx, NEXMARK_TEXT_BYTES);
+    (void)seed;
+    if (text)
+        nexmark_person(nexmark_nth(NEXMARK_PERSON, index), p, text);
+}
+LEAT_DEFINE_GENERATOR(make_person, person);
+
+static void make_auction(struct leat_ctx *ctx, uint64_t seed, uint64_t index, struct auction *a)
+{
+    char *text = leat_alloc(ctx, NEXMARK_TEXT_BYTES);
+    (void)seed;
+    if (text)
+        nexmark_auction(nexmark_nth(NEXMARK_AUCTION, index), a, text);
+}
+LEAT_DEFINE_GENERATOR(make_auction, auction);
+
+static void make_bid(struct leat_ctx *ctx, uint64_t seed, uint64_t index, struct bid *b)
+{
+    (void)ctx;
+    (void)seed;
+    nexmark_bid(nexmark_nth(NEXMARK_BID, index), b);
+}
+LEAT_DEFINE_GENERATOR(make_bid, bid);
+
+static const struct leat_generator_fn *const makers[] = { NULL, &make_person_generator,
+    &make_auction_generator, &make_bid_generator };
+
+/* ---- sources ---- */
+
+static leat_stream *from_files(struct nexmark *n, enum nexmark_kind kind)
+{
+    (void)snprintf(n->paths[kind], sizeof n->paths[kind], "%s/%s.avro", n->input.dir, names[kind]);
+    if (access(n->paths[kind], R_OK) != 0)
+        (void)snprintf(n->paths[kind], sizeof n->paths[kind], "%s/%s.jsonl", n->input.dir, names[kind]);
+    return leat_file_source(n->t, names[kind],
+        &(struct leat_file_source_opts){
+            .path = n->paths[kind],
+            .type = types[kind],
+            .event_time = "dateTime",
+            .max_out_of_orderness_us = n->input.disorder_us,
+        });
+}
+
+static leat_stream *from_memory(struct nexmark *n, enum nexmark_kind kind)
+{
+    return leat_memory_source(n->t, names[kind],
+        &(struct leat_memory_source_opts){
+            .type = types[kind],
+            .avro = n->input.avro[kind].data,
+            .avro_bytes = n->input.avro[kind].len,
+            .event_time = "dateTime",
+            .max_out_of_orderness_us = n->input.disorder_us,
+        });
+}
+
+static leat_stream *from_generator(struct nexmark *n, enum nexmark_kind kind)
+{
+    return leat_generator_source(n->t, names[kind],
+        &(struct leat_generator_source_opts){
+            .fn = makers[kind],
+            .count = nexmark_count(kind, n->input.events),
+            .splits = n->input.splits,
+            .event_time = "dateTime",
+            .max_out_of_orderness_us = n->input.disorder_us,
+        });
+}
+
+static leat_stream *stream(struct nexmark *n, enum nexmark_kind kind)
+{
+    if (!n->streams[kind])
+        n->streams[kind] = n->input.dir ? from_files(n, kind)
+            : n->input.avro             ? from_memory(n, kind)
+                                        : from_generator(n, kind);
+    return n->streams[kind];
+}
+
+leat_stream *nexmark_persons(struct nexmark *n)
+{
+    return stream(n, NEXMARK_PERSON);
+}
+
+leat_stream *nexmark_auctions(struct nexmark *n)
+{
+    return stream(n, NEXMARK_AUCTION);
+}
+
+leat_stream *nexmark_bids(struct nexmark *n)
+{
+    return stream(n, NEXMARK_BID);
+}
+
+leat_stream *nexmark_side_input(struct nexmark *n)
+{
+    for (int i = 0; i < SIDE_ROWS; i++) {
+        n->side[i].key = i;
+        n->side[i].value = (struct leat_sv){ n->side_text[i],
+            (size_t)snprintf(n->side_text[i], sizeof n->side_text[i], "%d", i) };
+    }
+    return leat_memory_source(n->t, "side-input",
+        &(struct leat_memory_source_opts){ .type = &side_row_type, .rows = n->side, .count = SIDE_ROWS });
+}
+
+leat_topology *nexmark_topology(struct nexmark *n)
+{
+    return n->t;
+}
+
+struct nexmark *nexmark_new(leat_topology *t, const struct nexmark_input *input)
+{
+    struct nexmark *n = calloc(1, sizeof *n);
+    if (n) {
+        n->t = t;
+        n->input = *input;
+    }
+    return n;
+}
+
+void nexmark_free(struct nexmark *n)
+{
+    free(n);
+}
+
+/* ---- files and bytes ---- */
+
+void nexmark_declare_files(leat_topology *t, const char *dir, const char *format, uint64_t events)
+{
+    for (int kind = NEXMARK_PERSON; kind <= NEXMARK_BID; kind++) {
+        char name[32], path[4096];
+        leat_stream *made = leat_generator_source(t, names[kind],
+            &(struct leat_generator_source_opts){ .fn = makers[kind], .count = nexmark_count(kind, events) });
+        (void)snprintf(name, sizeof name, "%s-file", names[kind]);
+        (void)snprintf(path, sizeof path, "%s/%s.%s", dir, names[kind], format);
+        leat_file_sink(made, name, &(struct leat_file_sink_opts){ .path = path, .overwrite = true });
+    }
+}

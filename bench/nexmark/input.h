@@ -1,0 +1,27 @@
+/* bench/nexmark/input.h -- where the three streams come from. */
+#ifndef NEXMARK_INPUT_H
+#define NEXMARK_INPUT_H
+#include "generator.h"
+#include "nexmark.h"
+
+/* Records as one run of Avro, in memory. */
+struct nexmark_bytes {
+    char *data;
+    size_t len;
+};
+
+struct nexmark_input {
+    const char *dir; /* of person, auction and bid, as .avro or .jsonl; or NULL: */
+    uint64_t events; /* the first so many of the generator, */
+    const struct nexmark_bytes *avro; /* encoded already, by kind; or NULL: made as the job runs */
+    int64_t disorder_us; /* how far behind a record may come */
+    uint32_t splits; /* of generated bids; 0: one */
+};
+
+struct nexmark *nexmark_new(leat_topology *t, const struct nexmark_input *input);
+void nexmark_free(struct nexmark *n);
+/* Declares sources and files that keep what the generator makes; `format` "jsonl" or "avro". */
+void nexmark_declare_files(leat_topology *t, const char *dir, const char *format, uint64_t events);
+/* The generator's first events as Avro. False: out of memory. */
+bool nexmark_encode(uint64_t events, struct nexmark_bytes avro[NEXMARK_BID + 1]);
+#endif

@@ -1,0 +1,69 @@
+/* bench/nexmark/queries/q16.c -- statistics of channels: some have half of all bids. */
+#include "nexmark.h"
+#include "queries.h"
+#include "q16_out.h"
+#include "bid_channel.h"
+#include "channel_stats.h"
+
+#define DISTINCT_WHERE(of_, where_, as_) \
+    { \
+        .kind = LEAT_AGGREGATE_COUNT_DISTINCT, .of = (of_), .where = (where_), .as = (as_) \
+    }
+
+static void with_day(struct leat_ctx *ctx, const struct bid *b, struct bid_channel *out)
+{
+    (void)ctx;
+    out->channel = b->channel;
+    out->auction = b->auction;
+    out->bidder = b->bidder;
+    out->price = b->price;
+    out->day = nexmark_day(b->dateTime);
+    out->minute = (int32_t)(b->dateTime / 60000 - INT64_C(1440) * out->day);
+}
+LEAT_DEFINE_MAP(with_day, bid, bid_channel);
+
+static void in_words(struct leat_ctx *ctx, const struct channel_stats *s, struct q16_out *out)
+{
+    out->channel = s->channel;
+    out->day = nexmark_day_text(ctx, s->day);
+    out->minute = leat_printf(ctx, "%02d:%02d", s->minute / 60, s->minute % 60);
+    out->total_bids = s->total_bids;
+    out->rank1_bids = s->rank1_bids;
+    out->rank2_bids = s->rank2_bids;
+    out->rank3_bids = s->rank3_bids;
+    out->total_bidders = s->total_bidders;
+    out->rank1_bidders = s->rank1_bidders;
+    out->rank2_bidders = s->rank2_bidders;
+    out->rank3_bidders = s->rank3_bidders;
+    out->total_auctions = s->total_auctions;
+    out->rank1_auctions = s->rank1_auctions;
+    out->rank2_auctions = s->rank2_auctions;
+    out->rank3_auctions = s->rank3_auctions;
+}
+LEAT_DEFINE_MAP(in_words, channel_stats, q16_out);
+
+leat_stream *nexmark_q16(struct nexmark *n)
+{
+    leat_stream *bids = leat_map(nexmark_bids(n), "with-day", &with_day_map);
+    leat_stream *stats = leat_group_aggregate(leat_group_by(bids, "by-channel", "channel, day"), "stats",
+        &(struct leat_group_aggregate_opts){
+            .aggs = {
+                LEAT_COUNT("total_bids"),
+                LEAT_COUNT_WHERE(NEXMARK_RANK1, "rank1_bids"),
+                LEAT_COUNT_WHERE(NEXMARK_RANK2, "rank2_bids"),
+                LEAT_COUNT_WHERE(NEXMARK_RANK3, "rank3_bids"),
+                LEAT_COUNT_DISTINCT("bidder", "total_bidders"),
+                DISTINCT_WHERE("bidder", NEXMARK_RANK1, "rank1_bidders"),
+                DISTINCT_WHERE("bidder", NEXMARK_RANK2, "rank2_bidders"),
+                DISTINCT_WHERE("bidder", NEXMARK_RANK3, "rank3_bidders"),
+                LEAT_COUNT_DISTINCT("auction", "total_auctions"),
+                DISTINCT_WHERE("auction", NEXMARK_RANK1, "rank1_auctions"),
+                DISTINCT_WHERE("auction", NEXMARK_RANK2, "rank2_auctions"),
+                DISTINCT_WHERE("auction", NEXMARK_RANK3, "rank3_auctions"),
+                LEAT_MAX("minute", "minute"),
+            },
+            .out = &channel_stats_type,
+            NEXMARK_MINI_BATCH,
+        });
+    return leat_map(stats, "in-words", &in_words_map);
+}
