@@ -4,12 +4,14 @@
  *   nexmark generate --events N --output DIR [--format jsonl|avro]
  *   nexmark run qN --input DIR --output FILE.jsonl [--final] [leat's options: --parallelism, --checkpoint-dir, ...]
  *   nexmark check qN|stream [--events N] [--parallelism P] [--batch-rows N] [--splits N]
- *   nexmark bench qN [--events N] [--parallelism P] [--source avro|generator] [--repeat N]
+ *   nexmark bench qN [--events N] [--parallelism P] [--source avro|generator] [--repeat N] [--hand]
+ *   nexmark check-hand qN [--events N]
  *
  * All: [--rate EVENTS_PER_S] [--group N] [--disorder-ms N]. check compares with what is known of the first million
  * events, where it is. */
 #include "check.h"
 #include "fold.h"
+#include "hand/hand.h"
 #include "input.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,7 +27,7 @@
 struct options {
     const char *input, *output, *format, *source;
     uint64_t events, rate, group, disorder_ms, parallelism, batch_rows, splits, repeat;
-    bool final;
+    bool final, hand;
     int kept; /* arguments that are not ours, at the begin of argv */
 };
 
@@ -83,6 +85,8 @@ static bool parse(int argc, char **argv, int from, size_t known, struct options 
             which++;
         if (strcmp(argv[i], "--final") == 0) {
             o->final = true;
+        } else if (strcmp(argv[i], "--hand") == 0) {
+            o->hand = true;
         } else if (which == known) {
             argv[o->kept++] = argv[i];
         } else if (i + 1 == argc) {
@@ -309,6 +313,71 @@ static int bench_once(
     return code;
 }
 
+/* ---- the loops written by hand ---- */
+
+static const struct hand_query *find_hand(const char *name)
+{
+    for (size_t i = 0; i < hand_queries_count; i++)
+        if (strcmp(hand_queries[i].name, name) == 0)
+            return &hand_queries[i];
+    (void)fprintf(stderr, "nexmark: there is no loop by hand for \"%s\"\n", name);
+    return NULL;
+}
+
+static void sum_rows(struct hand_out *out)
+{
+    for (uint32_t i = 0; i < out->count; i++)
+        nexmark_sum_add(out->arg, out->type, out->rows + (size_t)i * out->type->size, out->changes[i]);
+}
+
+static double run_hand(
+    const struct hand_query *hand, const struct nexmark_bytes *avro, struct nexmark_sum *sum)
+{
+    struct hand_out *out = hand_alloc(sizeof *out);
+    out->type = hand->out;
+    out->rows = hand_alloc((size_t)HAND_ROWS * hand->out->size);
+    out->flush = sum ? sum_rows : NULL;
+    out->arg = sum;
+    const double began = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    hand->run(avro, out);
+    hand_flush(out);
+    const double took = seconds(CLOCK_PROCESS_CPUTIME_ID) - began;
+    free(out->rows);
+    free(out);
+    return took;
+}
+
+static int check_hand(const char *name, const struct options *o)
+{
+    struct nexmark_bytes avro[NEXMARK_BID + 1] = { { NULL, 0 } };
+    struct nexmark_sum sum = { 0 };
+    const struct hand_query *hand = find_hand(name);
+    if (!hand || !nexmark_encode(o->events, avro))
+        return 1;
+    (void)run_hand(hand, avro, &sum);
+    for (int kind = NEXMARK_PERSON; kind <= NEXMARK_BID; kind++)
+        free(avro[kind].data);
+    return report(o, name, &sum);
+}
+
+static int check_hand_main(int argc, char **argv)
+{
+    struct options o;
+    const char *name = argc > 2 ? argv[2] : "";
+    return parse(argc, argv, 3, ALL_OPTIONS, &o) ? check_hand(name, &o) : 2;
+}
+
+static void bench_hand(const char *name, const struct options *o, const struct nexmark_bytes *avro)
+{
+    const struct hand_query *hand = find_hand(name);
+    if (!hand)
+        return;
+    const double took = run_hand(hand, avro, NULL), events = (double)o->events;
+    printf("%-4s %8.3f s %10.0f events/s %8.1f ns CPU/event, by hand\n", name, took, events / took,
+        took / events * 1e9);
+    (void)fflush(stdout);
+}
+
 static int bench_main(int argc, char **argv)
 {
     struct options o;
@@ -326,8 +395,11 @@ static int bench_main(int argc, char **argv)
         (void)fprintf(stderr, "nexmark: no memory for %" PRIu64 " events\n", o.events);
         code = 1;
     }
-    for (uint64_t i = 0; i < o.repeat && code == 0; i++)
+    for (uint64_t i = 0; i < o.repeat && code == 0; i++) {
         code = bench_once(&o, query, encoded ? avro : NULL);
+        if (o.hand && encoded)
+            bench_hand(query->name, &o, avro);
+    }
     for (int kind = NEXMARK_PERSON; kind <= NEXMARK_BID; kind++)
         free(avro[kind].data);
     return code;
@@ -344,9 +416,12 @@ int main(int argc, char **argv)
         return run_main(argc, argv);
     if (strcmp(command, "check") == 0)
         return check_main(argc, argv);
+    if (strcmp(command, "check-hand") == 0)
+        return check_hand_main(argc, argv);
     if (strcmp(command, "bench") == 0)
         return bench_main(argc, argv);
     (void)fprintf(stderr,
-        "usage: nexmark queries | generate | run qN | check qN | bench qN; the README beside says more\n");
+        "usage: nexmark queries | generate | run qN | check qN | check-hand qN | bench qN; the README beside "
+        "says more\n");
     return 2;
 }
