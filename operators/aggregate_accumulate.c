@@ -303,21 +303,37 @@ bool leat__agg_can_retract(
     return true;
 }
 
-int leat__agg_copy_values(const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem,
-    unsigned char *to, const unsigned char *from)
+/* `only_shown`: of families that show their result without blobs, no blobs. */
+static int copy_values(const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem,
+    unsigned char *to, const unsigned char *from, bool only_shown)
 {
     memcpy(to, from, spec->values_size);
     for (uint32_t a = 0; spec->has_memory && a < spec->aggs_count; a++) {
         const struct leat__agg *agg = &spec->aggs[a];
+        const bool alone = only_shown && blobs_of(agg) > 0 && agg->family->shown;
         for (uint32_t b = 0; b < blobs_of(agg); b++) {
             struct leat__agg_blob *blob = leat__blob_at(agg, to + agg->offset, b);
             const struct leat__agg_blob theirs = *blob;
             *blob = (struct leat__agg_blob){ NULL, 0, 0 };
-            if (theirs.len_plus_1 && b + agg->family->derived_count < agg->family->blobs_count)
+            if (!alone && theirs.len_plus_1 && b + agg->family->derived_count < agg->family->blobs_count)
                 LEAT_TRY(leat__blob_set(mem, blob, leat__blob_sv(&theirs)));
         }
+        if (alone)
+            agg->family->shown(agg, to + agg->offset);
     }
     return 0;
+}
+
+int leat__agg_copy_values(const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem,
+    unsigned char *to, const unsigned char *from)
+{
+    return copy_values(spec, mem, to, from, false);
+}
+
+int leat__agg_copy_shown(const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem,
+    unsigned char *to, const unsigned char *from)
+{
+    return copy_values(spec, mem, to, from, true);
 }
 
 /* Blobs of an accumulator, out of the way while the rest of it is zeroed. */

@@ -45,6 +45,9 @@ struct leat__agg_class {
         const struct leat__agg *agg, const struct leat__agg_memory *mem, void *into, const void *from);
     void (*subtract)(const struct leat__agg *agg, void *into, const void *from); /* NULL: not exactly */
     int (*result)(const struct leat__agg *agg, const void *accumulator, const struct leat__agg_show *show);
+    /* Of a copy of an accumulator that has lost its blobs: makes it one that shows the result that the accumulator
+     * shows, and is good for nothing else. NULL: results need the blobs. */
+    void (*shown)(const struct leat__agg *agg, void *accumulator);
     /* Whether the blobs of a decoded accumulator hold what they should. NULL: any bytes do. */
     bool (*check)(const struct leat__agg *agg, const void *accumulator);
     uint32_t blobs_count;
@@ -60,6 +63,9 @@ typedef bool leat__agg_choose_fn(struct leat__agg *agg, const struct leat__aggre
 leat__agg_choose_fn leat__agg_choose_number, leat__agg_choose_text, leat__agg_choose_moments,
     leat__agg_choose_bits, leat__agg_choose_histogram, leat__agg_choose_pick, leat__agg_choose_set,
     leat__agg_choose_list, leat__agg_choose_tree, leat__agg_choose_hll, leat__agg_choose_quantile;
+
+/* Makes one set of those that count the same distinct values under several conditions: see struct leat__agg. */
+void leat__agg_share_sets(struct leat_node *node, struct leat__aggregate_spec *spec);
 
 static inline bool leat__agg_set_family(
     struct leat__agg *agg, const struct leat__agg_class *family, size_t size, enum leat__agg_gives gives)

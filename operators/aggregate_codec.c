@@ -220,6 +220,13 @@ static void print_agg(
     print_options(agg, out);
     if (agg->where != LEAT__NO_COLUMN)
         print_column(&spec->columns[agg->where], "where", false, out);
+    for (uint32_t i = 0; i < agg->wheres_count; i++) {
+        leat__strbuf_str(out, i ? "," : "");
+        if (agg->wheres[i] == LEAT__NO_COLUMN)
+            leat__strbuf_str(out, " all");
+        else
+            print_column(&spec->columns[agg->wheres[i]], "where", false, out);
+    }
 }
 
 void leat__agg_print_aggs(const struct leat__aggregate_spec *spec, struct leat_strbuf *out)

@@ -439,18 +439,20 @@ static void declare_agg(struct leat_node *node, struct leat__aggregate_spec *spe
  * deviation. */
 static bool shares(const struct leat__agg *agg, const struct leat__agg *other)
 {
-    const bool is_sharing = agg->kind == LEAT_AGGREGATE_APPROX_QUANTILE ||
+    const bool is_part = other->wheres && agg->kind == other->kind && agg->part > 0;
+    const bool is_sharing = is_part || agg->kind == LEAT_AGGREGATE_APPROX_QUANTILE ||
         (agg->kind >= LEAT_AGGREGATE_VAR_POP && agg->kind <= LEAT_AGGREGATE_STDDEV_SAMP) ||
         (agg->family->retract && is_of_order(agg->kind));
     return is_sharing && other->family == agg->family && other->column == agg->column &&
-        other->where == agg->where && other->by == agg->by && other->n == agg->n &&
+        (is_part || other->where == agg->where) && other->by == agg->by && other->n == agg->n &&
         memcmp(&other->error, &agg->error, sizeof agg->error) == 0 && !other->is_shared;
 }
 
 /* Accumulators behind each other, the present word first if any can be null. */
-static void lay_out(struct leat__aggregate_spec *spec)
+static void lay_out(struct leat_node *node, struct leat__aggregate_spec *spec)
 {
     uint32_t offset = 0;
+    leat__agg_share_sets(node, spec);
     for (uint32_t a = 0; a < spec->aggs_count; a++)
         spec->has_present |= spec->aggs[a].present_bit != 0;
     if (spec->has_present)
@@ -506,5 +508,5 @@ void leat__aggs_declare(struct leat_node *node, struct leat__aggregate_spec *spe
     spec->columns = leat__spec(node, (COLUMNS_OF_AGG * count + 1) * sizeof *spec->columns);
     for (uint32_t i = 0; spec->aggs && spec->columns && i < count; i++)
         declare_agg(node, spec, &aggs[i], i);
-    lay_out(spec);
+    lay_out(node, spec);
 }

@@ -109,6 +109,10 @@ struct leat__agg {
     uint32_t by; /* the column of `by`, or LEAT__NO_COLUMN */
     enum leat_value_class of_class, by_class;
     bool is_shared; /* an aggregate before it has the same accumulator: only its result is wanted */
+    /* Distinct values counted under several conditions are one set; its first aggregate has the conditions, and each
+     * of them is a part. */
+    const uint32_t *wheres; /* columns, or LEAT__NO_COLUMN; NULL: not of this kind, or not the first */
+    uint32_t wheres_count, part;
     uint32_t offset, size; /* from the present word */
     uint64_t present_bit; /* 0: a value is always there when a record is, or the accumulator tells */
     bool keeps_bit; /* present_bit tells whether a nullable result is null; else its accumulator does */
@@ -229,6 +233,9 @@ void leat__agg_subtract_values(
 bool leat__agg_is_invertible(const struct leat__aggregate_spec *spec);
 /* A deep copy into zeroed `to`. 0, LEAT_ENOMEM or LEAT_ESTATE. */
 LEAT_NODISCARD int leat__agg_copy_values(const struct leat__aggregate_spec *spec,
+    const struct leat__agg_memory *mem, unsigned char *to, const unsigned char *from);
+/* The same of values that are only good for showing the results that they show now: without what these do not need. */
+LEAT_NODISCARD int leat__agg_copy_shown(const struct leat__aggregate_spec *spec,
     const struct leat__agg_memory *mem, unsigned char *to, const unsigned char *from);
 /* Forgets what was added, but keeps the memory. */
 void leat__agg_reset(const struct leat__aggregate_spec *spec, unsigned char *values);

@@ -1,9 +1,10 @@
 /* operators/aggregate_set.c -- count distinct and collect set: each value once, and how often where values are
- * taken back.
+ * taken back. Several counts of the same values that differ in their conditions share a set: an entry then has a bit
+ * for each condition under which the value was seen, and there is a number of members for each.
  *
  *   entries   in the order of arrival, a multiple of 8 bytes each:
- *             code u64 [n i64]                                  of a number, a time, a boolean
- *             length u32, 0 u32 [n i64] the bytes, padded       of a string
+ *             code u64 [n i64 | bits u64]                                of a number, a time, a boolean
+ *             length u32, 0 u32 [n i64 | bits u64] the bytes, padded     of a string
  *   index     open addressing over their offsets / 8 + 1, u32; made from the entries when there are more than a
  *             few, and never saved
  *
@@ -11,24 +12,31 @@
  * for a value that was taken back before it came, or for the next time that entries are put together. */
 #include "base/hash.h"
 #include "operators/aggregate_class_private.h"
+#include "topology/declare.h"
 #include <stdlib.h>
 
 #define SCANNED_MAX 8u /* entries that need no index */
 
+#define PARTS_MAX 32u
+
 struct set {
     struct leat__agg_blob entries, index;
-    uint64_t members, total;
+    uint64_t total; /* entries */
+    uint64_t members[1]; /* as many as there are conditions */
 };
+#define SET_BYTES(parts_) (offsetof(struct set, members) + (parts_) * sizeof(uint64_t))
 
 struct layout {
     bool is_text, is_counted;
+    uint32_t parts; /* conditions; 0: there is one set for one aggregate */
     uint32_t head; /* bytes before a string's */
 };
 
 static struct layout layout_of(const struct leat__agg *agg)
 {
     const bool is_counted = agg->family->retract != NULL;
-    return (struct layout){ agg->of_class == LEAT_VALUE_STRING, is_counted, is_counted ? 16 : 8 };
+    return (struct layout){ agg->of_class == LEAT_VALUE_STRING, is_counted, agg->wheres_count,
+        is_counted || agg->wheres_count ? 16 : 8 };
 }
 
 /* ---- entries ---- */
@@ -55,12 +63,20 @@ static struct leat__value entry_value(const struct layout *layout, const char *e
     return value;
 }
 
+/* How often; where there are parts, their bits. */
 static int64_t entry_times(const struct layout *layout, const char *entry)
 {
     int64_t times = 1;
-    if (layout->is_counted)
+    if (layout->is_counted || layout->parts)
         memcpy(&times, entry + 8, sizeof times);
     return times;
+}
+
+/* One more member of each part whose bit is set. */
+static void add_to_parts(struct set *set, uint64_t bits)
+{
+    for (; bits; bits &= bits - 1)
+        set->members[__builtin_ctzll(bits)]++;
 }
 
 static bool equals(const struct layout *layout, const char *entry, const struct leat__value *value)
@@ -153,13 +169,16 @@ static int append(const struct leat__agg_memory *mem, const struct layout *layou
         memcpy(entry, &(uint32_t){ (uint32_t)value->text.len }, sizeof(uint32_t));
     else
         memcpy(entry, &value->code, sizeof value->code);
-    if (layout->is_counted)
+    if (layout->is_counted || layout->parts)
         memcpy(entry + 8, &times, sizeof times);
     if (value->text.len)
         memcpy(entry + layout->head, value->text.data, value->text.len);
     set->entries.len_plus_1 = at + size + 1;
     set->total++;
-    set->members += times > 0;
+    if (layout->parts)
+        add_to_parts(set, (uint64_t)times);
+    else
+        set->members[0] += times > 0;
     return 0;
 }
 
@@ -185,12 +204,17 @@ static void put_together(const struct layout *layout, struct set *set)
 static void count_again(const struct layout *layout, struct set *set, char *entry, int64_t times)
 {
     const int64_t before = entry_times(layout, entry);
+    if (layout->parts && (times & ~before) != 0) {
+        const int64_t bits = before | times;
+        memcpy(entry + 8, &bits, sizeof bits);
+        add_to_parts(set, (uint64_t)(times & ~before));
+    }
     if (!layout->is_counted)
         return;
     times += before;
     memcpy(entry + 8, &times, sizeof times);
-    set->members += (uint64_t)((times > 0) - (before > 0));
-    if (times == 0 && set->total > 2 * set->members + SCANNED_MAX)
+    set->members[0] += (uint64_t)((times > 0) - (before > 0));
+    if (times == 0 && set->total > 2 * set->members[0] + SCANNED_MAX)
         put_together(layout, set);
 }
 
@@ -231,6 +255,29 @@ static int add_set(const struct leat__agg_pass *pass, const struct leat__agg *ag
     return 0;
 }
 
+/* The conditions that hold for a row, as bits. */
+static uint64_t bits_of(const struct leat__agg_pass *pass, const struct leat__agg *agg, uint32_t row)
+{
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < agg->wheres_count; i++) {
+        int64_t holds = 1;
+        if (agg->wheres[i] != LEAT__NO_COLUMN) {
+            const struct leat__column_view *view = &pass->views[agg->wheres[i]];
+            memcpy(&holds, view->base + row * view->stride, sizeof holds);
+            holds = holds != 0 && !(view->nulls && view->nulls[row]);
+        }
+        bits |= (uint64_t)holds << i;
+    }
+    return bits;
+}
+
+static int add_parts(const struct leat__agg_pass *pass, const struct leat__agg *agg)
+{
+    EACH_ANY(pass, agg, struct set, in, acc, code, const uint64_t bits = bits_of(pass, agg, row_);
+             if (bits) code = put(agg, &pass->mem, acc, canonical(agg, in), (int64_t)bits););
+    return 0;
+}
+
 static int retract_set(const struct leat__agg_pass *pass, const struct leat__agg *agg)
 {
     EACH_ANY(pass, agg, struct set, in, acc, code, code = put(agg, &pass->mem, acc, canonical(agg, in), -1););
@@ -255,8 +302,15 @@ static int combine_set(
 
 static int show_count(const struct leat__agg *agg, const void *accumulator, const struct leat__agg_show *show)
 {
-    leat__out_set_int(show->row, &agg->out, (int64_t)((const struct set *)accumulator)->members);
+    leat__out_set_int(show->row, &agg->out, (int64_t)((const struct set *)accumulator)->members[agg->part]);
     return 0;
+}
+
+/* The number of members needs no entries. */
+static void shown_count(const struct leat__agg *agg, void *accumulator)
+{
+    (void)agg;
+    ((struct set *)accumulator)->total = 0;
 }
 
 static int rising_codes(const void *a, const void *b)
@@ -277,8 +331,8 @@ static int show_values(
     const uint32_t end = leat__blob_len(&set->entries);
     unsigned char *items;
     size_t count = 0;
-    struct leat__value *values = leat__malloc((set->members + 1) * sizeof *values);
-    int code = values ? leat__array_show(agg, show, set->members, &items) : LEAT_ENOMEM;
+    struct leat__value *values = leat__malloc((set->members[0] + 1) * sizeof *values);
+    int code = values ? leat__array_show(agg, show, set->members[0], &items) : LEAT_ENOMEM;
     for (uint32_t at = 0; code == 0 && at < end; at += entry_size(&layout, set->entries.data + at))
         if (entry_times(&layout, set->entries.data + at) > 0)
             values[count++] = entry_value(&layout, set->entries.data + at);
@@ -293,47 +347,99 @@ static int show_values(
 
 /* ---- the families ---- */
 
+/* Whether one entry is whole; counts its members. */
+static bool check_entry(
+    const struct layout *layout, const char *entry, uint32_t left, uint64_t members[PARTS_MAX])
+{
+    if (left < layout->head)
+        return false;
+    const size_t text = layout->is_text ? entry_value(layout, entry).text.len : 0;
+    const int64_t times = entry_times(layout, entry);
+    if (text > left - layout->head || entry_size(layout, entry) > left)
+        return false;
+    if (layout->parts ? (uint64_t)times >> layout->parts != 0 : !leat__agg_is_times(times))
+        return false;
+    for (uint32_t i = 0; i < layout->parts; i++)
+        members[i] += (uint64_t)times >> i & 1u;
+    members[0] += layout->parts ? 0 : times > 0;
+    return true;
+}
+
 static bool check_set(const struct leat__agg *agg, const void *accumulator)
 {
     const struct set *set = accumulator;
     const struct layout layout = layout_of(agg);
-    const uint32_t end = leat__blob_len(&set->entries);
-    uint64_t total = 0, members = 0;
+    const uint32_t end = leat__blob_len(&set->entries), parts = layout.parts ? layout.parts : 1;
+    uint64_t total = 0, members[PARTS_MAX] = { 0 };
     for (uint32_t at = 0; at < end; total++) {
-        if (end - at < layout.head)
+        if (!check_entry(&layout, set->entries.data + at, end - at, members))
             return false;
-        const char *entry = set->entries.data + at;
-        const size_t text = layout.is_text ? entry_value(&layout, entry).text.len : 0;
-        if (text > end - at - layout.head || entry_size(&layout, entry) > end - at)
-            return false;
-        if (!leat__agg_is_times(entry_times(&layout, entry)))
-            return false;
-        members += entry_times(&layout, entry) > 0;
-        at += entry_size(&layout, entry);
+        at += entry_size(&layout, set->entries.data + at);
     }
-    return total == set->total && members == set->members;
+    /* Without entries: what shown_count leaves. */
+    return total == set->total &&
+        (total == 0 || memcmp(members, set->members, parts * sizeof members[0]) == 0);
 }
 
-#define FAMILY(name_, tag_, retract_, result_) \
+#define FAMILY(name_, tag_, add_, retract_, result_, shown_) \
     { \
-        .name = (name_), .tag = (tag_), .add = add_set, .retract = (retract_), .combine = combine_set, \
-        .result = (result_), .check = check_set, .blobs_count = 2, \
+        .name = (name_), .tag = (tag_), .add = (add_), .retract = (retract_), .combine = combine_set, \
+        .result = (result_), .check = check_set, .shown = (shown_), .blobs_count = 2, \
         .blobs = { offsetof(struct set, entries), offsetof(struct set, index) }, .derived_count = 1, \
         .is_of_class = true \
     }
-static const struct leat__agg_class count_class = FAMILY("distinct", NULL, NULL, show_count);
+static const struct leat__agg_class count_class =
+    FAMILY("distinct", NULL, add_set, NULL, show_count, shown_count);
 static const struct leat__agg_class counted_count_class =
-    FAMILY("distinct", "counted", retract_set, show_count);
-static const struct leat__agg_class values_class = FAMILY("distinct", NULL, NULL, show_values);
+    FAMILY("distinct", "counted", add_set, retract_set, show_count, shown_count);
+static const struct leat__agg_class values_class = FAMILY("distinct", NULL, add_set, NULL, show_values, NULL);
 static const struct leat__agg_class counted_values_class =
-    FAMILY("distinct", "counted", retract_set, show_values);
+    FAMILY("distinct", "counted", add_set, retract_set, show_values, NULL);
+
+static const struct leat__agg_class parts_class =
+    FAMILY("distinct", "parts", add_parts, NULL, show_count, shown_count);
+
+/* Whether `agg` can be a part of the set that `first` begins. */
+static bool is_part_of(const struct leat__agg *agg, const struct leat__agg *first)
+{
+    return agg->family == &count_class && agg->column == first->column;
+}
+
+void leat__agg_share_sets(struct leat_node *node, struct leat__aggregate_spec *spec)
+{
+    for (uint32_t a = 0; a < spec->aggs_count; a++) {
+        struct leat__agg *first = &spec->aggs[a];
+        uint32_t parts = 0, *wheres = NULL;
+        if (first->family != &count_class)
+            continue;
+        for (uint32_t b = a; b < spec->aggs_count; b++)
+            parts += is_part_of(&spec->aggs[b], first);
+        if (parts > 1 && parts <= PARTS_MAX)
+            wheres = leat__spec(node, parts * sizeof *wheres);
+        if (!wheres)
+            continue;
+        parts = 0;
+        for (uint32_t b = a; b < spec->aggs_count; b++) {
+            struct leat__agg *agg = &spec->aggs[b];
+            if (!is_part_of(agg, first) && agg != first)
+                continue;
+            wheres[parts] = agg->where;
+            agg->part = parts++;
+            agg->where = LEAT__NO_COLUMN;
+            agg->family = &parts_class;
+        }
+        first->wheres = wheres;
+        first->wheres_count = parts;
+        first->size = (uint32_t)SET_BYTES(parts);
+    }
+}
 
 bool leat__agg_choose_set(struct leat__agg *agg, const struct leat__aggregate_spec *spec)
 {
     const bool is_count = agg->kind == LEAT_AGGREGATE_COUNT_DISTINCT;
     const struct leat__agg_class *plain = is_count ? &count_class : &values_class;
     const struct leat__agg_class *counted = is_count ? &counted_count_class : &counted_values_class;
-    return leat__agg_set_family(agg, spec->takes_changes ? counted : plain, sizeof(struct set),
+    return leat__agg_set_family(agg, spec->takes_changes ? counted : plain, SET_BYTES(1),
                is_count ? LEAT__GIVES_LONG : LEAT__GIVES_VALUES) &&
         agg->of_class != LEAT_VALUE_NULL;
 }

@@ -436,7 +436,7 @@ static int wait_for_flush(struct group *g, uint32_t i, int64_t event_us)
     head->event_us = event_us;
     g->waiting[g->waiting_count++] = g->rows[i];
     return head->waits == WAITS_GIVEN
-        ? leat__agg_copy_values(&g->spec->aggs, &mem, given_of(g, head), values_of(head))
+        ? leat__agg_copy_shown(&g->spec->aggs, &mem, given_of(g, head), values_of(head))
         : 0;
 }
 

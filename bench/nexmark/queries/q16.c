@@ -26,7 +26,7 @@ static void in_words(struct leat_ctx *ctx, const struct channel_stats *s, struct
 {
     out->channel = s->channel;
     out->day = nexmark_day_text(ctx, s->day);
-    out->minute = leat_printf(ctx, "%02d:%02d", s->minute / 60, s->minute % 60);
+    out->minute = nexmark_minute_text(ctx, s->minute);
     out->total_bids = s->total_bids;
     out->rank1_bids = s->rank1_bids;
     out->rank2_bids = s->rank2_bids;

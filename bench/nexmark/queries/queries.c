@@ -1,6 +1,9 @@
 /* bench/nexmark/queries/queries.c -- the list of all queries, and what several of them use. */
 #include "queries.h"
 
+#define DAY_BYTES 10u
+#define MINUTE_BYTES 5u
+
 const struct nexmark_query nexmark_queries[] = {
     { "q0", "pass through", nexmark_q0, false },
     { "q1", "currency", nexmark_q1, false },
@@ -34,6 +37,12 @@ int32_t nexmark_day(int64_t time_ms)
     return (int32_t)(time_ms / day_ms - (time_ms % day_ms < 0));
 }
 
+static void put_digits(char *to, int32_t value, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--, value /= 10)
+        to[i] = (char)('0' + value % 10);
+}
+
 /* Days are counted from 1 March of the year 0, so that the leap day is the last of its year. */
 struct leat_sv nexmark_day_text(struct leat_ctx *ctx, int32_t day)
 {
@@ -43,6 +52,23 @@ struct leat_sv nexmark_day_text(struct leat_ctx *ctx, int32_t day)
     const int32_t in_year = in_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const int32_t month = (5 * in_year + 2) / 153;
     const int32_t of_month = in_year - (153 * month + 2) / 5 + 1;
-    return leat_printf(ctx, "%04d-%02d-%02d", era * 400 + year_of_era + (month >= 10),
-        month < 10 ? month + 3 : month - 9, of_month);
+    char *text = leat_alloc(ctx, DAY_BYTES);
+    if (!text)
+        return LEAT_SV("");
+    put_digits(text, era * 400 + year_of_era + (month >= 10), 4);
+    put_digits(text + 5, month < 10 ? month + 3 : month - 9, 2);
+    put_digits(text + 8, of_month, 2);
+    text[4] = text[7] = '-';
+    return (struct leat_sv){ text, DAY_BYTES };
+}
+
+struct leat_sv nexmark_minute_text(struct leat_ctx *ctx, int32_t minute)
+{
+    char *text = leat_alloc(ctx, MINUTE_BYTES);
+    if (!text)
+        return LEAT_SV("");
+    put_digits(text, minute / 60, 2);
+    put_digits(text + 3, minute % 60, 2);
+    text[2] = ':';
+    return (struct leat_sv){ text, MINUTE_BYTES };
 }
