@@ -45,9 +45,6 @@ struct leat__agg_class {
         const struct leat__agg *agg, const struct leat__agg_memory *mem, void *into, const void *from);
     void (*subtract)(const struct leat__agg *agg, void *into, const void *from); /* NULL: not exactly */
     int (*result)(const struct leat__agg *agg, const void *accumulator, const struct leat__agg_show *show);
-    /* Of a copy of an accumulator that has lost its blobs: makes it one that shows the result that the accumulator
-     * shows, and is good for nothing else. NULL: results need the blobs. */
-    void (*shown)(const struct leat__agg *agg, void *accumulator);
     /* Whether the blobs of a decoded accumulator hold what they should. NULL: any bytes do. */
     bool (*check)(const struct leat__agg *agg, const void *accumulator);
     uint32_t blobs_count;
@@ -55,6 +52,9 @@ struct leat__agg_class {
     uint32_t
         derived_count; /* so many blobs, the last ones, can be made from the others: they are not saved */
     bool is_of_class; /* values of several classes: the format says which */
+    /* Of a copy of an accumulator that has lost its blobs: makes it one that shows the result that the accumulator
+     * shows, and is good for nothing else. NULL: results need the blobs. */
+    void (*shown)(const struct leat__agg *agg, void *accumulator);
 };
 
 /* Family, size and what it gives, by kind, classes and options of `agg`; false when the class of `of` does not fit.
