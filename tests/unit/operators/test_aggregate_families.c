@@ -49,6 +49,10 @@ static const struct exact {
     { { .kind = LEAT_AGGREGATE_HISTOGRAM, .of = "v", .bounds = bounds, .bounds_count = 3, .as = "histogram" },
         LONGS },
     { { .kind = LEAT_AGGREGATE_COLLECT_LIST, .of = "s", .where = "v > 0", .as = "some" }, STRINGS },
+    /* of one set with "vs", with "ss" */
+    { { .kind = LEAT_AGGREGATE_COUNT_DISTINCT, .of = "v", .where = "v > 0", .as = "vs_above" }, "\"long\"" },
+    { { .kind = LEAT_AGGREGATE_COUNT_DISTINCT, .of = "v", .where = "v < 3", .as = "vs_below" }, "\"long\"" },
+    { { .kind = LEAT_AGGREGATE_COUNT_DISTINCT, .of = "s", .where = "v > 0", .as = "ss_above" }, "\"long\"" },
 };
 
 /* ---- the engine's side ---- */
@@ -284,6 +288,14 @@ static bool has_s(const struct agg_event *row)
 {
     return row->has_s;
 }
+static bool has_positive_v(const struct agg_event *row)
+{
+    return row->has_v && row->v > 0;
+}
+static bool has_low_v(const struct agg_event *row)
+{
+    return row->has_v && row->v < 3;
+}
 static bool has_positive_s(const struct agg_event *row)
 {
     return row->has_s && row->has_v && row->v > 0;
@@ -439,6 +451,22 @@ static void naive_lists(const struct agg_event *rows, uint32_t count, struct lea
     leat__strbuf_release(&join);
 }
 
+static uint32_t count_distinct(const struct agg_event *rows, uint32_t count,
+    bool (*is)(const struct agg_event *), int (*order)(const void *, const void *))
+{
+    const struct agg_event *of[ROWS_MAX];
+    const uint32_t n = in_time(rows, count, is, of);
+    qsort(of, n, sizeof of[0], order);
+    return distinct(of, n, order);
+}
+
+static void naive_parts(const struct agg_event *rows, uint32_t count, struct leat_strbuf *out)
+{
+    say_int(out, "vs_above", true, count_distinct(rows, count, has_positive_v, by_v));
+    say_int(out, "vs_below", true, count_distinct(rows, count, has_low_v, by_v));
+    say_int(out, "ss_above", true, count_distinct(rows, count, has_positive_s, by_s));
+}
+
 static void naive_bits(const struct agg_event *rows, uint32_t count, struct leat_strbuf *out)
 {
     int64_t all = -1, some = 0, odd = 0, counts[4] = { 0 };
@@ -472,6 +500,7 @@ static void naive(const struct agg_event *rows, uint32_t count, struct leat_strb
     naive_picks(rows, count, out);
     naive_lists(rows, count, out);
     naive_bits(rows, count, out);
+    naive_parts(rows, count, out);
     leat__strbuf_char(out, '}');
 }
 
