@@ -1,7 +1,8 @@
 /* operators/projection.c -- fills output records from expressions and from input fields.
  *
  * Each field of the output becomes one of
- *     copy    an input field of the very same type, anything at all: bytes are moved, views with them
+ *     copy    an input field of the very same type, anything at all: bytes are moved, views with them; what is never
+ *             null and lies side by side in both records is one move
  *     expr    an expression, evaluated for all rows, and a store (record/expr.h) that fits its class to the
  * field nothing a nullable field that nobody fills Columns are filled one after the other. Only when some row
  * makes an expression or a store fail is the work done again row by row, so that exactly the bad rows are
@@ -10,6 +11,7 @@
 #include "operators/rows_private.h"
 #include "record/schema.h"
 #include "topology/declare.h"
+#include <stdlib.h>
 #include <string.h>
 
 #define FIELDS_MAX 64u
@@ -25,6 +27,11 @@ struct projection_copy {
     uint32_t size;
 };
 
+/* Bytes of a record that is there, for each row. */
+struct projection_move {
+    uint32_t side, from, to, size;
+};
+
 struct projection_expr {
     struct leat_expr *expr;
     struct leat_expr_store store;
@@ -35,6 +42,8 @@ struct leat__projection {
     const struct leat_type *out;
     struct projection_copy *copies;
     uint32_t copies_count;
+    struct projection_move *moves; /* the copies of what is never null */
+    uint32_t moves_count;
     struct projection_expr *exprs;
     uint32_t exprs_count;
     const char *named[FIELDS_MAX]; /* the output fields that entries name */
@@ -360,6 +369,38 @@ static void bind_all(struct maker *m)
     }
 }
 
+static bool is_move(const struct projection_copy *copy)
+{
+    return !copy->nullable && !copy->may_miss && copy->to_has == LEAT_NOT_NULLABLE;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct projection_move *x = a, *y = b;
+    return x->side != y->side ? (x->side < y->side ? -1 : 1) : x->from < y->from ? -1 : x->from > y->from;
+}
+
+/* Puts together what lies side by side. */
+static void find_moves(struct leat__projection *p)
+{
+    struct projection_move *moves = p->moves;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < p->copies_count; i++) {
+        const struct projection_copy *copy = &p->copies[i];
+        if (is_move(copy))
+            moves[count++] = (struct projection_move){ copy->side, copy->from.offset, copy->to, copy->size };
+    }
+    qsort(moves, count, sizeof *moves, by_place);
+    for (uint32_t i = 0; i < count; i++) {
+        struct projection_move *last = p->moves_count ? &moves[p->moves_count - 1] : NULL;
+        if (last && last->side == moves[i].side && last->from + last->size == moves[i].from &&
+            last->to + last->size == moves[i].to)
+            last->size += moves[i].size;
+        else
+            moves[p->moves_count++] = moves[i];
+    }
+}
+
 struct leat__projection *leat__projection_new(
     struct leat_node *node, const struct leat__projection_opts *opts)
 {
@@ -378,10 +419,12 @@ struct leat__projection *leat__projection_new(
         return p; /* leat__output says what is wrong with it */
     p->copies = leat__spec(node, (p->out->fields_count + 1) * sizeof *p->copies);
     p->exprs = leat__spec(node, (p->out->fields_count + 1) * sizeof *p->exprs);
-    if (!p->copies || !p->exprs)
+    p->moves = leat__spec(node, (p->out->fields_count + 1) * sizeof *p->moves);
+    if (!p->copies || !p->exprs || !p->moves)
         return NULL;
     keep_names(&m);
     bind_all(&m);
+    find_moves(p);
     return leat__node_is_inert(node) ? NULL : p;
 }
 
@@ -440,24 +483,54 @@ static const void *source_record(const struct leat__projection_rows *rows, uint3
     return side == 0 ? rows->left[i] : rows->right[i];
 }
 
-/* Sizes that fields mostly have become single moves. */
-static inline void copy_value(unsigned char *to, const unsigned char *from, uint32_t size)
+/* Inlined with a constant size, each row is a few moves. */
+static inline void move_rows(const struct projection_move *move, const struct leat__projection_rows *rows,
+    struct leat_batch *out, uint32_t first, uint32_t size)
 {
-    switch (size) {
+    unsigned char *to = out->rows + (size_t)first * out->stride + move->to;
+    const uint32_t stride = out->stride;
+    if (rows->batch) {
+        const unsigned char *from = rows->batch->rows + move->from;
+        for (uint32_t i = 0; i < rows->count; i++, from += rows->batch->stride, to += stride)
+            memcpy(to, from, size);
+        return;
+    }
+    const void *const *records = move->side == 0 ? rows->left : rows->right;
+    for (uint32_t i = 0; i < rows->count; i++, to += stride)
+        memcpy(to, (const unsigned char *)records[i] + move->from, size);
+}
+
+static void run_move(const struct projection_move *move, const struct leat__projection_rows *rows,
+    struct leat_batch *out, uint32_t first)
+{
+    switch (move->size) {
     case 4:
-        memcpy(to, from, 4);
+        move_rows(move, rows, out, first, 4);
         break;
     case 8:
-        memcpy(to, from, 8);
+        move_rows(move, rows, out, first, 8);
         break;
     case 16:
-        memcpy(to, from, 16);
+        move_rows(move, rows, out, first, 16);
+        break;
+    case 24:
+        move_rows(move, rows, out, first, 24);
+        break;
+    case 32:
+        move_rows(move, rows, out, first, 32);
+        break;
+    case 40:
+        move_rows(move, rows, out, first, 40);
+        break;
+    case 48:
+        move_rows(move, rows, out, first, 48);
         break;
     default:
-        memcpy(to, from, size);
+        move_rows(move, rows, out, first, move->size);
     }
 }
 
+/* A field that may be null, on either side. */
 static void run_copy(const struct projection_copy *copy, const struct leat__projection_rows *rows,
     struct leat_batch *out, uint32_t first)
 {
@@ -470,7 +543,7 @@ static void run_copy(const struct projection_copy *copy, const struct leat__proj
             continue;
         if (copy->to_has != LEAT_NOT_NULLABLE)
             *(bool *)(void *)(to + copy->to_has) = true;
-        copy_value(to + copy->to, from + copy->from.offset, copy->size);
+        memcpy(to + copy->to, from + copy->from.offset, copy->size);
     }
 }
 
@@ -533,8 +606,11 @@ int leat__projection_run(const struct leat__projection *p, struct leat__projecti
     bool adopt)
 {
     struct leat_error err = { 0 };
+    for (uint32_t k = 0; k < p->moves_count; k++)
+        run_move(&p->moves[k], rows, out, first);
     for (uint32_t k = 0; k < p->copies_count; k++)
-        run_copy(&p->copies[k], rows, out, first);
+        if (!is_move(&p->copies[k]))
+            run_copy(&p->copies[k], rows, out, first);
     for (uint32_t k = 0; k < p->exprs_count; k++) {
         const int code = run_expr(&p->exprs[k], s->exprs[k], rows, 0, rows->count, out, first, adopt, &err);
         if (code == 0)
