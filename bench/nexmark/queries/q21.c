@@ -2,13 +2,14 @@
 #include "nexmark.h"
 #include "queries.h"
 #include "q21_out.h"
-static bool is_named(struct leat_sv channel, const char *lower)
+static bool is_named(struct leat_sv channel, struct leat_sv lower)
 {
-    const size_t len = strlen(lower);
-    bool same = channel.len == len;
-    for (size_t i = 0; same && i < len; i++)
-        same = (channel.data[i] >= 'A' && channel.data[i] <= 'Z' ? channel.data[i] | 0x20
-                                                                 : channel.data[i]) == lower[i];
+    if (channel.len != lower.len)
+        return false;
+    bool same = true;
+    for (size_t i = 0; i < lower.len; i++)
+        same &= (channel.data[i] >= 'A' && channel.data[i] <= 'Z' ? channel.data[i] | 0x20
+                                                                  : channel.data[i]) == lower.data[i];
     return same;
 }
 
@@ -32,7 +33,8 @@ static bool find_id(struct leat_sv url, struct leat_sv *id)
 
 static void add_channel_id(struct leat_ctx *ctx, const struct bid *b, struct leat_out *out)
 {
-    static const char *const known[] = { "apple", "google", "facebook", "baidu" };
+    static const struct leat_sv known[] = { { "apple", 5 }, { "google", 6 }, { "facebook", 8 },
+        { "baidu", 5 } };
     static const char numbers[] = "0123";
     struct leat_sv id = { NULL, 0 };
     (void)ctx;
