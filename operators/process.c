@@ -34,7 +34,7 @@ static void begin_callback(struct leat__process *p, struct leat_sv key, uint64_t
     p->outs.moves = false;
     p->wishes.count = 0;
     p->calls_made++;
-    p->processing_now_us = leat_ctx_now_us(&p->ctx->user);
+    p->processing_now_us = LEAT_TIME_MIN; /* nobody has asked */
 }
 
 static int renew_work(struct leat__process *p)

@@ -309,7 +309,7 @@ void *leat__cell_write(struct leat__keyed_state *state, struct leat__cell *cell)
 }
 
 /* The stamp of what this callback writes: time does not go back for a late record. */
-static int64_t next_stamp(const struct leat__process *p, const struct leat__state_spec *spec, int64_t stamp)
+static int64_t next_stamp(struct leat__process *p, const struct leat__state_spec *spec, int64_t stamp)
 {
     const int64_t now_us = leat__state_now(p, spec);
     return stamp > now_us ? stamp : now_us;

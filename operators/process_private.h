@@ -152,7 +152,7 @@ void leat__states_forget(struct leat__process *p);
 uint64_t leat__states_keys_count(const struct leat__process *p);
 
 /* The time by which values of this state are judged in this callback. */
-int64_t leat__state_now(const struct leat__process *p, const struct leat__state_spec *spec);
+int64_t leat__state_now(struct leat__process *p, const struct leat__state_spec *spec);
 /* When what has this stamp is gone; LEAT_TIME_MAX: never. */
 static inline int64_t leat__state_gone_at(const struct leat__state_spec *spec, int64_t stamp)
 {

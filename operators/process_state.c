@@ -68,9 +68,12 @@ struct leat__keyed_state *leat__state_of(
     return &p->states[index];
 }
 
-int64_t leat__state_now(const struct leat__process *p, const struct leat__state_spec *spec)
+int64_t leat__state_now(struct leat__process *p, const struct leat__state_spec *spec)
 {
-    const int64_t now_us = spec->ttl.time == LEAT_PROCESSING_TIME ? p->processing_now_us : p->event_now_us;
+    const bool by_clock = spec->ttl.time == LEAT_PROCESSING_TIME;
+    if (by_clock && p->processing_now_us == LEAT_TIME_MIN) /* the same throughout a callback */
+        p->processing_now_us = leat_ctx_now_us(&p->ctx->user);
+    const int64_t now_us = by_clock ? p->processing_now_us : p->event_now_us;
     return now_us < LEAT_TIME_MAX ? now_us
                                   : LEAT_TIME_MAX - 1; /* that would be when what never goes is gone */
 }

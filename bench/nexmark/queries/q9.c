@@ -32,11 +32,15 @@ static void as_offer_of_bid(struct leat_ctx *ctx, const struct bid *b, struct of
 }
 LEAT_DEFINE_MAP(as_offer_of_bid, bid, offer);
 
-static void consider(struct best_bid *best, const struct offer *bid)
+static bool is_better(const struct best_bid *best, const struct offer *bid)
 {
-    if (bid->dateTime < best->opened || bid->dateTime > best->expires || bid->price < best->price ||
-        (best->price > 0 && bid->price == best->price && bid->dateTime >= best->dateTime))
-        return;
+    const bool is_valid = bid->dateTime >= best->opened && bid->dateTime <= best->expires;
+    return is_valid &&
+        (bid->price > best->price || (bid->price == best->price && bid->dateTime < best->dateTime));
+}
+
+static void take(struct best_bid *best, const struct offer *bid)
+{
     best->bidder = bid->bidder;
     best->price = bid->price;
     best->dateTime = bid->dateTime;
@@ -50,7 +54,8 @@ static void on_auction(struct leat_ctx *ctx, const struct offer *a)
     best->opened = a->dateTime;
     best->expires = a->expires;
     for (const struct offer *bid = NULL; (bid = leat_list_next(ctx, EARLY, bid)) != NULL;)
-        consider(best, bid);
+        if (is_better(best, bid))
+            take(best, bid);
     leat_state_clear(ctx, EARLY);
     leat_timer_set(ctx, LEAT_EVENT_TIME, a->expires * 1000);
 }
@@ -64,12 +69,13 @@ static void on_early_bid(struct leat_ctx *ctx, const struct offer *bid)
 
 static void on_offer(struct leat_ctx *ctx, const struct offer *o)
 {
+    const struct best_bid *best = leat_state_find(ctx, BEST);
     if (o->is_auction)
         on_auction(ctx, o);
-    else if (leat_state_find(ctx, BEST))
-        consider(leat_state(ctx, BEST), o);
-    else
+    else if (!best)
         on_early_bid(ctx, o);
+    else if (is_better(best, o))
+        take(leat_state(ctx, BEST), o);
 }
 
 /* The auction is over; or the time of the first early bid is long past, and an auction that comes now was opened
