@@ -4,7 +4,8 @@
  *   nexmark generate --events N --output DIR [--format jsonl|avro]
  *   nexmark run qN --input DIR --output FILE.jsonl [--final] [leat's options: --parallelism, --checkpoint-dir, ...]
  *   nexmark check qN|stream [--events N] [--parallelism P] [--batch-rows N] [--splits N]
- *   nexmark bench qN [--events N] [--parallelism P] [--source avro|generator] [--repeat N] [--hand]
+ *   nexmark bench qN [--events N] [--parallelism P] [--source avro|generator|files] [--input DIR] [--repeat N]
+ *                    [--hand]
  *   nexmark check-hand qN [--events N]
  *
  * All: [--rate EVENTS_PER_S] [--group N] [--disorder-ms N]. check compares with what is known of the first million
@@ -289,7 +290,8 @@ static int bench_once(
 {
     leat_topology *t = leat_topology_new(query->name);
     struct nexmark *n = nexmark_new(t,
-        &(struct nexmark_input){ .events = o->events,
+        &(struct nexmark_input){ .dir = strcmp(o->source, "files") == 0 ? o->input : NULL,
+            .events = o->events,
             .avro = avro,
             .disorder_us = (int64_t)o->disorder_ms * 1000,
             .splits = (uint32_t)o->splits });
@@ -385,9 +387,13 @@ static int bench_main(int argc, char **argv)
     const struct nexmark_query *query = find_query(argc > 2 ? argv[2] : "");
     if (!query || !parse(argc, argv, 3, ALL_OPTIONS, &o))
         return 2;
-    const bool encoded = strcmp(o.source, "avro") == 0;
-    if (!encoded && strcmp(o.source, "generator") != 0) {
-        (void)fprintf(stderr, "nexmark: --source is avro or generator, not \"%s\"\n", o.source);
+    const bool encoded = strcmp(o.source, "avro") == 0, files = strcmp(o.source, "files") == 0;
+    if (!encoded && !files && strcmp(o.source, "generator") != 0) {
+        (void)fprintf(stderr, "nexmark: --source is avro, generator or files, not \"%s\"\n", o.source);
+        return 2;
+    }
+    if (files && !o.input) {
+        (void)fprintf(stderr, "nexmark: --source files needs --input DIR\n");
         return 2;
     }
     int code = 0;
