@@ -117,10 +117,32 @@ static bool keeps_key(
     return true;
 }
 
-static void declare_partitioning(
-    struct leat_node *node, const struct leat__join_opts *o, const struct leat__join_spec *spec)
+/* What the user says of the output's key: checked against the key of each pair (join_output.c). */
+static void declare_key_as(struct leat_node *node, const char *key_as, struct leat__join_spec *spec)
 {
-    if (leat__node_is_inert(node) || !spec->projection || o->forward_left)
+    struct leat_error err = { 0 };
+    if (leat__key_new(node->outputs[0].type, key_as, LEAT_KEY_NULLS_SKIP, &spec->out_key, &err) < 0) {
+        spec->out_key = NULL;
+        leat__declare_error_of(node, "key_as", &err);
+        return;
+    }
+    leat__topology_defer(node, free_key, spec->out_key);
+    if (leat__key_compatible(spec->keys[LEAT__LEFT], spec->out_key, &err) < 0)
+        leat__declare_error_of(node, "key_as", &err);
+    node->outputs[0].partitioned_by = leat__key_text(spec->out_key);
+}
+
+static void declare_partitioning(
+    struct leat_node *node, const struct leat__join_opts *o, struct leat__join_spec *spec)
+{
+    if (o->key_as && o->forward_left)
+        leat__declare_error(
+            node, "key_as", LEAT_EDECLARE, "results of this join are not where their key lives: remove it");
+    if (leat__node_is_inert(node) || o->forward_left)
+        return;
+    if (o->key_as)
+        declare_key_as(node, o->key_as, spec);
+    if (o->key_as || !spec->projection)
         return;
     const char *left = leat__key_text(spec->keys[LEAT__LEFT]);
     const char *right = leat__key_text(spec->keys[LEAT__RIGHT]);

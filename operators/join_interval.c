@@ -626,6 +626,7 @@ static void declare_pairs(
         .out = o->out,
         .fields = o->fields,
         .fields_max = sizeof o->fields / sizeof o->fields[0],
+        .key_as = o->key_as,
     };
     leat__join_declare(node, &pairs, &spec->pairs);
 }

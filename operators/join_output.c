@@ -9,6 +9,7 @@
  * is given. */
 #include "base/alloc.h"
 #include "operators/aggregate_private.h"
+#include "base/hash.h"
 #include "operators/join_private.h"
 #include <string.h>
 
@@ -28,6 +29,7 @@ struct leat__join_output {
     const struct leat__join_spec *spec;
     struct leat_expr_scratch *where;
     struct leat__projection_scratch *projection;
+    struct leat_key_scratch *out_key; /* of what is checked; or NULL */
     struct leat_copier *copier;
     struct lane lanes[LEAT__JOIN_LANES];
     uint32_t rows_max; /* rows of an output batch */
@@ -218,6 +220,28 @@ static void set_windows(
     }
 }
 
+/* Whether results have the key that `.key_as` says: what follows relies on it. */
+static int check_keys(
+    const struct leat__join_output *output, struct leat__ctx *ctx, const struct leat_batch *made)
+{
+    const struct leat_sv *keys;
+    const struct leat_key *key = output->spec->out_key;
+    if (leat__key_eval(key, output->out_key, &ctx->user, made, &keys) < 0)
+        return leat__rows_nomem(ctx, "keys");
+    for (uint32_t i = 0; i < made->count; i++) {
+        char row[256];
+        if ((keys[i].data ? leat__hash(keys[i].data, keys[i].len) : 0) == made->key_hash[i])
+            continue;
+        (void)leat_record_print(leat_batch_at(made, i), made->type, row, sizeof row);
+        return leat__fail(ctx, LEAT_EINVAL,
+            "key_as: %s of a result is not the key that its records were joined by, and what follows would "
+            "find it "
+            "on the wrong worker: mend %s, or remove .key_as; the result: %.255s",
+            leat__key_text(key), output->spec->merge.merge ? output->spec->merge.name : "the fields", row);
+    }
+    return 0;
+}
+
 /* The lane's pairs as rows behind those that its batch has. */
 static int make_rows(struct leat__join_output *output, struct leat__ctx *ctx, struct lane *lane)
 {
@@ -237,6 +261,8 @@ static int make_rows(struct leat__join_output *output, struct leat__ctx *ctx, st
             output->spec->projection, output->projection, ctx, &rows, out, first, false));
     }
     LEAT_TRY(end_pairs(output, ctx, left, right, lane->event_us, count, &made));
+    if (output->spec->out_key && made.count > 0)
+        LEAT_TRY(check_keys(output, ctx, &made));
     for (uint32_t i = 0; i < made.count; i++)
         if (leat__copy_adopt(output->copier, out, leat_batch_at(&made, i)) < 0)
             return leat__rows_nomem(ctx, "the strings of results");
@@ -350,6 +376,8 @@ int leat__join_output_new(
     if (leat__copier_new(ctx->node->outputs[0].type, &made->copier) < 0 ||
         (spec->where && leat__expr_scratch_new(spec->where, &made->where) < 0))
         return leat__rows_nomem(ctx, "a join");
+    if (spec->out_key && leat__key_scratch_new(&made->out_key) < 0)
+        return leat__rows_nomem(ctx, "a join");
     if (spec->projection)
         LEAT_TRY(leat__projection_scratch_new(spec->projection, ctx, &made->projection));
     for (uint32_t i = 0; i < LEAT__JOIN_LANES; i++)
@@ -383,5 +411,6 @@ void leat__join_output_free(struct leat__join_output *output)
     leat__projection_scratch_free(output->projection);
     leat__expr_scratch_free(output->where);
     leat__copier_free(output->copier);
+    leat__key_scratch_free(output->out_key);
     leat__free(output);
 }

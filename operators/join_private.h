@@ -33,6 +33,7 @@ struct leat__join_opts {
     /* Output fields that the operator fills itself (window_start), NULL-terminated; or NULL. A projection may name
      * them, then the operator does not. */
     const char *const *own_fields;
+    const char *key_as; /* or NULL */
     bool
         forward_left; /* the left side is not exchanged, the right one goes to every subtask (broadcast tables) */
 };
@@ -42,6 +43,7 @@ struct leat__join_spec {
     struct leat_key *keys[LEAT__SIDES]; /* nulls: SKIP */
     const char *key_types[LEAT__SIDES]; /* leat__key_describe, for tables */
     uint32_t key_size; /* of every key of both sides, 0: they vary */
+    struct leat_key *out_key; /* of results, which must be that of their pair; NULL: nothing to check */
     struct leat_expr *where; /* or NULL */
     struct leat_join_fn merge; /* size 0: by projection */
     struct leat__projection *projection;

@@ -74,7 +74,8 @@ leat_stream *leat_window_join_sized(leat_stream *left, leat_stream *right, const
             .out = o.out,
             .fields = o.fields,
             .fields_max = sizeof o.fields / sizeof o.fields[0],
-            .own_fields = own_fields },
+            .own_fields = own_fields,
+            .key_as = o.key_as },
         &spec->join);
     leat__join_has_late(node);
     declare_windows(node, &o, spec);

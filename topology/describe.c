@@ -21,6 +21,11 @@ const char *leat__edge_word(const struct leat_plan_edge *edge)
     }
 }
 
+bool leat__edge_avoids_exchange(const struct leat_plan *plan, const struct leat_plan_edge *edge)
+{
+    return edge->key && !edge->exchange && plan->nodes[edge->to].parallelism > 1;
+}
+
 const char *leat__policy_word(enum leat_policy policy)
 {
     return policy == LEAT_SKIP ? "skip" : policy == LEAT_DEAD_LETTER ? "dead_letter" : "fail";

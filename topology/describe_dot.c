@@ -122,6 +122,10 @@ static void add_edge(struct leat_strbuf *out, const struct leat_plan *plan, cons
     }
     if (edge->combines)
         leat__strbuf_str(out, "<br/>pre-aggregated");
+    if (leat__edge_avoids_exchange(plan, edge)) {
+        leat__strbuf_str(out, "<br/>no exchange: already by ");
+        add_escaped(out, leat__key_text(edge->key), strlen(leat__key_text(edge->key)));
+    }
     if (port) {
         leat__strbuf_str(out, "<br/>");
         add_escaped(out, port, strlen(port));

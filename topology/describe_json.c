@@ -99,7 +99,8 @@ static void add_edge(struct leat_strbuf *out, const struct leat_plan *plan, cons
     leat__strbuf_printf(out, ", \"input\": %u", edge->input);
     add_member(out, ", ", "partitioning", leat__edge_word(edge));
     add_member(out, ", ", "key", edge->key ? leat__key_text(edge->key) : NULL);
-    leat__strbuf_printf(out, ", \"exchange\": %s", edge->exchange ? "true" : "false");
+    leat__strbuf_printf(out, ", \"exchange\": %s%s", edge->exchange ? "true" : "false",
+        leat__edge_avoids_exchange(plan, edge) ? ", \"exchange_avoided\": true" : "");
     add_member(out, ", ", "pre_aggregated", pre_aggregated[edge->combines]);
     add_member(out, ", ", "not_pre_aggregated", edge->combines_not);
     leat__strbuf_char(out, '}');

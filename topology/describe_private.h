@@ -10,6 +10,8 @@ void leat__describe_json(const struct leat_plan *plan, struct leat_strbuf *out);
 /* "forward", "hash", "gather", "broadcast": what the edge does in this plan. A hash edge without exchange
  * forwards. */
 const char *leat__edge_word(const struct leat_plan_edge *edge);
+/* Whether it would be an exchange if its rows were not where their key lives. */
+bool leat__edge_avoids_exchange(const struct leat_plan *plan, const struct leat_plan_edge *edge);
 const char *leat__policy_word(enum leat_policy policy); /* "fail", "skip", "dead_letter" */
 const char *leat__kind_word(enum leat_node_kind kind); /* "source", "operator", "sink", "virtual" */
 /* The plan node of a logical one; NULL for virtual ones. */

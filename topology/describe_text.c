@@ -160,7 +160,11 @@ static void print_edges(struct leat_strbuf *out, const struct leat_plan *plan, i
             to_width, plan->nodes[edge->to].node->name);
         leat__strbuf_str(out, words[edge->exchange ? edge->partitioning : LEAT_FORWARD]);
         if (edge->key)
-            leat__strbuf_printf(out, edge->exchange ? "(%s)" : ", keyed by %s", leat__key_text(edge->key));
+            leat__strbuf_printf(out,
+                edge->exchange                               ? "(%s)"
+                    : leat__edge_avoids_exchange(plan, edge) ? ", no exchange: already by %s"
+                                                             : ", keyed by %s",
+                leat__key_text(edge->key));
         if (edge->combines)
             leat__strbuf_str(out, ", pre-aggregated");
         else if (edge->combines_not)

@@ -9,7 +9,9 @@
  *
  * All of them take keys (fields or expressions, of different names if need be; a null key matches nothing), a
  * condition that pairs must satisfy as well, and make results by a callback or by expressions over left.x and
- * right.y. Where a side may be missing (kind LEFT, RIGHT, FULL) the callback gets NULL for it, and all of its
+ * right.y. Results are where their key lives, and what follows by the same key is not exchanged, if the output has the
+ * key: where projections copy its fields that is known; else `.key_as` names the fields ("customer_id"), and the job
+ * fails at the first result whose fields are not the key that it was joined by. Where a side may be missing (kind LEFT, RIGHT, FULL) the callback gets NULL for it, and all of its
  * fields are null in expressions: what shows them in the output must be nullable. */
 #ifndef LEAT_JOIN_H
 #define LEAT_JOIN_H
@@ -53,6 +55,7 @@ struct leat_join_opts {
         *out; /* an output type whose fields come from `fields`, then by name from left, then right */
     struct leat_projection fields[64];
     enum leat_join_kind kind;
+    const char *key_as; /* fields of the output that hold the key: see the begin of this file */
 };
 
 /* Window join: pairs of records in the same window, when the watermark passes its end; their event time is
@@ -70,6 +73,7 @@ struct leat_window_join_opts {
     const struct leat_type *out;
     struct leat_projection fields[64];
     enum leat_join_kind kind;
+    const char *key_as; /* fields of the output that hold the key: see the begin of this file */
 };
 
 /* As-of join: each left record with at most one right record of its key, the nearest in time of those that
