@@ -1,0 +1,246 @@
+/* tests/unit/operators/test_formats.c -- what operators have saved, byte by byte: tests/golden/formats/<name>.txt has the
+ * formats of the tables, their entries, what the operator knows beside them, and what comes out behind that.
+ *
+ * The bytes of this build must be those of the file, and this build must go on from those of the file. Whoever changes
+ * the layout of state changes its format text too (operators/README.md), or reads both: LEAT_UPDATE_GOLDEN=1 writes
+ * what came out. */
+#include <leat/deduplicate.h>
+#include <leat/top_n.h>
+#include "state/store_memory_private.h"
+#include "tests/support/aggregate_fixture.h"
+#include "tests/support/golden.h"
+#include "tests/support/memory_env.h"
+#include "tests/support/unit.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RESULT \
+    FIELD("k", OR_NULL("\"long\"")) \
+    "," FIELD("window_end", "\"long\"") "," FIELD("pane_index", "\"int\"") "," FIELD( \
+        "n", "\"long\"") "," FIELD("total", OR_NULL("\"long\"")) "," FIELD("dsum", \
+        OR_NULL("\"double\"")) "," FIELD("smax", OR_NULL("\"string\""))
+
+typedef leat_stream *declare_fn(leat_keyed_stream *in);
+
+static leat_stream *declare_first(leat_keyed_stream *in)
+{
+    return leat_deduplicate(in, "once", &(struct leat_deduplicate_opts){ .within_us = 10 });
+}
+static leat_stream *declare_last(leat_keyed_stream *in)
+{
+    return leat_deduplicate(
+        in, "once", &(struct leat_deduplicate_opts){ .within_us = 10, .keep = LEAT_KEEP_LAST });
+}
+static leat_stream *declare_top(leat_keyed_stream *in)
+{
+    return leat_top_n(in, "best", &(struct leat_top_n_opts){ .n = 2, .by = "v", .descending = true });
+}
+static leat_stream *declare_top_of_window(leat_keyed_stream *in)
+{
+    leat_windowed_stream *windows =
+        leat_window(in, "windows", &(struct leat_window_opts){ .kind = LEAT_WINDOW_TUMBLING, .size_us = 20 });
+    return leat_window_top_n(windows, "best", &(struct leat_top_n_opts){ .n = 2, .by = "v" });
+}
+
+struct format {
+    const char *name;
+    const char *words; /* of the fixture, or */
+    declare_fn *declare;
+};
+
+static const struct format formats[] = {
+    { "tumbling", "size=20,lateness=5", NULL },
+    { "tumbling_triggers", "size=20,lateness=5,count=2,event=5,clock=7,retracting", NULL },
+    { "hopping_running", "size=20,slide=10", NULL },
+    { "hopping_tree", "size=20,slide=5,lateness=10", NULL },
+    { "cumulating", "size=20,step=5", NULL },
+    { "sessions", "gap=5,lateness=20", NULL },
+    { "sessions_triggers", "gap=5,lateness=20,count=3,event=5,clock=7,retracting", NULL },
+    { "sliding", "size=10,sliding,lateness=5", NULL },
+    { "sliding_retracting", "size=10,sliding,lateness=5,retracting", NULL },
+    { "sliding_triggers", "size=10,sliding,lateness=5,count=2,event=5,clock=7,retracting", NULL },
+    { "count_windows", "last=4,every=2", NULL },
+    { "deduplicate_first", NULL, declare_first },
+    { "deduplicate_last", NULL, declare_last },
+    { "top_n", NULL, declare_top },
+    { "top_n_of_window", NULL, declare_top_of_window },
+};
+
+/* ---- running ---- */
+
+static void start(struct agg_setup *s, const struct format *format)
+{
+    const struct harness_opts opts = { .with_store = true };
+    if (format->words) {
+        agg_start(s, format->words, RESULT, &opts);
+        return;
+    }
+    memset(s, 0, sizeof *s);
+    agg_event_type = *agg_type_of(s, RECORD("event", AGG_EVENT_FIELDS));
+    s->t = leat_topology_new("test");
+    leat_stream *in = harness_source(s->t, "in", &agg_event_type, "ts");
+    s->h = harness_new(format->declare(leat_group_by(in, "keyed", "k")), &opts);
+}
+
+static void put(struct harness *h, int64_t k, int64_t v, int64_t ts)
+{
+    static char texts[64][32]; /* which live as long as any batch */
+    char *text = texts[v];
+    struct leat_batch *batch = harness_rows(h, 0);
+    (void)snprintf(text, sizeof texts[0], "text number %d", (int)v);
+    agg_put(batch,
+        &(struct agg_event){ .has_k = true,
+            .k = k,
+            .has_v = true,
+            .v = v,
+            .has_d = true,
+            .d = 0.5 * (double)v,
+            .has_s = true,
+            .s = leat_sv_of(text),
+            .ts = ts });
+    assert_int_equal(harness_batch(h, 0, batch), 0);
+}
+
+/* Up to the barrier, and behind it. */
+static void run_before(struct harness *h)
+{
+    static const int64_t times[] = { 1, 3, 4, 9, 11, 12, 18, 23, 22, 31 };
+    for (uint32_t i = 0; i < COUNT_OF(times); i++) {
+        put(h, 1 + i % 2, 10 + i, times[i]);
+        if (i == 4)
+            assert_int_equal(harness_watermark(h, 0, 10), 0);
+    }
+    assert_int_equal(harness_watermark(h, 0, 21), 0);
+}
+
+static void run_behind(struct harness *h)
+{
+    put(h, 1, 50, 33);
+    put(h, 2, 51, 27);
+    put(h, 3, 52, 34);
+    assert_int_equal(harness_watermark(h, 0, LEAT_TIME_MAX), 0);
+}
+
+/* ---- texts ---- */
+
+static void add_hex(struct leat_strbuf *out, const char *what, const void *bytes, size_t len)
+{
+    leat__strbuf_printf(out, "%s %zu\n", what, len);
+    for (size_t i = 0; i < len; i++)
+        leat__strbuf_printf(out, "%02x%s", ((const unsigned char *)bytes)[i], i % 48 == 47 ? "\n" : "");
+    leat__strbuf_str(out, len % 48 ? "\n" : "");
+}
+
+/* The only file of the checkpoint. */
+static const char *store_path(const struct harness *h, char *path, size_t size)
+{
+    size_t len;
+    for (uint32_t number = 0; number < 100; number++) {
+        (void)snprintf(path, size, "%s/%06u" LEAT_MEMORY_SUFFIX, h->mark.dir, number);
+        if (memory_env_get(h->files, path, &len))
+            return path;
+    }
+    fail_msg("no file in %s", h->mark.dir);
+    return path;
+}
+
+static void add_saved(struct leat_strbuf *out, struct harness *h)
+{
+    char path[64];
+    size_t len = 0;
+    for (uint32_t i = 0; i < h->mark.tables_count; i++) {
+        const struct leat_table_info *t = &h->mark.tables[i];
+        leat__strbuf_printf(out, "table %s %s, key %s, route %s, prefix %u, entries %llu\n  %s\n  %s\n",
+            t->name, t->kind, t->key, t->route, t->prefix, (unsigned long long)t->entries,
+            t->format ? t->format : "-", t->schema ? t->schema : "-");
+    }
+    add_hex(out, "operator", h->mark.part.data, h->mark.part.len);
+    const void *bytes = memory_env_get(h->files, store_path(h, path, sizeof path), &len);
+    assert_non_null(bytes);
+    add_hex(out, "entries", bytes, len);
+}
+
+/* The bytes behind a line that begins with `what`. */
+static size_t read_hex(const char *text, const char *what, char *bytes, size_t max)
+{
+    char head[32];
+    (void)snprintf(head, sizeof head, "\n%s ", what);
+    const char *at = strstr(text, head);
+    assert_non_null(at);
+    char *end;
+    const size_t len = strtoul(at + strlen(head), &end, 10);
+    assert_true(len <= max);
+    for (size_t i = 0; i < len; i++) {
+        char digits[3] = { 0 };
+        while (*end == '\n')
+            end++;
+        digits[0] = *end++;
+        digits[1] = *end++;
+        bytes[i] = (char)strtoul(digits, NULL, 16);
+    }
+    return len;
+}
+
+static char *read_file(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    FAIL_UNLESS(file != NULL, "no %s: LEAT_UPDATE_GOLDEN=1 writes it", path);
+    char *text = calloc(1, 1 << 20);
+    assert_non_null(text);
+    assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
+    (void)fclose(file);
+    return text;
+}
+
+/* Puts what the file says in the place of what this build has saved. */
+static void take_saved(struct harness *h, const char *text)
+{
+    static char bytes[1 << 18];
+    char path[64];
+    size_t len = read_hex(text, "operator", bytes, sizeof bytes);
+    leat__strbuf_clear(&h->mark.part);
+    leat__strbuf_add(&h->mark.part, bytes, len);
+    len = read_hex(text, "entries", bytes, sizeof bytes);
+    memory_env_put(h->files, store_path(h, path, sizeof path), bytes, len);
+}
+
+/* ---- tests ---- */
+
+static void test_format__given_what_was_saved__then_the_bytes_are_the_same_and_it_goes_on(void **state)
+{
+    const struct format *format = *state;
+    char name[64], path[128];
+    struct agg_setup s;
+    struct leat_strbuf text = { 0 };
+    (void)snprintf(name, sizeof name, "formats/%s.txt", format->name);
+    (void)snprintf(path, sizeof path, "tests/golden/%s", name);
+    leat__strbuf_printf(&text, "%s\n", format->name);
+    start(&s, format);
+    run_before(s.h);
+    harness_barrier(s.h);
+    harness_lose(s.h);
+    add_saved(&text, s.h);
+    if (!getenv("LEAT_UPDATE_GOLDEN")) {
+        char *golden = read_file(path);
+        take_saved(s.h, golden);
+        free(golden);
+    }
+    harness_forget_outs(s.h);
+    FAIL_UNLESS(harness_restore(s.h) == 0, "%s", s.h->error.message);
+    run_behind(s.h);
+    leat__strbuf_str(&text, "behind it\n");
+    agg_print_outs(s.h, &text);
+    golden_check(name, text.data);
+    leat__strbuf_release(&text);
+    agg_release(&s);
+}
+
+int main(void)
+{
+    static struct CMUnitTest tests[COUNT_OF(formats)];
+    for (uint32_t i = 0; i < COUNT_OF(formats); i++)
+        tests[i] = (struct CMUnitTest){ formats[i].name,
+            test_format__given_what_was_saved__then_the_bytes_are_the_same_and_it_goes_on, NULL, NULL,
+            (void *)(uintptr_t)&formats[i] };
+    return _cmocka_run_group_tests("formats", tests, COUNT_OF(formats), NULL, NULL);
+}
