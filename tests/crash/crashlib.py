@@ -177,6 +177,7 @@ class Input:
         self.left, self.right = self.read('left.avro'), self.read('right.avro')
         self.windows = self.expect_windows()
         self.pairs = self.expect_join()
+        self.outer = self.expect_outer()
         self.buckets = self.expect_timers()
 
     def make(self, rng, count):
@@ -224,6 +225,25 @@ class Input:
                     when = max(at, other_at)
                     add(panes, (key, when - when % size), value * 1000 + other)
         return panes
+
+    def expect_outer(self):
+        """Pairs of ids, one of them None where there is no partner; ids that are too late on the left, on the right."""
+        lateness, sides, late = 2 * SECOND, [], []
+        for rows in (self.left, self.right):
+            marked = list(watermarked(rows))
+            sides.append([row for row, w in marked if row[3] > w - lateness])
+            late.append([row[0] for row, w in marked if row[3] <= w - lateness])
+        by_key = defaultdict(list)
+        for row in sides[1]:
+            by_key[row[1]].append(row)
+        pairs, matched = [], set()
+        for i, key, value, at in sides[0]:
+            found = [row for row in by_key[key]
+                     if at + 1 * SECOND <= row[3] <= at + 4 * SECOND and value <= row[2]]
+            pairs += [(key, i, row[0]) for row in found] or [(key, i, None)]
+            matched.update(row[0] for row in found)
+        pairs += [(row[1], None, row[0]) for row in sides[1] if row[0] not in matched]
+        return pairs, late[0], late[1]
 
     def expect_timers(self):
         size = 5 * SECOND
@@ -321,6 +341,18 @@ def check_join(data, out):
     check_panes('sums', read_lines(os.path.join(out, 'sums.jsonl')), data.pairs)
 
 
+def check_outer(data, out):
+    pairs, late_left, late_right = data.outer
+    rows = part_rows(out, 'pairs')
+    compare('pairs', counted((row["key"], row['left_id'], row['right_id']) for row in rows), counted(pairs))
+    compare('late-left', counted(row['id'] for row in part_rows(out, 'late-left')), counted(late_left))
+    compare('late-right', counted(row['id'] for row in part_rows(out, 'late-right')), counted(late_right))
+
+
+def part_rows(out, folder):
+    return [row for path in visible(os.path.join(out, folder), '.jsonl') for row in read_lines(path)]
+
+
 def check_given(data, rows):
     """Each key numbers its rows: none is missing, none twice; all that came for a bucket is in one of its rows."""
     numbers, sums = defaultdict(list), {}
@@ -380,8 +412,8 @@ def ledger_rows(path):
     return [json.loads(text[text.index('{'):text.rindex('}') + 1]) for text in seen]
 
 
-CHECKS = {'windows': check_windows, 'join': check_join, 'timers': check_timers, 'ledger': check_ledger}
-JOBS = {'windows': 'crash-windows', 'join': 'crash-join', 'timers': 'crash-timers', 'ledger': 'crash-timers'}
+CHECKS = {'windows': check_windows, 'join': check_join, 'outer': check_outer, 'timers': check_timers, 'ledger': check_ledger}
+JOBS = {'windows': 'crash-windows', 'join': 'crash-join', 'outer': 'crash-outer', 'timers': 'crash-timers', 'ledger': 'crash-timers'}
 
 
 # ---- runs ----

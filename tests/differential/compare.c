@@ -262,7 +262,7 @@ static struct bag bag_of(const struct oracle_sink *sink, const struct oracle_row
         add_ends(&bag, sink, copy, count);
     } else {
         for (size_t i = 0; i < count; i++) {
-            if (final)
+            if (final || sink->timeless)
                 copy[i].event_us = 0;
             signs[i] = takes_back(&copy[i], sink->results) ? -1 : 1;
             bag.lines[i] = line_of(&copy[i], type, sink->level);
@@ -353,6 +353,78 @@ static void check_numbers(const struct oracle_sink *sink, const struct run_sink 
     }
 }
 
+/* Rows as lines without times, sorted; `from` is where each stood. */
+static struct bag lines_of(const struct oracle_sink *sink, const struct oracle_row *rows, size_t count)
+{
+    struct bag bag = { .lines = calloc(count + 1, sizeof *bag.lines), .count = count };
+    if (!bag.lines)
+        abort();
+    for (size_t i = 0; i < count; i++) {
+        struct oracle_row row = rows[i];
+        row.event_us = 0;
+        bag.lines[i] = line_of(&row, sink->results ? &diff_out_type : &diff_row_type, ORACLE_FINAL);
+        bag.lines[i].from = i;
+    }
+    qsort(bag.lines, count, sizeof *bag.lines, compare_lines);
+    return bag;
+}
+
+/* What is taken back is there: rows of a key come in their order, and equal lines are of one key. */
+static void check_changes(const struct oracle_sink *sink, const struct run_sink *got, struct text *text)
+{
+    if (!sink->changes)
+        return;
+    struct bag bag = lines_of(sink, got->rows, got->count);
+    size_t *line_at = calloc(got->count + 1, sizeof *line_at);
+    int64_t *there = calloc(got->count + 1, sizeof *there);
+    if (!line_at || !there)
+        abort();
+    for (size_t i = 0, same = 0; i < bag.count; i++) {
+        same = i > 0 && compare_lines(&bag.lines[i - 1], &bag.lines[i]) == 0 ? same : i;
+        line_at[bag.lines[i].from] = same;
+    }
+    for (size_t i = 0; i < got->count; i++) {
+        there[line_at[i]] += takes_back(&got->rows[i], sink->results) ? -1 : 1;
+        if (there[line_at[i]] == -1)
+            append(text, "  %s: taken back and not there: %s\n", sink->name, bag.lines[line_at[i]].text);
+    }
+    bag_clear(&bag);
+    free(line_at);
+    free(there);
+}
+
+/* What a step's changes come to, line by line. */
+static void compare_steps(const struct oracle_sink *sink, const struct run_sink *got, struct text *text)
+{
+    const size_t count = sink->count + got->count;
+    struct oracle_row *all = calloc(count + 1, sizeof *all);
+    if (!all)
+        abort();
+    if (sink->count > 0)
+        memcpy(all, sink->rows, sink->count * sizeof *all);
+    if (got->count > 0)
+        memcpy(all + sink->count, got->rows, got->count * sizeof *all);
+    struct bag bag = lines_of(sink, all, count);
+    for (size_t i = 0, next, shown = 0; i < count && shown < SHOWN; i = next) {
+        for (next = i + 1; next < count && compare_lines(&bag.lines[i], &bag.lines[next]) == 0;)
+            next++;
+        for (size_t k = i; k < next && shown < SHOWN; k++) {
+            const size_t step = all[bag.lines[k].from].step;
+            int64_t net = 0;
+            for (size_t m = i; m < next; m++) {
+                const struct oracle_row *row = &all[bag.lines[m].from];
+                const int64_t sign = takes_back(row, sink->results) ? -1 : 1;
+                net += row->step == step ? (bag.lines[m].from < sink->count ? -sign : sign) : 0;
+            }
+            if (net != 0 && ++shown)
+                append(text, "  %s: at step %zu %+lld of %s\n", sink->name, step, (long long)net,
+                    bag.lines[i].text);
+        }
+    }
+    bag_clear(&bag);
+    free(all);
+}
+
 static const struct run_sink *find_sink(const struct run_outcome *outcome, const char *name)
 {
     for (size_t i = 0; i < outcome->sinks_count; i++)
@@ -369,12 +441,16 @@ static void compare_sink(const struct oracle_sink *sink, const struct run_outcom
         return;
     }
     check_numbers(sink, got, text);
+    if (outcome->restores == 0) /* else rows of several runs stand one behind the other by subtask */
+        check_changes(sink, got, text);
     if (sink->level == ORACLE_NOTHING)
         return;
     struct bag expected = bag_of(sink, sink->rows, sink->count), found = bag_of(sink, got->rows, got->count);
     differ(sink->name, &expected, &found, text);
     bag_clear(&expected);
     bag_clear(&found);
+    if (sink->stepwise)
+        compare_steps(sink, got, text);
     if (got->has_late_count && got->late_count != sink->count)
         append(text, "  %s: %llu counted as late, not %zu\n", sink->name, (unsigned long long)got->late_count,
             sink->count);

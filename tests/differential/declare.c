@@ -1,5 +1,5 @@
 /* tests/differential/declare.c -- see declare.h. */
-#include "tests/differential/declare.h"
+#include "tests/differential/declare_private.h"
 #include "diff_group.h"
 #include <leat/deduplicate.h>
 #include <leat/group_aggregate.h>
@@ -98,28 +98,27 @@ LEAT_DEFINE_AGGREGATE(extent_of_all, diff_row, extent, diff_group);
 /* The same, but that it can not be merged. */
 static struct leat_aggregate_fn lonely_aggregate;
 
-/* A timer needs to know how far it is set: the plan's node, by the process node's name. */
-static const struct plan *alarm_plan;
+/* Callbacks have no options of their own: the plan's node, by the node's name. */
+static const struct plan *declared_plan;
 
-static int64_t alarm_after(const struct leat_ctx *ctx)
+const struct plan_node *declare_node_of(const struct leat_ctx *ctx)
 {
     const size_t stream = strtoul(leat_ctx_node(ctx) + 1, NULL, 10);
-    return alarm_plan->nodes[stream - alarm_plan->sources_count].size;
+    return &declared_plan->nodes[stream - declared_plan->sources_count];
 }
 
 static void on_row(struct leat_ctx *ctx, const struct diff_row *row)
 {
     int64_t at;
     (void)row;
-    if (__builtin_add_overflow(leat_ctx_event_us(ctx), alarm_after(ctx), &at))
+    if (__builtin_add_overflow(leat_ctx_event_us(ctx), declare_node_of(ctx)->size, &at))
         at = INT64_MAX;
     leat_timer_set(ctx, LEAT_EVENT_TIME, at);
 }
 
 static void on_alarm(struct leat_ctx *ctx, int64_t time_us, enum leat_time_kind kind)
 {
-    const size_t stream = strtoul(leat_ctx_node(ctx) + 1, NULL, 10);
-    const int64_t keys = alarm_plan->nodes[stream - alarm_plan->sources_count].keys;
+    const int64_t keys = declare_node_of(ctx)->keys;
     struct diff_row *out = leat_out(ctx);
     (void)kind;
     out->has_v = true;
@@ -148,16 +147,7 @@ LEAT_DEFINE_PROCESS(tally, diff_row, on_tallied, NULL);
 
 /* ---- nodes ---- */
 
-/* What is declared so far. */
-struct declared {
-    const struct plan *plan;
-    struct run_io *io;
-    leat_topology *t;
-    leat_stream *streams[PLAN_STREAMS_MAX];
-};
-
-/* A name in one of a few static buffers: option structs are copied when they are declared. */
-static const char *name_of(const char *word, size_t stream)
+const char *declare_name(const char *word, size_t stream)
 {
     static char names[8][24];
     static size_t next;
@@ -166,9 +156,9 @@ static const char *name_of(const char *word, size_t stream)
     return name;
 }
 
-static void add_sink(struct declared *d, leat_stream *stream, const char *word, size_t number)
+void declare_sink(struct declared *d, leat_stream *stream, const char *word, size_t number)
 {
-    const char *name = name_of(word, number);
+    const char *name = declare_name(word, number);
     struct run_io *io = d->io;
     size_t i = 0;
     while (i < io->sinks_count && strcmp(io->sinks[i].name, name) != 0)
@@ -183,7 +173,7 @@ static void add_sink(struct declared *d, leat_stream *stream, const char *word, 
 
 static leat_stream *declare_source(struct declared *d, size_t i)
 {
-    leat_stream *source = leat_memory_source(d->t, name_of("s", i),
+    leat_stream *source = leat_memory_source(d->t, declare_name("s", i),
         &(struct leat_memory_source_opts){ .type = &diff_row_type,
             .rows = d->io->rows[i],
             .count = d->io->counts[i],
@@ -191,7 +181,7 @@ static leat_stream *declare_source(struct declared *d, size_t i)
             .event_time = "at",
             .max_out_of_orderness_us = d->plan->sources[i].ooo,
             .on_error = LEAT_SKIP });
-    return d->io->is_kit ? source : leat_peek(source, name_of("seen", i), &see_peek);
+    return d->io->is_kit ? source : leat_peek(source, declare_name("seen", i), &see_peek);
 }
 
 static leat_stream *declare_map(const struct plan_node *node, leat_stream *in, const char *name)
@@ -207,29 +197,13 @@ static leat_stream *declare_map(const struct plan_node *node, leat_stream *in, c
     return leat_project(in, name, &opts);
 }
 
-static leat_keyed_stream *declare_keys(const struct plan_node *node, leat_stream *in, const char *name)
+leat_keyed_stream *declare_keys(const struct plan_node *node, leat_stream *in, const char *name)
 {
     const char *const fields[] = { "k1", "k1", "k2", "k1, k2" };
     return leat_group_by(in, name, fields[node->keys & 3]);
 }
 
-static leat_stream *declare_join(struct declared *d, const struct plan_node *node, size_t stream)
-{
-    const char *const fields[] = { "k1", "k1", "k2", "k1, k2" };
-    leat_stream *pairs = leat_join(d->streams[node->in], d->streams[node->in2], name_of("n", stream),
-        &(struct leat_join_opts){ .left_key = fields[node->keys & 3],
-            .before_us = node->before,
-            .after_us = node->after,
-            .allowed_lateness_us = node->lateness,
-            .out = &diff_row_type,
-            .fields = { { "left.k1", "k1" }, { "left.k2", "k2" }, { "left.v", "v" }, { "right.d", "d" },
-                { "right.s", "s" }, { "left.b", "b" }, { "left.gap", "gap" }, { "right.at", "at" } } });
-    add_sink(d, leat_late_left(pairs), "late-left", stream);
-    add_sink(d, leat_late_right(pairs), "late-right", stream);
-    return pairs;
-}
-
-static struct leat_window_opts window_opts(const struct plan_node *node)
+struct leat_window_opts declare_window_opts(const struct plan_node *node)
 {
     struct leat_window_opts opts = {
         .kind = (enum leat_window_kind)node->window,
@@ -253,6 +227,8 @@ static struct leat_window_opts window_opts(const struct plan_node *node)
         opts.triggers[i].kind = (enum leat_trigger_kind)node->triggers[i].kind;
         opts.triggers[i].n = (uint64_t)node->triggers[i].n;
         opts.triggers[i].late = node->triggers[i].late != 0;
+        if (node->triggers[i].kind == LEAT_TRIGGER_USER)
+            opts.triggers[i] = (struct leat_trigger)LEAT_ON_TRIGGER(declare_trigger());
     }
     return opts;
 }
@@ -287,7 +263,7 @@ static void add_agg(struct leat_aggregate_opts *opts, size_t count, const struct
                        : (struct leat_aggregate)LEAT_USER(&extent_aggregate);
 }
 
-static void add_aggs(struct leat_aggregate_opts *opts, const struct plan_node *node)
+void declare_aggs(struct leat_aggregate_opts *opts, const struct plan_node *node)
 {
     size_t count = 0;
     lonely_aggregate = extent_aggregate;
@@ -298,23 +274,24 @@ static void add_aggs(struct leat_aggregate_opts *opts, const struct plan_node *n
             add_agg(opts, count++, node, a);
 }
 
-static leat_stream *declare_changelog(leat_stream *results, size_t stream)
+leat_stream *declare_changelog(leat_stream *results, size_t stream, const struct leat_type *type)
 {
-    return leat_changelog(results, name_of("changes", stream),
-        &(struct leat_changelog_opts){ .field = "change", .out = &diff_out_type });
+    return leat_changelog(results, declare_name("changes", stream),
+        &(struct leat_changelog_opts){ .field = "change", .out = type });
 }
 
 static leat_stream *declare_aggregate(struct declared *d, const struct plan_node *node, size_t stream)
 {
     struct leat_aggregate_opts opts = { .out = &diff_out_type };
-    const struct leat_window_opts windows = window_opts(node);
-    add_aggs(&opts, node);
-    leat_windowed_stream *windowed = leat_window(
-        declare_keys(node, d->streams[node->in], name_of("by", stream)), name_of("w", stream), &windows);
-    leat_stream *results = leat_aggregate(windowed, name_of("n", stream), &opts);
-    add_sink(d, leat_late_records(windowed), "late", stream);
+    const struct leat_window_opts windows = declare_window_opts(node);
+    declare_aggs(&opts, node);
+    leat_windowed_stream *windowed =
+        leat_window(declare_keys(node, d->streams[node->in], declare_name("by", stream)),
+            declare_name("w", stream), &windows);
+    leat_stream *results = leat_aggregate(windowed, declare_name("n", stream), &opts);
+    declare_sink(d, leat_late_records(windowed), "late", stream);
     const bool changes = node->accumulation == LEAT_RETRACTING;
-    add_sink(d, changes ? declare_changelog(results, stream) : results, "out", stream);
+    declare_sink(d, changes ? declare_changelog(results, stream, &diff_out_type) : results, "out", stream);
     return results;
 }
 
@@ -323,27 +300,30 @@ static leat_stream *declare_group(struct declared *d, const struct plan_node *no
     struct leat_aggregate_opts aggs = { .out = NULL };
     struct leat_group_aggregate_opts opts = { .out = &diff_group_type,
         .mini_batch_rows = (uint64_t)node->count };
-    add_aggs(&aggs, node);
+    declare_aggs(&aggs, node);
     memcpy(opts.aggs, aggs.aggs, sizeof opts.aggs);
     for (size_t a = 0; a < PLAN_AGGS_MAX; a++)
         if (opts.aggs[a].kind == LEAT_AGGREGATE_USER)
             opts.aggs[a].fn = &extent_of_all_aggregate;
-    leat_stream *results = leat_group_aggregate(
-        declare_keys(node, d->streams[node->in], name_of("by", stream)), name_of("n", stream), &opts);
-    add_sink(d, declare_changelog(results, stream), "out", stream);
+    leat_stream *results =
+        leat_group_aggregate(declare_keys(node, d->streams[node->in], declare_name("by", stream)),
+            declare_name("n", stream), &opts);
+    declare_sink(d, declare_changelog(results, stream, &diff_out_type), "out", stream);
     return results;
 }
 
 static leat_stream *declare_process(struct declared *d, const struct plan_node *node, size_t stream)
 {
     struct leat_process_opts opts = { .fn = &alarm_process, .out = &diff_row_type };
-    alarm_plan = d->plan;
     if (node->kind == PLAN_TALLY) {
         opts.fn = &tally_process;
         opts.state[0] = (struct leat_keyed_state)LEAT_VALUE("tally", &diff_row_type);
+        if (node->size)
+            opts.state[0].ttl = (struct leat_ttl){ .us = node->size,
+                .time = node->unit ? LEAT_PROCESSING_TIME : LEAT_EVENT_TIME };
     }
-    return leat_process(
-        declare_keys(node, d->streams[node->in], name_of("by", stream)), name_of("n", stream), &opts);
+    return leat_process(declare_keys(node, d->streams[node->in], declare_name("by", stream)),
+        declare_name("n", stream), &opts);
 }
 
 static leat_stream *declare_again(const struct declared *d, const struct plan_node *node, const char *name)
@@ -359,12 +339,12 @@ static leat_stream *declare_again(const struct declared *d, const struct plan_no
 
 static leat_stream *declare_deduplicate(struct declared *d, const struct plan_node *node, size_t stream)
 {
-    leat_stream *kept = leat_deduplicate(declare_keys(node, d->streams[node->in], name_of("by", stream)),
-        name_of("n", stream),
+    leat_stream *kept = leat_deduplicate(declare_keys(node, d->streams[node->in], declare_name("by", stream)),
+        declare_name("n", stream),
         &(struct leat_deduplicate_opts){ .keep = node->expr & 1 ? LEAT_KEEP_LAST : LEAT_KEEP_FIRST,
             .within_us = node->size,
             .by_event_time = (node->expr & 2) != 0 });
-    add_sink(d, leat_side_output(kept, "late"), "late", stream);
+    declare_sink(d, leat_side_output(kept, "late"), "late", stream);
     return kept;
 }
 
@@ -375,23 +355,23 @@ static leat_stream *declare_top(struct declared *d, const struct plan_node *node
         .descending = node->every != 0,
         .rank = node->unit ? "gap" : NULL,
         .out = &diff_row_type };
-    leat_keyed_stream *keyed = declare_keys(node, d->streams[node->in], name_of("by", stream));
+    leat_keyed_stream *keyed = declare_keys(node, d->streams[node->in], declare_name("by", stream));
     if (node->kind == PLAN_TOP)
-        return leat_top_n(keyed, name_of("n", stream), &opts);
-    struct leat_window_opts windows = window_opts(node);
+        return leat_top_n(keyed, declare_name("n", stream), &opts);
+    struct leat_window_opts windows = declare_window_opts(node);
     windows.count = windows.every = 0;
     if (windows.kind != LEAT_WINDOW_CALENDAR)
         windows.unit = (enum leat_calendar_unit)0;
-    leat_windowed_stream *windowed = leat_window(keyed, name_of("w", stream), &windows);
-    leat_stream *firsts = leat_window_top_n(windowed, name_of("n", stream), &opts);
-    add_sink(d, leat_late_records(windowed), "late", stream);
+    leat_windowed_stream *windowed = leat_window(keyed, declare_name("w", stream), &windows);
+    leat_stream *firsts = leat_window_top_n(windowed, declare_name("n", stream), &opts);
+    declare_sink(d, leat_late_records(windowed), "late", stream);
     return firsts;
 }
 
 static leat_stream *declare_node(struct declared *d, const struct plan_node *node, size_t stream)
 {
     leat_stream *in = d->streams[node->in];
-    const char *name = name_of("n", stream);
+    const char *name = declare_name("n", stream);
     const char *where = conditions[node->expr % CONDITIONS].text;
     where = where ? where : "true";
     switch ((enum plan_kind)node->kind) {
@@ -408,7 +388,7 @@ static leat_stream *declare_node(struct declared *d, const struct plan_node *nod
     case PLAN_UNION:
         return leat_union((leat_stream *const[]){ in, d->streams[node->in2] }, 2, name);
     case PLAN_JOIN:
-        return declare_join(d, node, stream);
+        return declare_interval_join(d, node, stream);
     case PLAN_AGGREGATE:
         return declare_aggregate(d, node, stream);
     case PLAN_GROUP:
@@ -423,6 +403,18 @@ static leat_stream *declare_node(struct declared *d, const struct plan_node *nod
     case PLAN_TOP:
     case PLAN_WINDOW_TOP:
         return declare_top(d, node, stream);
+    case PLAN_WINDOW_JOIN:
+        return declare_window_join(d, node, stream);
+    case PLAN_UPSERT:
+        return declare_upsert(d, node, stream);
+    case PLAN_TABLE_JOIN:
+        return declare_table_join(d, node, stream);
+    case PLAN_JOIN_TABLES:
+        return declare_join_tables(d, node, stream);
+    case PLAN_PATTERN:
+        return declare_pattern(d, node, stream);
+    case PLAN_ASYNC:
+        return declare_async(d, node, stream);
     case PLAN_KINDS:
         break;
     }
@@ -432,22 +424,21 @@ static leat_stream *declare_node(struct declared *d, const struct plan_node *nod
 leat_topology *declare_plan(const struct plan *plan, struct run_io *io)
 {
     struct declared d = { .plan = plan, .io = io, .t = leat_topology_new("differential") };
+    declared_plan = plan;
     for (size_t i = 0; i < plan->sources_count; i++) {
         d.streams[i] = declare_source(&d, i);
         if (!plan_is_read(plan, i))
-            add_sink(&d, d.streams[i], "out", i);
+            declare_sink(&d, d.streams[i], "out", i);
     }
     for (size_t i = 0; i < plan->nodes_count; i++) {
         const size_t stream = plan->sources_count + i;
         d.streams[stream] = declare_node(&d, &plan->nodes[i], stream);
-        const bool own = plan->nodes[i].kind == PLAN_AGGREGATE || plan->nodes[i].kind == PLAN_GROUP;
-        if (own || plan_is_read(plan, stream))
+        if (plan_has_own_sink(&plan->nodes[i]) || plan_is_read(plan, stream))
             continue;
         leat_stream *last = d.streams[stream];
         if (plan_gives_changes(plan, stream))
-            last = leat_changelog(last, name_of("changes", stream),
-                &(struct leat_changelog_opts){ .field = "change", .out = &diff_row_type });
-        add_sink(&d, last, "out", stream);
+            last = declare_changelog(last, stream, &diff_row_type);
+        declare_sink(&d, last, "out", stream);
     }
     return d.t;
 }

@@ -215,6 +215,50 @@ static void draw_small(struct draws *d, const struct scale *scale, struct plan_n
         node->size = between(d, 0, 50) * scale->unit;
 }
 
+/* ---- joins, tables, patterns, requests ---- */
+
+/* `tabled`: the right side is a table of the same key. */
+static void draw_join(struct draws *d, const struct scale *scale, struct plan_node *node, bool tabled)
+{
+    node->form = one_in(d, 3) ? between(d, PLAN_RENAMED, PLAN_FORMS - 1) : PLAN_SAME;
+    node->outer = between(d, 0, LEAT_JOIN_FULL);
+    node->where = one_in(d, 3) ? between(d, 1, JOIN_CONDITIONS - 1) : 0;
+    node->merge = below(d, 2);
+    if (node->kind == PLAN_JOIN) {
+        node->before = between(d, -20, 60) * scale->unit;
+        node->after = -node->before + ONE_OF(d, 0, 1, 10, 60) * scale->unit;
+        if (node->before == 0 && node->after == 0)
+            node->after = 1;
+        node->lateness = ONE_OF(d, 0, 0, 0, 5, 100) * scale->unit;
+    } else if (node->kind == PLAN_TABLE_JOIN) {
+        node->form = tabled ? PLAN_SAME : node->form;
+        node->outer = between(d, 0, LEAT_JOIN_LEFT);
+        node->expr = between(d, 0, LEAT_AS_OF_ARRIVAL);
+        node->size = node->expr == LEAT_AS_OF_ARRIVAL ? 0 : ONE_OF(d, 0, 1, 20, 100) * scale->unit;
+        node->every = one_in(d, 4);
+    }
+}
+
+static void draw_join_window(struct draws *d, const struct scale *scale, struct plan_node *node)
+{
+    node->window = between(d, LEAT_WINDOW_TUMBLING, LEAT_WINDOW_SESSION);
+    if (node->window == LEAT_WINDOW_CALENDAR && scale->unit < 1000000)
+        node->window = LEAT_WINDOW_TUMBLING;
+    draw_sizes(d, scale, node);
+    node->gap_of_row = 0;
+}
+
+static void draw_pattern(struct draws *d, const struct scale *scale, struct plan_node *node)
+{
+    const int64_t steps = between(d, 1, 3);
+    for (int64_t i = 0; i < steps; i++)
+        node->aggs[i] = (struct plan_agg){ .kind = LEAT_AGGREGATE_COUNT,
+            .where = below(d, CONDITIONS),
+            .n = i > 0 ? between(d, 0, LEAT_FOLLOWED_BY_ANY) : 0 };
+    node->expr = between(d, 0, LEAT_SKIP_PAST_LAST);
+    node->size = one_in(d, 8) ? 0 : ONE_OF(d, 1, 5, 20, 100) * scale->unit;
+}
+
 static struct plan_node *add_node(struct plan *plan)
 {
     return &plan->nodes[plan->nodes_count++];
@@ -253,6 +297,103 @@ static void draw_nodes(struct draws *d, const struct scale *scale, struct plan *
     const bool changes = plan_gives_changes(plan, (size_t)last);
     if (changes || one_in(d, 3))
         draw_group(d, node, changes);
+    else
+        draw_aggregate(d, scale, node);
+    node->in = last;
+}
+
+/* Every third plan is about what is less common: joins of all kinds, tables, patterns, requests. */
+static bool is_special(uint64_t seed)
+{
+    return seed % 3 == 0;
+}
+
+/* A table of a plain stream. */
+static int64_t add_table(struct draws *d, struct plan *plan, int64_t in, int64_t keys)
+{
+    struct plan_node *node = add_node(plan);
+    *node = (struct plan_node){ .kind = PLAN_UPSERT, .in = in, .keys = keys, .expr = below(d, 4) };
+    if (one_in(d, 4))
+        *node = (struct plan_node){
+            .kind = PLAN_DEDUPLICATE, .in = in, .keys = keys, .expr = one_in(d, 2) ? 1 : 3, .size = INT64_MAX
+        };
+    return (int64_t)plan_streams_count(plan) - 1;
+}
+
+static void draw_two(struct draws *d, const struct scale *scale, struct plan *plan)
+{
+    const int64_t made = (int64_t)plan_streams_count(plan);
+    const int64_t in = one_in(d, 8) ? 0 : below(d, made), keys = between(d, PLAN_BY_K1, PLAN_BY_BOTH);
+    int64_t in2 = one_in(d, 8) ? in : (in + 1) % made, in1 = in;
+    const int64_t kind = ONE_OF(d, PLAN_JOIN, PLAN_JOIN, PLAN_WINDOW_JOIN, PLAN_WINDOW_JOIN, PLAN_TABLE_JOIN,
+        PLAN_TABLE_JOIN, PLAN_JOIN_TABLES, PLAN_JOIN_TABLES);
+    if ((kind == PLAN_TABLE_JOIN && !one_in(d, 4)) || (kind == PLAN_JOIN_TABLES && one_in(d, 2)))
+        in2 = add_table(d, plan, in2, keys);
+    if (kind == PLAN_JOIN_TABLES && one_in(d, 3))
+        in1 = add_table(d, plan, in, keys);
+    struct plan_node *node = add_node(plan);
+    *node = (struct plan_node){ .kind = kind, .in = in1, .in2 = in2, .keys = keys };
+    draw_join(d, scale, node, plan_gives_changes(plan, (size_t)in2));
+    if (kind == PLAN_WINDOW_JOIN)
+        draw_join_window(d, scale, node);
+}
+
+static void draw_one(struct draws *d, const struct scale *scale, struct plan *plan)
+{
+    const int64_t in = below(d, (int64_t)plan_streams_count(plan));
+    struct plan_node *node = add_node(plan);
+    *node = (struct plan_node){ .kind = ONE_OF(d, PLAN_PATTERN, PLAN_PATTERN, PLAN_ASYNC, PLAN_TALLY,
+                                    PLAN_AGGREGATE, PLAN_AGGREGATE, PLAN_UPSERT),
+        .in = in,
+        .keys = between(d, PLAN_BY_K1, PLAN_BY_BOTH),
+        .expr = below(d, 4) };
+    if (node->kind == PLAN_PATTERN)
+        draw_pattern(d, scale, node);
+    if (node->kind == PLAN_TALLY) {
+        node->unit = below(d, 2);
+        node->size = node->unit ? ONE_OF(d, 1000, 8000, 60000) : ONE_OF(d, 1, 10, 40) * scale->unit;
+    }
+    if (node->kind != PLAN_AGGREGATE)
+        return;
+    draw_aggregate(d, scale, node);
+    node->in = in;
+    if (node->window == LEAT_WINDOW_SESSION && one_in(d, 2)) {
+        node->max_length = ONE_OF(d, 1, 20, 50) * scale->unit;
+        node->gap_of_row = 0;
+    }
+    if (node->window == LEAT_WINDOW_SLIDING && one_in(d, 2)) {
+        node->triggers[0].kind = LEAT_TRIGGER_WATERMARK;
+        node->triggers[1] = (struct plan_trigger){ .kind = ONE_OF(d, LEAT_TRIGGER_COUNT,
+                                                       LEAT_TRIGGER_EVENT_TIME, LEAT_TRIGGER_PROCESSING_TIME),
+            .late = node->lateness > 0 && one_in(d, 3) };
+        node->triggers[1].n = node->triggers[1].kind == LEAT_TRIGGER_COUNT ? between(d, 1, 5)
+            : node->triggers[1].kind == LEAT_TRIGGER_EVENT_TIME            ? span(d, scale, 40)
+                                                                           : ONE_OF(d, 1000, 7000, 50000);
+    } else if (node->window <= LEAT_WINDOW_SESSION && one_in(d, 2)) {
+        memset(node->triggers, 0, sizeof node->triggers);
+        node->triggers[0].kind = LEAT_TRIGGER_WATERMARK;
+        node->triggers[1] = (struct plan_trigger){ .kind = LEAT_TRIGGER_USER, .n = between(d, 1, 4) };
+    }
+}
+
+static void draw_special(struct draws *d, const struct scale *scale, struct plan *plan)
+{
+    if (one_in(d, 4))
+        draw_small(d, scale, add_node(plan), (int64_t)plan->sources_count);
+    if (one_in(d, 3))
+        draw_one(d, scale, plan);
+    else
+        draw_two(d, scale, plan);
+    const int64_t last = (int64_t)plan_streams_count(plan) - 1;
+    if (!one_in(d, 4) || plan->nodes_count + 2 > PLAN_NODES_MAX)
+        return;
+    if (plan_gives_results(plan, (size_t)last)) {
+        *add_node(plan) = (struct plan_node){ .kind = PLAN_AGAIN, .in = last };
+        return;
+    }
+    struct plan_node *node = add_node(plan);
+    if (plan_gives_changes(plan, (size_t)last))
+        draw_group(d, node, true);
     else
         draw_aggregate(d, scale, node);
     node->in = last;
@@ -394,12 +535,16 @@ struct plan *plan_generate(uint64_t seed)
         .keys = ONE_OF(&d, 1, 2, 3, 8, 40) };
     scale.gap = ONE_OF(&d, 1, 5, 10, 25) * scale.unit;
     draw_run(&d, plan);
-    plan->sources_count = (size_t)ONE_OF(&d, 1, 1, 1, 2, 2, 3);
+    plan->sources_count =
+        is_special(seed) ? (size_t)ONE_OF(&d, 1, 2, 2, 2, 2, 3) : (size_t)ONE_OF(&d, 1, 1, 1, 2, 2, 3);
     for (size_t i = 0; i < plan->sources_count; i++) {
         plan->sources[i].splits = ONE_OF(&d, 1, 1, 1, 2, 3, 4);
         plan->sources[i].ooo = ONE_OF(&d, 0, 0, 5, 30, 200) * scale.unit;
     }
-    draw_nodes(&d, &scale, plan);
+    if (is_special(seed))
+        draw_special(&d, &scale, plan);
+    else
+        draw_nodes(&d, &scale, plan);
     draw_rows(&d, &scale, plan);
     draw_crashes(&d, plan);
     return plan;

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WALL_US INT64_C(1577836800000000) /* what the kit's clock shows first */
-
 /* ---- memory ---- */
 
 void *oracle_alloc(struct oracle *o, size_t size)
@@ -61,7 +59,7 @@ void oracle_sink_add(struct oracle_sink *sink, const void *record, int64_t event
         if (!sink->rows)
             abort();
     }
-    sink->rows[sink->count++] = (struct oracle_row){ record, event_us, change };
+    sink->rows[sink->count++] = (struct oracle_row){ record, event_us, change, 0 };
 }
 
 void oracle_sink_stream(struct oracle *o, struct oracle_sink *sink, const struct stream *stream)
@@ -85,6 +83,7 @@ void oracle_sink_stream(struct oracle *o, struct oracle_sink *sink, const struct
             record = row;
         }
         oracle_sink_add(sink, record, event->at, event->change);
+        sink->rows[sink->count - 1].step = event->step;
     }
     if (stream->unsure)
         sink->level = ORACLE_NOTHING;
@@ -205,7 +204,7 @@ static void run_source(struct oracle *o, size_t source)
 {
     struct stream *stream = &o->streams[source];
     struct splits splits = { .count = splits_of(o, source), .told = NO_WATERMARK };
-    int64_t clock_us = WALL_US;
+    int64_t clock_us = ORACLE_WALL_US;
     for (int64_t i = 0; i < PLAN_SPLITS_MAX; i++)
         splits.w[i] = NO_WATERMARK;
     stream->one_lane = splits.count == 1;
@@ -322,11 +321,8 @@ static void run_again(struct oracle *o, const struct plan_node *node, size_t str
     }
 }
 
-/* Both inputs, step by step; the watermark is the lower one. */
-static void run_union(struct oracle *o, const struct plan_node *node, size_t stream)
+void oracle_unite(struct oracle *o, const struct stream *const ins[2], struct stream *out)
 {
-    const struct stream *ins[2] = { input(o, node->in), input(o, node->in2) };
-    struct stream *out = &o->streams[stream];
     size_t at[2] = { 0, 0 };
     wide w[2] = { NO_WATERMARK, NO_WATERMARK }, told = NO_WATERMARK;
     inherit(out, ins[0]);
@@ -356,6 +352,30 @@ static void run_union(struct oracle *o, const struct plan_node *node, size_t str
     }
 }
 
+static void run_union(struct oracle *o, const struct plan_node *node, size_t stream)
+{
+    const struct stream *const ins[2] = { input(o, node->in), input(o, node->in2) };
+    oracle_unite(o, ins, &o->streams[stream]);
+}
+
+/* As the service of declare_pattern.c answers: one is added to v, nothing comes of those whose b is false. */
+static void run_async(struct oracle *o, const struct plan_node *node, size_t stream)
+{
+    const struct stream *in = input(o, node->in);
+    struct stream *out = &o->streams[stream];
+    inherit(out, in);
+    out->in_order = in->in_order && (!node->expr || o->paced);
+    for (size_t i = 0; i < in->count; i++) {
+        struct event event = in->events[i];
+        const struct diff_row *row = event.record;
+        if (event.kind == EVENT_ROW && row->has_b && !row->b)
+            continue;
+        if (event.kind == EVENT_ROW)
+            event.record = mapped(o, 1, row, 0);
+        oracle_push(out, &event);
+    }
+}
+
 static void run_node(struct oracle *o, size_t i)
 {
     const struct plan_node *node = &o->plan->nodes[i];
@@ -375,7 +395,7 @@ static void run_node(struct oracle *o, size_t i)
         run_union(o, node, stream);
         break;
     case PLAN_JOIN:
-        oracle_join(o, node, stream);
+        oracle_interval_join(o, node, stream);
         break;
     case PLAN_AGGREGATE:
         oracle_aggregate(o, node, stream);
@@ -399,10 +419,28 @@ static void run_node(struct oracle *o, size_t i)
     case PLAN_WINDOW_TOP:
         oracle_window_top(o, node, stream);
         break;
+    case PLAN_WINDOW_JOIN:
+        oracle_window_join(o, node, stream);
+        break;
+    case PLAN_UPSERT:
+        oracle_upsert(o, node, stream);
+        break;
+    case PLAN_TABLE_JOIN:
+        oracle_table_join(o, node, stream);
+        break;
+    case PLAN_JOIN_TABLES:
+        oracle_join_tables(o, node, stream);
+        break;
+    case PLAN_PATTERN:
+        oracle_pattern(o, node, stream);
+        break;
+    case PLAN_ASYNC:
+        run_async(o, node, stream);
+        break;
     case PLAN_KINDS:
         break;
     }
-    if (node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP || plan_is_read(o->plan, stream))
+    if (plan_has_own_sink(node) || plan_is_read(o->plan, stream))
         return;
     struct oracle_sink *sink = oracle_sink(o, "out", stream, plan_gives_results(o->plan, stream));
     oracle_sink_stream(o, sink, &o->streams[stream]);

@@ -16,6 +16,7 @@ struct oracle_row {
     const void *record; /* DiffRow or DiffOut */
     int64_t event_us;
     int change; /* enum leat_change, of streams of changes */
+    size_t step; /* in the kit: of the input, that has caused it */
 };
 
 struct oracle_sink {
@@ -23,6 +24,8 @@ struct oracle_sink {
     enum oracle_level level;
     bool results; /* DiffOut */
     bool changes;
+    bool timeless; /* event times are not compared */
+    bool stepwise; /* in the kit: what a step's changes come to is compared as well */
     const struct plan_node *node; /* the aggregate that gave them; NULL: none */
     struct oracle_row *rows;
     size_t count, capacity;
@@ -50,6 +53,9 @@ enum oracle_mistake {
     MISTAKE_WHERE_IGNORED,
     MISTAKE_LATE_PANE_ON_TIME,
     MISTAKE_RETRACTIONS_IGNORED,
+    MISTAKE_OUTER_ALWAYS, /* a record that has matched also gives one without a partner */
+    MISTAKE_TABLE_NEWEST, /* the table as it is in the end, not at the time of the record */
+    MISTAKE_PATTERN_WITHIN_INCLUSIVE, /* a record at first + within is not too late */
     MISTAKES,
 };
 

@@ -8,6 +8,8 @@
 
 typedef __int128 wide;
 
+#define ORACLE_WALL_US INT64_C(1577836800000000) /* what the kit's clock shows first */
+
 /* Below the first instant: nothing has been said. */
 #define NO_WATERMARK ((wide)INT64_MIN - 1)
 
@@ -62,7 +64,12 @@ void oracle_fold(struct oracle *o, const struct plan_node *node, const struct ev
 /* Whether a result may depend on the order in which rows of one time came. */
 bool oracle_is_order_bound(const struct plan_node *node);
 
-void oracle_join(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_interval_join(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_window_join(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_upsert(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_table_join(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_join_tables(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_pattern(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_group(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_deduplicate(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_top(struct oracle *o, const struct plan_node *node, size_t stream);
@@ -70,6 +77,26 @@ void oracle_window_top(struct oracle *o, const struct plan_node *node, size_t st
 bool same_row(const struct diff_row *a, const struct diff_row *b);
 void oracle_process(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_aggregate(struct oracle *o, const struct plan_node *node, size_t stream);
+/* Of another input than the node's; `late`: where late records go, or NULL. */
+void oracle_aggregate_of(struct oracle *o, const struct plan_node *node, size_t stream,
+    const struct stream *in, struct oracle_sink *late);
+/* Both inputs, step by step; the watermark is the lower one. */
+void oracle_unite(struct oracle *o, const struct stream *const ins[2], struct stream *out);
+
+/* The key of a row on a side of a join. */
+struct join_key {
+    bool is_null;
+    int64_t number;
+    struct leat_sv text;
+};
+struct join_key join_key_of(const struct plan_node *node, const struct diff_row *row, bool is_right);
+bool join_keys_are_equal(const struct join_key *a, const struct join_key *b);
+/* Whether the two make a pair as far as keys and condition go. */
+bool join_matches(const struct plan_node *node, const struct diff_row *left, const struct diff_row *right);
+bool join_keeps(const struct plan_node *node, bool is_right);
+/* The result of a pair, of which one may be NULL. */
+const struct diff_row *join_result(
+    struct oracle *o, const struct diff_row *left, const struct diff_row *right);
 
 /* Windows, and what has become of them. */
 enum { WINDOW_LASTS_MAX = 16 };
@@ -92,7 +119,7 @@ struct windows {
     const struct plan_node *node;
     struct window **at;
     size_t count, capacity;
-    wide w;
+    wide w, before; /* the watermark, and the one before it */
     int64_t clock_us;
     struct stream *out;
     enum oracle_level level;

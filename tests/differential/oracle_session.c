@@ -56,9 +56,38 @@ static bool is_kept(const struct windows *ws, const struct window *window, const
     return !window->gone && is_of_key(ws, window, row) && !window_is_dropped(ws, window->end, w);
 }
 
+/* With a maximum length: the first session that it is near enough to and that does not become longer. Only for
+ * records of a key in order of time, of which each can go on with a session or begin one. */
+static bool bounded_row(struct windows *ws, const struct event *row, wide w)
+{
+    struct window *session = NULL;
+    for (size_t i = 0; i < ws->count; i++) {
+        struct window *window = ws->at[i];
+        if (!is_of_key(ws, window, row))
+            continue;
+        ws->unsure = ws->unsure || window->rows[window->count - 1]->at > row->at;
+        if (!session && is_kept(ws, window, row, w) &&
+            meets(ws, window, row->at, row->at + gap_of(ws, row)) &&
+            row->at - window->start <= ws->node->max_length)
+            session = window;
+    }
+    if (!session && window_is_dropped(ws, row->at + gap_of(ws, row), w))
+        return false;
+    if (!session)
+        session = windows_add(ws, row->record, row->at, row->at + gap_of(ws, row));
+    if (row->at + gap_of(ws, row) > session->end)
+        session->end = row->at + gap_of(ws, row);
+    session->on_time = session->on_time && ws->w >= window_last(ws, session->end);
+    window_add_row(session, row);
+    window_after_row(ws, session, row);
+    return true;
+}
+
 bool oracle_session_row(struct windows *ws, const struct event *row)
 {
     const wide w = row->w > ws->w ? row->w : ws->w;
+    if (ws->node->max_length > 0)
+        return bounded_row(ws, row, w);
     wide start = row->at, end = (wide)row->at + gap_of(ws, row);
     for (bool more = true; more;) { /* the bounds that it would get */
         more = false;

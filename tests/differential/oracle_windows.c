@@ -128,7 +128,7 @@ static void give(struct windows *ws, const struct event *cause, const struct dif
 {
     const size_t at = ws->out->count;
     oracle_emit(ws->out, cause, out, (int64_t)window_last(ws, out->window_end),
-        cause->kind == EVENT_WATERMARK ? NO_WATERMARK : ws->w);
+        cause->kind == EVENT_WATERMARK ? ws->before : ws->w);
     ws->out->events[at].change = change;
 }
 
@@ -166,10 +166,12 @@ void window_after_row(struct windows *ws, struct window *window, const struct ev
     const struct plan_trigger *clock = trigger_of(ws->node, LEAT_TRIGGER_PROCESSING_TIME, late);
     if (late)
         window->on_time = true; /* that time has passed */
+    const struct plan_trigger *user = trigger_of(ws->node, LEAT_TRIGGER_USER, false);
+    const bool asked = user && window->count % (size_t)user->n == 0;
     const bool counted = count && window->count - window->triggered_count >= (size_t)count->n;
     if (counted)
         window->triggered_count = window->count;
-    if (counted || (late && !has_late_trigger(ws->node) && fires_on_time(ws->node)))
+    if (counted || asked || (late && !has_late_trigger(ws->node) && fires_on_time(ws->node)))
         window_fire(ws, window, late ? LEAT_PANE_LATE : LEAT_PANE_EARLY, row);
     else if (clock && window->due_us == 0)
         window->due_us = (ws->clock_us / clock->n + 1) * clock->n;
@@ -198,7 +200,7 @@ static void fire_periods(struct windows *ws, struct window *window, wide before,
 
 void windows_pass(struct windows *ws, const struct event *event)
 {
-    const wide before = ws->w;
+    const wide before = ws->before = ws->w;
     ws->w = event->w;
     for (size_t i = 0; i < ws->count; i++) {
         struct window *window = ws->at[i];
@@ -277,7 +279,8 @@ static enum oracle_level level_of(
         return ORACLE_NOTHING;
     for (size_t i = 0; i < PLAN_TRIGGERS_MAX && node->triggers[i].kind; i++) {
         const int64_t kind = node->triggers[i].kind;
-        if (kind == LEAT_TRIGGER_WATERMARK || (kind == LEAT_TRIGGER_COUNT && in_order))
+        if (kind == LEAT_TRIGGER_WATERMARK ||
+            ((kind == LEAT_TRIGGER_COUNT || kind == LEAT_TRIGGER_USER) && in_order))
             continue;
         lower(&level, o->paced && in_order ? level : ORACLE_FINAL);
     }
@@ -304,7 +307,7 @@ static void run(struct windows *ws, const struct stream *in, struct oracle_sink 
         const struct event *event = &in->events[i];
         if (event->kind == EVENT_ROW) {
             judge_late(ws, in, event);
-            if (!take_row(ws, event))
+            if (!take_row(ws, event) && late)
                 oracle_sink_add(late, event->record, event->at, 0);
             continue;
         }
@@ -316,15 +319,15 @@ static void run(struct windows *ws, const struct stream *in, struct oracle_sink 
     }
 }
 
-void oracle_aggregate(struct oracle *o, const struct plan_node *node, size_t stream)
+void oracle_aggregate_of(struct oracle *o, const struct plan_node *node, size_t stream,
+    const struct stream *in, struct oracle_sink *late)
 {
-    const struct stream *in = &o->streams[node->in];
     struct stream *out = &o->streams[stream];
-    struct oracle_sink *late = oracle_sink(o, "late", stream, false);
     struct windows ws = { .o = o,
         .node = node,
         .w = NO_WATERMARK,
-        .clock_us = INT64_C(1577836800000000),
+        .before = NO_WATERMARK,
+        .clock_us = ORACLE_WALL_US,
         .out = out,
         .level = level_of(o, node, in) };
     out->sources = in->sources;
@@ -334,7 +337,7 @@ void oracle_aggregate(struct oracle *o, const struct plan_node *node, size_t str
     free(ws.at);
     if (ws.unsure)
         ws.level = ORACLE_NOTHING;
-    if (ws.level == ORACLE_NOTHING)
+    if (ws.level == ORACLE_NOTHING && late)
         late->level = ORACLE_NOTHING;
     struct oracle_sink *sink = oracle_sink(o, "out", stream, true);
     oracle_sink_stream(o, sink, out);
@@ -342,4 +345,9 @@ void oracle_aggregate(struct oracle *o, const struct plan_node *node, size_t str
     sink->level = ws.level;
     const bool adds_up = ws.level == ORACLE_FINAL && node->accumulation == LEAT_RETRACTING;
     out->unsure = ws.level != ORACLE_EXACT && !adds_up;
+}
+
+void oracle_aggregate(struct oracle *o, const struct plan_node *node, size_t stream)
+{
+    oracle_aggregate_of(o, node, stream, &o->streams[node->in], oracle_sink(o, "late", stream, false));
 }

@@ -14,7 +14,7 @@
 enum {
     PLAN_SOURCES_MAX = 3,
     PLAN_SPLITS_MAX = 4,
-    PLAN_NODES_MAX = 8,
+    PLAN_NODES_MAX = 12,
     PLAN_STREAMS_MAX = PLAN_SOURCES_MAX + PLAN_NODES_MAX,
     PLAN_TRIGGERS_MAX = 4,
     PLAN_AGGS_MAX = 6,
@@ -52,20 +52,35 @@ enum plan_kind {
     PLAN_OTHERWISE, /* of the branch `in`: the other output */
     PLAN_MAP, /* expr: what it does */
     PLAN_UNION, /* in, in2 */
-    PLAN_JOIN, /* in, in2, keys, before, after, lateness */
+    PLAN_JOIN, /* in, in2, keys, form, outer, where, merge, before, after, lateness */
     PLAN_AGGREGATE, /* keys, the window, the triggers, the aggregates */
     PLAN_ALARM, /* a process function: a timer for each record, `size` after it */
-    PLAN_TALLY, /* a process function: numbers the records of a key */
+    PLAN_TALLY, /* a process function: numbers the records of a key; size: time to live, unit: by the clock */
     PLAN_AGAIN, /* makes rows of the results of an aggregate */
     PLAN_GROUP, /* keys, the aggregates, count: rows of a mini-batch; a stream of changes */
     PLAN_DEDUPLICATE, /* keys, size: within, expr: 1 keeps the last, 2 by event time */
     PLAN_TOP, /* keys, count, expr: enum plan_field, every: descending, unit: with a rank */
     PLAN_WINDOW_TOP, /* the same in windows */
+    PLAN_WINDOW_JOIN, /* in, in2, keys, form, outer, where, merge, the window */
+    PLAN_UPSERT, /* keys, expr: 1 by event time, 2 deletes where v is null */
+    PLAN_TABLE_JOIN, /* in, in2: the table, keys, form, outer, where, merge, expr: enum leat_as_of, size: retention,
+                        every: broadcast */
+    PLAN_JOIN_TABLES, /* in, in2, keys, form, outer, where, merge */
+    PLAN_PATTERN, /* keys, count: steps, expr: skip, size: within, steps: conditions and contiguities */
+    PLAN_ASYNC, /* expr: unordered */
     PLAN_KINDS,
 };
 
 /* Grouping: by which fields. */
 enum plan_keys { PLAN_BY_K1 = 1, PLAN_BY_K2, PLAN_BY_BOTH };
+
+/* What the keys of the two sides of a join are. */
+enum plan_form {
+    PLAN_SAME = 0, /* k1, k2 on both sides */
+    PLAN_RENAMED, /* k1 = v, k2 = s */
+    PLAN_EXPRESSIONS, /* k1 + 1 = v, k2 = s */
+    PLAN_FORMS,
+};
 
 struct plan_trigger {
     int64_t kind, n, late; /* enum leat_trigger_kind */
@@ -85,6 +100,8 @@ struct plan_node {
     int64_t kind, in, in2;
     int64_t expr, keys;
     int64_t before, after; /* JOIN */
+    int64_t form, outer, where,
+        merge; /* joins: enum plan_form, enum leat_join_kind, of words.c, by a callback */
     int64_t window, size, slide, step, offset, lateness, accumulation; /* enum leat_window_kind ... */
     int64_t unit, zone; /* CALENDAR */
     int64_t gap, gap_of_row, max_length; /* SESSION */
@@ -126,6 +143,9 @@ bool plan_gives_results(const struct plan *plan, size_t stream);
 /* Whether its records are changes. */
 bool plan_gives_changes(const struct plan *plan, size_t stream);
 bool plan_is_read(const struct plan *plan, size_t stream);
+/* Whether its results go to a sink whether they are read or not. */
+bool plan_has_own_sink(const struct plan_node *node);
+bool plan_has_two_inputs(const struct plan_node *node);
 size_t plan_streams_count(const struct plan *plan);
 
 /* The plan as text, malloc'd; and back. NULL for text that is no plan, with the line at fault in *line. */

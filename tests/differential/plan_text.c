@@ -8,7 +8,7 @@
  *
  * Numbers that are 0 are left out; each "trigger.kind" and "agg.kind" begins another trigger, another aggregate. */
 #include "tests/differential/plan.h"
-#include <leat/window.h>
+#include <leat/join.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,8 @@ static const struct plan_number row_numbers[] = { NUMBER(plan_row, step), NUMBER
 static const struct plan_number source_numbers[] = { NUMBER(plan_source, splits), NUMBER(plan_source, ooo) };
 static const struct plan_number node_numbers[] = { NUMBER(plan_node, kind), NUMBER(plan_node, in),
     NUMBER(plan_node, in2), NUMBER(plan_node, expr), NUMBER(plan_node, keys), NUMBER(plan_node, before),
-    NUMBER(plan_node, after), NUMBER(plan_node, window), NUMBER(plan_node, size), NUMBER(plan_node, slide),
+    NUMBER(plan_node, after), NUMBER(plan_node, form), NUMBER(plan_node, outer), NUMBER(plan_node, where),
+    NUMBER(plan_node, merge), NUMBER(plan_node, window), NUMBER(plan_node, size), NUMBER(plan_node, slide),
     NUMBER(plan_node, step), NUMBER(plan_node, offset), NUMBER(plan_node, lateness),
     NUMBER(plan_node, accumulation), NUMBER(plan_node, unit), NUMBER(plan_node, zone), NUMBER(plan_node, gap),
     NUMBER(plan_node, gap_of_row), NUMBER(plan_node, max_length), NUMBER(plan_node, count),
@@ -97,7 +98,7 @@ bool plan_gives_results(const struct plan *plan, size_t stream)
     if (stream < plan->sources_count)
         return false;
     const struct plan_node *node = &plan->nodes[stream - plan->sources_count];
-    if (node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP)
+    if (node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP || node->kind == PLAN_WINDOW_JOIN)
         return true;
     return node->kind == PLAN_UNION && plan_gives_results(plan, (size_t)node->in);
 }
@@ -113,25 +114,45 @@ bool plan_gives_changes(const struct plan *plan, size_t stream)
     if (stream < plan->sources_count)
         return false;
     const struct plan_node *node = &plan->nodes[stream - plan->sources_count];
-    if (node->kind == PLAN_GROUP || node->kind == PLAN_TOP ||
+    if (node->kind == PLAN_JOIN_TABLES)
+        return node->outer > LEAT_JOIN_INNER || plan_gives_changes(plan, (size_t)node->in) ||
+            plan_gives_changes(plan, (size_t)node->in2);
+    if (node->kind == PLAN_GROUP || node->kind == PLAN_TOP || node->kind == PLAN_UPSERT ||
         (node->kind == PLAN_DEDUPLICATE && (node->expr & 3)) ||
         (node->kind == PLAN_AGGREGATE && node->accumulation == LEAT_RETRACTING))
         return true;
     return passes_changes(node) && plan_gives_changes(plan, (size_t)node->in);
 }
 
-static bool has_two_inputs(const struct plan_node *node)
+bool plan_has_own_sink(const struct plan_node *node)
 {
-    return node->kind == PLAN_UNION || node->kind == PLAN_JOIN;
+    return node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP || node->kind == PLAN_JOIN_TABLES;
+}
+
+bool plan_has_two_inputs(const struct plan_node *node)
+{
+    return node->kind == PLAN_UNION || node->kind == PLAN_JOIN || node->kind == PLAN_WINDOW_JOIN ||
+        node->kind == PLAN_TABLE_JOIN || node->kind == PLAN_JOIN_TABLES;
 }
 
 bool plan_is_read(const struct plan *plan, size_t stream)
 {
     for (size_t i = 0; i < plan->nodes_count; i++)
         if (plan->nodes[i].in == (int64_t)stream ||
-            (has_two_inputs(&plan->nodes[i]) && plan->nodes[i].in2 == (int64_t)stream))
+            (plan_has_two_inputs(&plan->nodes[i]) && plan->nodes[i].in2 == (int64_t)stream))
             return true;
     return false;
+}
+
+/* At most one row per key of the join: what keeps one by the same key. */
+static bool is_table(const struct plan *plan, const struct plan_node *join, size_t stream)
+{
+    if (!plan_gives_changes(plan, stream))
+        return !plan_gives_results(plan, stream); /* each record replaces the one before */
+    const struct plan_node *node = &plan->nodes[stream - plan->sources_count];
+    const bool keeps_one = node->kind == PLAN_UPSERT ||
+        (node->kind == PLAN_DEDUPLICATE && (node->expr & 3) && node->size == INT64_MAX);
+    return keeps_one && node->keys == join->keys && join->form == PLAN_SAME;
 }
 
 static bool is_sound_node(const struct plan *plan, size_t i)
@@ -142,7 +163,8 @@ static bool is_sound_node(const struct plan *plan, size_t i)
         return false;
     const bool results = plan_gives_results(plan, (size_t)node->in);
     const bool keyed = node->kind == PLAN_JOIN || node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP ||
-        node->kind == PLAN_ALARM || node->kind == PLAN_TALLY || node->kind >= PLAN_DEDUPLICATE;
+        node->kind == PLAN_ALARM || node->kind == PLAN_TALLY ||
+        (node->kind >= PLAN_DEDUPLICATE && node->kind != PLAN_ASYNC);
     if (keyed && (node->keys < PLAN_BY_K1 || node->keys > PLAN_BY_BOTH))
         return false;
     const int64_t part = node->window == LEAT_WINDOW_HOPPING ? node->slide : node->step;
@@ -152,14 +174,19 @@ static bool is_sound_node(const struct plan *plan, size_t i)
     if (node->kind == PLAN_OTHERWISE)
         return node->in >= (int64_t)plan->sources_count &&
             plan->nodes[node->in - (int64_t)plan->sources_count].kind == PLAN_BRANCH;
-    if (has_two_inputs(node) &&
+    if (plan_has_two_inputs(node) &&
         (node->in2 < 0 || node->in2 >= below || plan_gives_results(plan, (size_t)node->in2) != results))
         return false;
-    const bool changes = plan_gives_changes(plan, (size_t)node->in) ||
-        (has_two_inputs(node) && plan_gives_changes(plan, (size_t)node->in2));
-    if (changes && !passes_changes(node) && node->kind != PLAN_GROUP && node->kind != PLAN_TOP)
+    if (node->form < 0 || node->form >= PLAN_FORMS)
         return false;
-
+    if (node->kind == PLAN_TABLE_JOIN)
+        return !results && !plan_gives_changes(plan, (size_t)node->in) &&
+            is_table(plan, node, (size_t)node->in2);
+    const bool changes = plan_gives_changes(plan, (size_t)node->in) ||
+        (plan_has_two_inputs(node) && plan_gives_changes(plan, (size_t)node->in2));
+    if (changes && !passes_changes(node) && node->kind != PLAN_GROUP && node->kind != PLAN_TOP &&
+        node->kind != PLAN_JOIN_TABLES)
+        return false;
     return node->kind == PLAN_UNION || results == (node->kind == PLAN_AGAIN);
 }
 

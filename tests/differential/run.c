@@ -68,14 +68,22 @@ static void fill_source(const struct plan *plan, size_t source, struct run_io *i
 
 /* ---- results ---- */
 
-static struct run_sink *add_sink(struct run_outcome *outcome, const char *name, size_t capacity)
+static struct run_sink *add_sink(struct run_outcome *outcome, const char *name)
 {
     struct run_sink *sink = &outcome->sinks[outcome->sinks_count++];
     (void)snprintf(sink->name, sizeof sink->name, "%s", name);
-    sink->rows = calloc(capacity + 1, sizeof *sink->rows);
-    if (!sink->rows)
-        abort();
     return sink;
+}
+
+static void add_row(struct run_sink *sink, const struct oracle_row *row)
+{
+    if (sink->count == sink->capacity) {
+        sink->capacity = sink->capacity ? 2 * sink->capacity : 64;
+        sink->rows = realloc(sink->rows, sink->capacity * sizeof *sink->rows);
+        if (!sink->rows)
+            abort();
+    }
+    sink->rows[sink->count++] = *row;
 }
 
 static void fail(struct run_outcome *outcome, enum run_result result, int code, const char *text)
@@ -126,6 +134,20 @@ static void count_late(leat_test *test, struct run_sink *sink)
     sink->has_late_count = true;
 }
 
+static void read_sinks(leat_test *test, struct run_outcome *outcome, size_t step)
+{
+    for (size_t i = 0; i < outcome->sinks_count; i++) {
+        struct run_sink *sink = &outcome->sinks[i];
+        const void *record;
+        while ((record = leat_test_read(test, sink->name))) {
+            const struct oracle_row row = {
+                .record = record, .event_us = leat_test_event_us(test, sink->name), .step = step
+            };
+            add_row(sink, &row);
+        }
+    }
+}
+
 static void run_kit(const struct plan *plan, struct run_world *world, struct run_outcome *outcome)
 {
     bool ended[PLAN_SOURCES_MAX] = { false };
@@ -140,17 +162,16 @@ static void run_kit(const struct plan *plan, struct run_world *world, struct run
             .batch_rows = (uint32_t)plan->run.batch,
             .splits = (uint32_t)splits,
             .seed = (uint64_t)plan->run.seed });
-    for (size_t i = 0; i < plan->rows_count; i++)
+    for (size_t i = 0; i < world->io.sinks_count; i++)
+        (void)add_sink(outcome, world->io.sinks[i].name);
+    for (size_t i = 0; i < plan->rows_count; i++) {
         pipe_step(test, &plan->rows[i], ended);
-    leat_test_end(test, NULL);
-    for (size_t i = 0; i < world->io.sinks_count; i++) {
-        const char *name = world->io.sinks[i].name;
-        struct run_sink *sink = add_sink(outcome, name, leat_test_waiting(test, name));
-        const void *record;
-        while ((record = leat_test_read(test, name)))
-            sink->rows[sink->count++] = (struct oracle_row){ record, leat_test_event_us(test, name), 0 };
-        count_late(test, sink);
+        read_sinks(test, outcome, i);
     }
+    leat_test_end(test, NULL);
+    read_sinks(test, outcome, plan->rows_count);
+    for (size_t i = 0; i < outcome->sinks_count; i++)
+        count_late(test, &outcome->sinks[i]);
     if (leat_test_error(test)->code != 0)
         fail(outcome, RUN_FAILED, leat_test_error(test)->code, leat_test_error(test)->message);
 }
@@ -277,10 +298,12 @@ static void run_job(const struct plan *plan, struct run_world *world, struct run
         fail(outcome, RUN_FAILED, LEAT_EIO, "the job has not finished");
     for (size_t i = 0; outcome->result == RUN_DONE && i < world->io.sinks_count; i++) {
         const leat_collector *from = world->io.sinks[i].into;
-        struct run_sink *sink = add_sink(outcome, world->io.sinks[i].name, leat_collector_count(from));
-        for (uint64_t r = 0; r < leat_collector_count(from); r++)
-            sink->rows[sink->count++] =
-                (struct oracle_row){ leat_collector_record(from, r), leat_collector_event_us(from, r), 0 };
+        struct run_sink *sink = add_sink(outcome, world->io.sinks[i].name);
+        for (uint64_t r = 0; r < leat_collector_count(from); r++) {
+            const struct oracle_row row = { .record = leat_collector_record(from, r),
+                .event_us = leat_collector_event_us(from, r) };
+            add_row(sink, &row);
+        }
     }
 }
 

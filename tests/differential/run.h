@@ -12,7 +12,7 @@ enum run_result {
 struct run_sink {
     char name[24];
     struct oracle_row *rows; /* in order of arrival */
-    size_t count;
+    size_t count, capacity;
     uint64_t late_count; /* of late sinks, in the kit: what the node has counted */
     bool has_late_count;
 };

@@ -62,6 +62,35 @@ const struct condition conditions[CONDITIONS] = {
     { "v % 2 = 0", is_even },
 };
 
+static bool any_pair(const struct diff_row *left, const struct diff_row *right)
+{
+    (void)left;
+    (void)right;
+    return true;
+}
+
+static bool rises(const struct diff_row *left, const struct diff_row *right)
+{
+    return left->has_v && right->has_v && left->v <= right->v;
+}
+
+static bool either_is_true(const struct diff_row *left, const struct diff_row *right)
+{
+    return (left->has_b && left->b) || (right->has_b && right->b);
+}
+
+static bool gaps_differ(const struct diff_row *left, const struct diff_row *right)
+{
+    return left->gap != right->gap;
+}
+
+const struct join_condition join_conditions[JOIN_CONDITIONS] = {
+    { NULL, any_pair },
+    { "left.v <= right.v", rises },
+    { "left.b or right.b", either_is_true },
+    { "left.gap <> right.gap", gaps_differ },
+};
+
 /* ---- values ---- */
 
 struct value value_of(const struct diff_row *row, int64_t plan_field)

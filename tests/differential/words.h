@@ -14,6 +14,14 @@ struct condition {
 enum { CONDITIONS = 9 }; /* the first is of number 1; 0 is none */
 extern const struct condition conditions[CONDITIONS];
 
+/* Of two rows. */
+struct join_condition {
+    const char *text;
+    bool (*holds)(const struct diff_row *left, const struct diff_row *right);
+};
+enum { JOIN_CONDITIONS = 4 }; /* as above: 0 is none */
+extern const struct join_condition join_conditions[JOIN_CONDITIONS];
+
 /* Of maps: 1 adds one to v, 2 turns k1's sign, 3 swaps s and k2, 4 gives some rows twice and some not at all. */
 enum { MAPS = 5 };
 

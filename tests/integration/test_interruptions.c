@@ -2,7 +2,7 @@
  * gives is the same on any number of workers, when the job is cancelled or killed and goes on from a checkpoint on
  * another number of them, and when next to nothing fits into memory.
  *
- * `wide` has several splits, none of whose records is late: what reads it must not depend on how they interleave.
+ * `wide` and `wide-too` have several splits, none of whose records is late: what reads it must not depend on how they interleave.
  * `narrow` has one, some of whose records are late: what depends on the order of arrival, and on who is late, reads that.
  * What gives changes is compared by what they come to. LEAT_ROW=name runs one row alone. */
 #include "change_total.h"
@@ -13,6 +13,7 @@
 #include <leat/deduplicate.h>
 #include <leat/group_aggregate.h>
 #include <leat/pattern.h>
+#include <leat/table.h>
 #include <leat/top_n.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,9 @@
 static const struct place_events wide_events = {
     .seed = 21, .count = COUNT, .keys = KEYS, .splits = 4, .disorder_us = 400, .out_of_orderness_us = 500
 };
+static const struct place_events other_events = {
+    .seed = 23, .count = COUNT, .keys = KEYS, .splits = 3, .disorder_us = 400, .out_of_orderness_us = 400
+};
 static const struct place_events narrow_events = {
     .seed = 22, .count = COUNT, .keys = KEYS, .splits = 1, .disorder_us = 400, .out_of_orderness_us = 100
 };
@@ -32,7 +36,7 @@ static const struct place_events narrow_events = {
 
 /* What a row reads, and where its results go. */
 struct from {
-    leat_stream *wide, *narrow;
+    leat_stream *wide, *wide_too, *narrow;
     const char *row;
 };
 
@@ -188,7 +192,8 @@ static void pair_up(
     struct leat_ctx *ctx, const struct event *left, const struct event *right, struct event_pair *out)
 {
     (void)ctx;
-    *out = (struct event_pair){ left->key, left->value, right->value, right->name };
+    *out = (struct event_pair){ left ? left->key : right->key, left ? left->value : -1,
+        right ? right->value : -1, right ? right->name : left->name };
 }
 LEAT_DEFINE_JOIN(pair_up, event, event, event_pair);
 
@@ -197,6 +202,41 @@ static leat_stream *interval_join(const struct from *from)
     return leat_join(from->wide, from->narrow, named(from, "pairs"),
         &(struct leat_join_opts){
             .left_key = "key", .before_us = -50, .after_us = 400, .merge = &pair_up_join });
+}
+
+static leat_stream *window_join(const struct from *from)
+{
+    return leat_window_join(from->wide, from->narrow, named(from, "pairs"),
+        &(struct leat_window_join_opts){ .left_key = "key",
+            .window = { .kind = LEAT_WINDOW_HOPPING, .size_us = 900, .slide_us = 400 },
+            .kind = LEAT_JOIN_FULL,
+            .merge = &pair_up_join });
+}
+
+static leat_stream *session_join(const struct from *from)
+{
+    return leat_window_join(from->wide, from->wide_too, named(from, "pairs"),
+        &(struct leat_window_join_opts){ .left_key = "key",
+            .window = { .kind = LEAT_WINDOW_SESSION, .gap_us = 150 },
+            .where = "left.value <= right.value",
+            .kind = LEAT_JOIN_FULL,
+            .merge = &pair_up_join });
+}
+
+static leat_stream *upsert(const struct from *from)
+{
+    return leat_upsert(from->narrow, named(from, "table"),
+        &(struct leat_upsert_opts){
+            .key = "key, name", .delete_where = "value < 200", .by_event_time = true });
+}
+
+/* Of a table and a plain stream that is kept. */
+static leat_stream *join_tables(const struct from *from)
+{
+    const struct leat_upsert_opts opts = { .key = "key", .delete_where = "value < 300" };
+    leat_stream *table = leat_upsert(from->narrow, named(from, "table"), &opts);
+    return leat_join_tables(table, from->wide, named(from, "pairs"),
+        &(struct leat_join_tables_opts){ .left_key = "key", .kind = LEAT_JOIN_FULL, .merge = &pair_up_join });
 }
 
 static const struct row {
@@ -220,6 +260,10 @@ static const struct row {
     { "top", top, 5 * KEYS, NULL },
     { "window-top", window_top, 200, NULL },
     { "pattern", pattern, 60, "over" },
+    { "window-join", window_join, 1000, NULL },
+    { "session-join", session_join, 1000, NULL },
+    { "upsert", upsert, 20, NULL },
+    { "join-tables", join_tables, 1000, NULL },
     { "interval-join", interval_join, 200, NULL },
 };
 
@@ -237,6 +281,7 @@ static leat_topology *declare(void)
 {
     leat_topology *t = leat_topology_new("interrupted");
     struct from from = { .wide = place_source(t, "wide", &wide_events),
+        .wide_too = place_source(t, "wide-too", &other_events),
         .narrow = place_source(t, "narrow", &narrow_events) };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         from.row = rows[i].name;

@@ -1,0 +1,299 @@
+/* tests/differential/oracle_table.c -- tables (semantics 33, 34): what is so now, in a list. */
+#include "tests/differential/oracle_private.h"
+#include <stdlib.h>
+#include <string.h>
+
+static void give(
+    struct stream *out, const struct event *cause, const struct diff_row *record, enum leat_change change)
+{
+    oracle_push(out,
+        &(struct event){ .kind = EVENT_ROW,
+            .step = cause->step,
+            .record = record,
+            .at = cause->at,
+            .w = cause->w,
+            .change = change });
+    out->behind = out->behind || cause->w > NO_WATERMARK;
+}
+
+static bool is_back(const struct event *event)
+{
+    return event->change == LEAT_UPDATE_BEFORE || event->change == LEAT_DELETE;
+}
+
+static bool same_time_too(const struct diff_row *a, const struct diff_row *b)
+{
+    return same_row(a, b) && a->has_at == b->has_at && (!a->has_at || a->at == b->at);
+}
+
+/* ---- a plain stream as a table ---- */
+
+struct entry {
+    const struct diff_row *key, *row; /* row: NULL where it is deleted */
+    int64_t at; /* of the row, or of what has deleted it */
+};
+
+static void put(struct oracle *o, const struct plan_node *node, struct stream *out, struct oracle_sink *late,
+    struct entry *entry, const struct event *event, wide w)
+{
+    const struct diff_row *row = event->record;
+    const bool deletes = (node->expr & 2) && !row->has_v;
+    (void)o;
+    if ((node->expr & 1) && event->at < entry->at) {
+        if (!entry->row && w >= entry->at)
+            out->unsure = true; /* whether it is known still that it was deleted */
+        oracle_sink_add(late, row, event->at, 0);
+        return;
+    }
+    entry->at = event->at;
+    if (entry->row && (deletes || !same_time_too(entry->row, row)))
+        give(out, event, entry->row, deletes ? LEAT_DELETE : LEAT_UPDATE_BEFORE);
+    if (!deletes && !(entry->row && same_time_too(entry->row, row)))
+        give(out, event, row, entry->row ? LEAT_UPDATE_AFTER : LEAT_INSERT);
+    entry->row = deletes ? NULL : row;
+}
+
+void oracle_upsert(struct oracle *o, const struct plan_node *node, size_t stream)
+{
+    const struct stream *in = &o->streams[node->in];
+    struct stream *out = &o->streams[stream];
+    struct oracle_sink *late = oracle_sink(o, "late", stream, false);
+    struct entry *entries = calloc(in->count + 1, sizeof *entries);
+    size_t count = 0;
+    wide w = NO_WATERMARK;
+    if (!entries)
+        abort();
+    out->sources = in->sources;
+    out->unsure = in->unsure || in->behind || !in->in_order;
+    for (size_t i = 0; i < in->count; i++) {
+        const struct event *event = &in->events[i];
+        size_t k = 0;
+        if (event->kind != EVENT_ROW) {
+            oracle_push(out, event);
+            w = event->kind == EVENT_WATERMARK ? event->w : w;
+            continue;
+        }
+        while (k < count && !same_key(o, node->keys, entries[k].key, event->record))
+            k++;
+        if (k == count)
+            entries[count++] = (struct entry){ .key = event->record, .at = INT64_MIN };
+        put(o, node, out, late, &entries[k], event, event->w > w ? event->w : w);
+    }
+    free(entries);
+    out->in_order = in->in_order && !out->unsure;
+    out->one_lane = in->one_lane;
+    if (out->unsure)
+        late->level = ORACLE_NOTHING;
+}
+
+/* ---- a stream with a table ---- */
+
+/* What the table says at a time: the changes up to it, one after the other. */
+static const struct event *version_at(const struct oracle *o, const struct plan_node *node,
+    const struct stream *table, const struct diff_row *row, int64_t at)
+{
+    const struct event *version = NULL;
+    const struct join_key key = join_key_of(node, row, false);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct event *event = &table->events[i];
+        if (event->kind != EVENT_ROW || (event->at > at && o->mistake != MISTAKE_TABLE_NEWEST))
+            continue;
+        const struct join_key other = join_key_of(node, event->record, true);
+        if (!join_keys_are_equal(&key, &other))
+            continue;
+        version = is_back(event) ? NULL : event;
+    }
+    return version;
+}
+
+static void give_told(struct oracle *o, const struct plan_node *node, struct stream *out,
+    const struct event *event, const struct event *version)
+{
+    const struct diff_row *row = event->record, *told = version ? version->record : NULL;
+    if (told && !join_conditions[node->where % JOIN_CONDITIONS].holds(row, told))
+        told = NULL;
+    if (told || node->outer == LEAT_JOIN_LEFT)
+        give(out, event, join_result(o, row, told), LEAT_INSERT);
+}
+
+/* Whether the times of a table's changes only rise, and none is late: else what it was at a time is no question. */
+static bool has_history(const struct stream *table)
+{
+    int64_t at = INT64_MIN;
+    for (size_t i = 0; i < table->count; i++)
+        if (table->events[i].kind == EVENT_ROW) {
+            if (table->events[i].at < at || table->events[i].w > NO_WATERMARK)
+                return false;
+            at = table->events[i].at;
+        }
+    return true;
+}
+
+static void tell_by_time(struct oracle *o, const struct plan_node *node, const struct stream *in,
+    const struct stream *table, struct stream *out, struct oracle_sink *late)
+{
+    out->unsure = out->unsure || !has_history(table);
+    for (size_t i = 0; i < in->count; i++) {
+        const struct event *event = &in->events[i];
+        if (event->kind != EVENT_ROW)
+            continue;
+        const bool is_null = join_key_of(node, event->record, false).is_null;
+        if (event->w >= cut((wide)event->at + node->size))
+            oracle_sink_add(late, event->record, event->at, 0);
+        else
+            give_told(
+                o, node, out, event, is_null ? NULL : version_at(o, node, table, event->record, event->at));
+    }
+}
+
+/* What came in steps before that of the record. */
+static void tell_by_arrival(struct oracle *o, const struct plan_node *node, const struct stream *in,
+    const struct stream *table, struct stream *out)
+{
+    out->unsure = out->unsure || !o->paced || !in->in_order || (in->sources & table->sources);
+    for (size_t i = 0; i < in->count; i++) {
+        const struct event *event = &in->events[i];
+        const struct event *version = NULL;
+        if (event->kind != EVENT_ROW)
+            continue;
+        for (size_t k = 0; k < table->count && table->events[k].step < event->step; k++) {
+            const struct event *change = &table->events[k];
+            const struct join_key key = join_key_of(node, event->record, false);
+            if (change->kind != EVENT_ROW)
+                continue;
+            const struct join_key other = join_key_of(node, change->record, true);
+            if (join_keys_are_equal(&key, &other))
+                version = is_back(change) ? NULL : change;
+        }
+        give_told(o, node, out, event, version);
+    }
+}
+
+void oracle_table_join(struct oracle *o, const struct plan_node *node, size_t stream)
+{
+    const struct stream *in = &o->streams[node->in], *table = &o->streams[node->in2];
+    struct stream *out = &o->streams[stream];
+    struct oracle_sink *late = oracle_sink(o, "late-left", stream, false);
+    out->sources = in->sources | table->sources;
+    out->unsure = in->unsure || in->behind || table->unsure || table->behind || !table->in_order;
+    if (node->expr == LEAT_AS_OF_ARRIVAL)
+        tell_by_arrival(o, node, in, table, out);
+    else
+        tell_by_time(o, node, in, table, out, late);
+    out->behind = true;
+    oracle_push(out, &(struct event){ .kind = EVENT_WATERMARK, .step = o->plan->rows_count, .w = INT64_MAX });
+    if (out->unsure)
+        late->level = ORACLE_NOTHING;
+}
+
+/* ---- two tables ---- */
+
+struct bag_of_rows {
+    const struct diff_row **rows;
+    size_t count;
+};
+
+struct tables {
+    struct oracle *o;
+    const struct plan_node *node;
+    struct stream *out;
+    struct bag_of_rows sides[2];
+    struct bag_of_rows shown, next; /* results of the key in question, before and now */
+};
+
+static void bag_add(struct bag_of_rows *bag, const struct diff_row *row)
+{
+    bag->rows = realloc(bag->rows, (bag->count + 1) * sizeof(const struct diff_row *));
+    if (!bag->rows)
+        abort();
+    bag->rows[bag->count++] = row;
+}
+
+/* The row, or one that shows the same; false where there is none. */
+static bool bag_take(struct bag_of_rows *bag, const struct diff_row *row)
+{
+    for (size_t i = bag->count; i-- > 0;)
+        if (same_time_too(bag->rows[i], row)) {
+            memmove(bag->rows + i, bag->rows + i + 1, (bag->count - i - 1) * sizeof(const struct diff_row *));
+            bag->count--;
+            return true;
+        }
+    return false;
+}
+
+/* All pairs of the rows with that key, and what has no partner. */
+static void results_of(struct tables *t, const struct join_key *key, struct bag_of_rows *results)
+{
+    results->count = 0;
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < t->sides[side].count; i++) {
+            const struct diff_row *row = t->sides[side].rows[i];
+            const struct join_key own = join_key_of(t->node, row, side);
+            bool matched = false;
+            if (!join_keys_are_equal(key, &own))
+                continue;
+            for (size_t k = 0; k < t->sides[!side].count; k++) {
+                const struct diff_row *other = t->sides[!side].rows[k];
+                if (!join_matches(t->node, side ? other : row, side ? row : other))
+                    continue;
+                matched = true;
+                if (side == 0)
+                    bag_add(results, join_result(t->o, row, other));
+            }
+            if (join_keeps(t->node, side) && (!matched || t->o->mistake == MISTAKE_OUTER_ALWAYS))
+                bag_add(results, join_result(t->o, side ? NULL : row, side ? row : NULL));
+        }
+}
+
+static void change(struct tables *t, const struct event *event, bool is_right)
+{
+    const struct join_key key = join_key_of(t->node, event->record, is_right);
+    const struct diff_row *row = event->record;
+    if (key.is_null) {
+        if (join_keeps(t->node, is_right))
+            give(t->out, event, join_result(t->o, is_right ? NULL : row, is_right ? row : NULL),
+                is_back(event) ? LEAT_DELETE : LEAT_INSERT);
+        return;
+    }
+    results_of(t, &key, &t->shown);
+    if (!is_back(event))
+        bag_add(&t->sides[is_right], row);
+    else if (!bag_take(&t->sides[is_right], row))
+        return;
+    results_of(t, &key, &t->next);
+    for (size_t i = t->shown.count; i-- > 0;) /* what stays is neither taken back nor given */
+        if (bag_take(&t->next, t->shown.rows[i]))
+            bag_take(&t->shown, t->shown.rows[i]);
+    for (size_t i = 0; i < t->shown.count; i++)
+        give(t->out, event, t->shown.rows[i], LEAT_DELETE);
+    for (size_t i = 0; i < t->next.count; i++)
+        give(t->out, event, t->next.rows[i], LEAT_INSERT);
+}
+
+void oracle_join_tables(struct oracle *o, const struct plan_node *node, size_t stream)
+{
+    const struct stream *const in[2] = { &o->streams[node->in], &o->streams[node->in2] };
+    struct tables t = { .o = o, .node = node, .out = &o->streams[stream] };
+    size_t at[2] = { 0, 0 };
+    for (size_t step = 0; step <= o->plan->rows_count; step++)
+        for (int side = 0; side < 2; side++)
+            for (; at[side] < in[side]->count && in[side]->events[at[side]].step == step; at[side]++)
+                if (in[side]->events[at[side]].kind == EVENT_ROW)
+                    change(&t, &in[side]->events[at[side]], side);
+    free(t.sides[0].rows);
+    free(t.sides[1].rows);
+    free(t.shown.rows);
+    free(t.next.rows);
+    t.out->sources = in[0]->sources | in[1]->sources;
+    t.out->unsure = in[0]->unsure || in[1]->unsure;
+    struct oracle_sink *sink = oracle_sink(o, "out", stream, false);
+    oracle_sink_stream(o, sink, t.out);
+    sink->stepwise = o->paced && in[0]->in_order && in[1]->in_order && !(in[0]->sources & in[1]->sources);
+    sink->timeless = true; /* the time is that of whichever came last */
+    if (sink->level == ORACLE_EXACT && sink->changes)
+        sink->level = ORACLE_FINAL;
+    t.out->unsure = t.out->unsure || !sink->stepwise;
+    t.out->behind = true;
+    oracle_push(
+        t.out, &(struct event){ .kind = EVENT_WATERMARK, .step = o->plan->rows_count, .w = INT64_MAX });
+}
