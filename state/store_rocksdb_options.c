@@ -7,6 +7,9 @@
  *   (all state is in memory, the store is there for checkpoints) many files may gather before they are merged; once
  *   somebody does, few. Where they gather faster than they are merged, writes wait. RocksDB lets only writes through
  *   its memtable wait, so a run that is written as files waits by an empty write before.
+ * - Filters and indexes are cut into blocks of 4 KiB: as one block each they are larger than what a shard of the cache
+ *   has room for, and were read from the file again for each batch of keys.
+ * - A filter for memtables, too: most keys that are asked for are not in it.
  * - After an error nothing is resumed: the store is broken (store.h).
  * - One budget: an eighth each for two memtables, the rest for the cache, which also holds indexes and filters.
  */
@@ -27,6 +30,7 @@
     1000 /* older versions of a key that a walk steps over before it seeks, through all of level 0 */
 #define LOG_NOTHING 5 /* above FATAL */
 #define BLOOM_BITS 10.0
+#define MEMTABLE_FILTER_SHARE 0.05
 #define POOL_MAX 8
 
 static void free_value(void *state, const char *value, size_t len)
@@ -128,6 +132,10 @@ static void set_tables(rocksdb_options_t *options, rocksdb_cache_t *cache)
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(tables, 1);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(tables, 1);
     rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(tables, 1);
+    rocksdb_block_based_options_set_index_type(
+        tables, rocksdb_block_based_table_index_type_two_level_index_search);
+    rocksdb_block_based_options_set_partition_filters(tables, 1);
+    rocksdb_block_based_options_set_pin_top_level_index_and_filter(tables, 1);
     rocksdb_block_based_options_set_filter_policy(tables, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
     rocksdb_block_based_options_set_format_version(tables, 5);
     rocksdb_options_set_block_based_table_factory(options, tables);
@@ -148,6 +156,8 @@ static void set_writes(rocksdb_options_t *options, size_t memtable_bytes)
 {
     rocksdb_options_set_write_buffer_size(options, memtable_bytes);
     rocksdb_options_set_max_write_buffer_number(options, 2);
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_FILTER_SHARE);
+    rocksdb_options_set_memtable_whole_key_filtering(options, 1);
     rocksdb_options_set_target_file_size_base(options, TABLE_BYTES);
     rocksdb_options_set_max_bytes_for_level_base(options, LEVEL_BYTES);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
