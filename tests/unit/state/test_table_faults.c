@@ -2,7 +2,7 @@
  * allocation: the failure is told with its cause, stays told, leaks nothing, and the snapshot before is whole.
  *
  * The script: counts and lists under a budget of one byte, a snapshot, then (armed) more of the same with
- * reads, removes, a drop, walks, and a second snapshot. */
+ * reads, removes, a drop, walks, and a second snapshot. A second script: one namespace as a whole. */
 #include "tests/support/unit.h"
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -374,6 +374,97 @@ static void test_memory__given_the_nth_allocation_fails__then_an_error_and_no_le
     }
 }
 
+/* ---- a namespace that is collected as a whole ---- */
+
+#define NUMBERS 300u
+
+static int open_numbers(struct script *s, const char *from, const struct leat_table_info *infos,
+    uint32_t count, struct leat_error *err)
+{
+    char dir[128];
+    snprintf(dir, sizeof dir, "%s/live-%u", root, dirs++);
+    const struct leat_state_opts opts = { .key_groups = 8,
+        .env = leat__env_posix(),
+        .store_class = &faulty,
+        .dir = dir,
+        .from = from,
+        .tables = infos,
+        .tables_count = count };
+    struct leat_table_opts numbers = { .node = "n", .name = "numbers", .kind = LEAT_TABLE_FIXED };
+    numbers.key_size = numbers.value_size = 8;
+    numbers.format = "number";
+    LEAT_TRY(leat__state_new(&opts, &s->state, err));
+    s->state->whole_keys_min = 1;
+    return leat__table_open(s->state, &numbers, &s->counts, err);
+}
+
+static int add_to_numbers(struct script *s, struct leat_error *err)
+{
+    uint64_t hashes[NUMBERS];
+    int64_t keys[NUMBERS];
+    struct leat_sv sv[NUMBERS];
+    void *values[NUMBERS];
+    for (uint32_t k = 0; k < NUMBERS; k++) {
+        keys[k] = k * INT64_C(0x100010001);
+        sv[k] = (struct leat_sv){ (const char *)&keys[k], sizeof keys[k] };
+        hashes[k] = leat__hash(sv[k].data, sv[k].len);
+    }
+    LEAT_TRY(leat__table_upsert(s->counts, 7, sv, hashes, NULL, NUMBERS, values, err));
+    for (uint32_t k = 0; k < NUMBERS; k++)
+        *(int64_t *)values[k] += k;
+    return 0;
+}
+
+/* The second snapshot fails or not: what it or the first one says is right. True: it has failed. */
+static bool take_whole(uint64_t alloc_fails_at, uint64_t call_fails_at)
+{
+    struct script s = { 0 }, again = { 0 };
+    struct leat_error err = { 0 };
+    struct leat_arena arena = { 0 };
+    struct leat_table_info *infos;
+    uint32_t infos_count, count;
+    char first[128];
+    int64_t sum;
+    const int64_t live = leat__alloc_live();
+    memset(&faults, 0, sizeof faults);
+    assert_int_equal(open_numbers(&s, NULL, NULL, 0, &err), 0);
+    assert_int_equal(add_to_numbers(&s, &err), 0);
+    assert_int_equal(take_snapshot(&s, &err), 0);
+    memcpy(first, s.checkpoint, sizeof first);
+    assert_int_equal(add_to_numbers(&s, &err), 0);
+    assert_int_equal(leat__state_tables(s.state, &arena, &infos, &infos_count), 0);
+    faults.armed = call_fails_at > 0;
+    faults.fail_at = call_fails_at;
+    leat__alloc_fail_at(alloc_fails_at);
+    const int code = take_snapshot(&s, &err);
+    leat__alloc_fail_at(0);
+    memset(&faults, 0, sizeof faults);
+    const int wanted = alloc_fails_at ? LEAT_ENOMEM : LEAT_ENOSPC;
+    FAIL_UNLESS(code == 0 || code == wanted, "code %d, %s", code, err.message);
+    assert_int_equal(open_numbers(&again, code == 0 ? s.checkpoint : first, infos, infos_count, &err), 0);
+    assert_int_equal(walk(again.counts, 7, &count, &sum, &err), 0);
+    assert_int_equal(count, NUMBERS);
+    assert_int_equal(sum, (code == 0 ? 2 : 1) * NUMBERS * (NUMBERS - 1) / 2);
+    close_script(&again);
+    close_script(&s);
+    leat__arena_release(&arena);
+    assert_int_equal(leat__alloc_live(), live);
+    return code < 0;
+}
+
+static void test_whole__given_the_nth_allocation_or_call_fails__then_the_snapshot_before_is_whole(
+    void **unused)
+{
+    (void)unused;
+    uint32_t failed = 0;
+    for (uint64_t n = 1; n <= 60; n++)
+        failed += take_whole(n, 0);
+    for (uint64_t n = 1; n <= 6; n++)
+        failed += take_whole(0, n);
+    assert_true(failed >= 8);
+    assert_false(take_whole(0, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +472,8 @@ int main(void)
             test_store__given_its_nth_call_fails_once__then_a_clean_error_and_the_snapshot_is_whole),
         cmocka_unit_test(test_store__given_its_nth_call_fails_and_all_after__then_the_same),
         cmocka_unit_test(test_memory__given_the_nth_allocation_fails__then_an_error_and_no_leak),
+        cmocka_unit_test(
+            test_whole__given_the_nth_allocation_or_call_fails__then_the_snapshot_before_is_whole),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
