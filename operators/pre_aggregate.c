@@ -4,7 +4,7 @@
  *   groups   key, slice, hash, times, count; found by open addressing; as many as the exchange has rows under way
  *   values   accumulators, one block, by group; what they keep beside is in an arena until all are taken
  *
- * Whether it pays is looked at in samples: when more than 6 of 10 rows make a group of their own, rows pass for a
+ * Whether it pays is looked at in samples: when more than 2 of 10 rows make a group of their own, rows pass for a
  * while, each time for twice as long, and then it is tried again. Results do not depend on it, nor on when the edge
  * is flushed.
  *
@@ -268,15 +268,20 @@ static int64_t pre_add(struct leat_combiner *combiner, struct leat__ctx *ctx, co
 static int push_partial(struct pre_aggregate *p, struct leat__ctx *ctx, struct leat_batch *out,
     const struct group *g, uint32_t index)
 {
-    leat__strbuf_clear(&p->encoded);
-    if (leat__agg_encode_values(p->spec, values_of(p, index), &p->encoded) < 0)
-        return leat__rows_nomem(ctx, "partial results");
-    const size_t len = p->encoded.len;
+    const void *values = values_of(p, index);
+    size_t len = p->spec->values_size; /* they are encoded as they are, but for what they keep beside them */
+    if (p->spec->has_memory) {
+        leat__strbuf_clear(&p->encoded);
+        if (leat__agg_encode_values(p->spec, values, &p->encoded) < 0)
+            return leat__rows_nomem(ctx, "partial results");
+        values = p->encoded.data;
+        len = p->encoded.len;
+    }
     unsigned char *bytes = leat__batch_alloc(out, len + g->key_len, 8);
     if (!bytes)
         return leat__rows_nomem(ctx, "partial results");
     if (len)
-        memcpy(bytes, p->encoded.data, len);
+        memcpy(bytes, values, len);
     if (g->key_len)
         memcpy(bytes + len, p->keys.data + g->key_at, g->key_len);
     const uint32_t row = out->count;
@@ -297,7 +302,7 @@ static void judge(struct pre_aggregate *p)
     p->sample_groups += p->groups_count;
     if (p->sample_rows < SAMPLE_ROWS)
         return;
-    if (p->sample_groups * 10 > p->sample_rows * 6) {
+    if (p->sample_groups * 10 > p->sample_rows * 2) {
         p->passing = p->passing_next;
         p->passing_next = p->passing_next < PASSING_ROWS_MAX ? p->passing_next * 2 : PASSING_ROWS_MAX;
     } else {
