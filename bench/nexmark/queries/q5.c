@@ -3,20 +3,22 @@
 #include "queries.h"
 #include "q5_out.h"
 #include "hottest.h"
+#include "most.h"
 #include "auction_count.h"
 
 /* All counts of a window come with its last moment as their time, before the watermark passes it. */
-enum { LEADERS };
+enum { MOST, LEADERS };
 
 static void on_count(struct leat_ctx *ctx, const struct auction_count *c)
 {
-    const struct hottest *leader = leat_list_next(ctx, LEADERS, NULL);
-    if (leader && c->num < leader->num)
+    const struct most *most = leat_state_find(ctx, MOST);
+    if (most && c->num < most->value)
         return;
-    if (leader && c->num > leader->num)
-        leat_state_clear(ctx, LEADERS);
-    if (!leader)
+    if (!most)
         leat_timer_set(ctx, LEAT_EVENT_TIME, leat_ctx_event_us(ctx));
+    else if (c->num > most->value)
+        leat_state_clear(ctx, LEADERS);
+    *(struct most *)leat_state(ctx, MOST) = (struct most){ c->num };
     leat_list_add(ctx, LEADERS, &(struct hottest){ .auction = c->auction, .num = c->num });
 }
 
@@ -30,6 +32,7 @@ static void on_window_end(struct leat_ctx *ctx, int64_t time_us, enum leat_time_
         out->windowEnd = (time_us + 1) / 1000;
     }
     leat_state_clear(ctx, LEADERS);
+    leat_state_clear(ctx, MOST);
 }
 LEAT_DEFINE_PROCESS(hottest, auction_count, on_count, on_window_end);
 
@@ -44,7 +47,7 @@ leat_stream *nexmark_q5(struct nexmark *n)
     return leat_process(leat_group_by(counts, "by-window", "window_end"), "hottest",
         &(struct leat_process_opts){
             .fn = &hottest_process,
-            .state = { LEAT_LIST("leaders", &hottest_type) },
+            .state = { LEAT_VALUE("most", &most_type), LEAT_LIST("leaders", &hottest_type) },
             .out = &q5_out_type,
         });
 }
