@@ -239,6 +239,57 @@ static leat_stream *join_tables(const struct from *from)
         &(struct leat_join_tables_opts){ .left_key = "key", .kind = LEAT_JOIN_FULL, .merge = &pair_up_join });
 }
 
+/* The last event of each key, until one says that there is none. */
+static leat_stream *last_events(const struct from *from)
+{
+    return leat_upsert(from->narrow, named(from, "rows"),
+        &(struct leat_upsert_opts){ .key = "key", .delete_where = "value % 11 = 0", .by_event_time = true });
+}
+
+static leat_stream *look_up(const struct from *from, leat_stream *table, struct leat_table_join_opts opts)
+{
+    opts.left_key = "key";
+    opts.merge = &pair_up_join;
+    return leat_table_join(from->wide, table, named(from, "lookup"), &opts);
+}
+
+static leat_stream *table_join(const struct from *from)
+{
+    return look_up(from, last_events(from), (struct leat_table_join_opts){ .retention_us = 50 });
+}
+
+/* All workers have the table. */
+static leat_stream *broadcast_join(const struct from *from)
+{
+    return look_up(
+        from, last_events(from), (struct leat_table_join_opts){ .retention_us = 50, .broadcast = true });
+}
+
+static leat_stream *plain_table_join(const struct from *from)
+{
+    return look_up(from, from->narrow, (struct leat_table_join_opts){ .where = "left.value > right.value" });
+}
+
+static void pair_totals(
+    struct leat_ctx *ctx, const struct event *left, const struct change_total *right, struct event_pair *out)
+{
+    (void)ctx;
+    out->key = left ? left->key : right->key;
+    out->left_value = left ? left->value : -1;
+    out->right_value = right ? right->value : -1;
+    out->name = left ? left->name : LEAT_SV("none");
+}
+LEAT_DEFINE_JOIN(pair_totals, event, change_total, event_pair);
+
+static leat_stream *tables_join(const struct from *from)
+{
+    return leat_join_tables(last_events(from), group(from), named(from, "both"),
+        &(struct leat_join_tables_opts){ .left_key = "key",
+            .kind = LEAT_JOIN_FULL,
+            .where = "left.value % 3 <> right.events % 3",
+            .merge = &pair_totals_join });
+}
+
 static const struct row {
     const char *name;
     leat_stream *(*declare)(const struct from *from);
@@ -265,6 +316,10 @@ static const struct row {
     { "upsert", upsert, 20, NULL },
     { "join-tables", join_tables, 1000, NULL },
     { "interval-join", interval_join, 200, NULL },
+    { "table-join", table_join, 600, NULL },
+    { "broadcast-join", broadcast_join, 600, NULL },
+    { "plain-table-join", plain_table_join, 300, NULL },
+    { "tables-join", tables_join, KEYS, NULL },
 };
 
 /* ---- the job ---- */
