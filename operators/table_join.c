@@ -269,8 +269,7 @@ static int go_on(struct leat__table_join *j, struct leat__ctx *ctx)
     if (code != 0)
         return code;
     __atomic_store_n(&ctx->counters->state_keys,
-        leat__table_keys_count_all(j->versions) + (j->waiting ? leat__table_keys_count_all(j->waiting) : 0),
-        __ATOMIC_RELAXED);
+        leat__table_keys_count_all(j->versions) + leat__waiting_keys_count(j), __ATOMIC_RELAXED);
     return leat__join_output_end(j->output, ctx);
 }
 

@@ -13,6 +13,7 @@
 #include <leat/table.h>
 
 #define LEAT__TABLE_JOIN_CHUNK 256u /* rows that are looked up together */
+#define LEAT__WAITING_LEVELS 10u
 
 struct leat__table_join_spec {
     struct leat__join_spec join;
@@ -34,7 +35,7 @@ struct leat__table_join {
     struct leat_op op;
     const struct leat__table_join_spec *spec;
     struct leat_state *own_state; /* broadcast: of the table, in memory; else NULL */
-    struct leat_table *versions, *replaced, *waiting;
+    struct leat_table *versions, *replaced, *waiting[LEAT__WAITING_LEVELS];
     struct leat_key_scratch *key_scratch;
     struct leat__join_output *output;
     struct leat_copier *copier; /* of stream rows that wait */
@@ -84,6 +85,7 @@ struct leat__table_join {
     bool part_done; /* the narrowest part that fired_us is in was looked through */
     int64_t fired_us; /* all that waits is later */
     struct leat_cursor *fire_cursor;
+    uint32_t fire_level;
     int64_t fire_ns;
     struct leat_batch *ready_first, *ready_last; /* linked by next: to become `due`, in order */
     struct leat_batch *early_first, *early_last; /* not due, of a namespace that has others that are */
@@ -129,6 +131,7 @@ LEAT_NODISCARD int leat__versions_collect(struct leat__table_join *j, struct lea
 /* ---- table_join_waiting.c ---- */
 LEAT_NODISCARD int leat__waiting_open(struct leat__table_join *j, struct leat__ctx *ctx);
 void leat__waiting_close(struct leat__table_join *j);
+uint64_t leat__waiting_keys_count(const struct leat__table_join *j);
 /* Rows of the batch in work, all later than fired_us. */
 LEAT_NODISCARD int leat__waiting_add(struct leat__table_join *j, struct leat__ctx *ctx,
     const struct leat_batch *batch, const uint32_t *rows, uint32_t count);

@@ -1,7 +1,7 @@
 /* operators/table_join_waiting.c -- stream rows that wait until the table's watermark has reached them.
  *
- * They lie in a table of (part of time, key) -> rows. Parts are those of a wheel: the further a time is from the
- * watermark the wider its part.
+ * They lie in tables of (part of time, key) -> rows. Parts are those of a wheel: the further a time is from the
+ * watermark the wider its part. Each level has a table of its own, whose parts are of one size.
  *
  *   level   bits of the time that a part leaves open      of the parts that a level has at a time
  *     0     6   64 us                                      64: the highest 6 bits in which time and watermark differ
@@ -23,8 +23,7 @@
 #include "operators/table_join_private.h"
 
 #define LEVEL_BITS 6u
-#define LEVELS 10u
-#define NUMBER_BITS 59u /* of a namespace, below the level */
+#define LEVELS LEAT__WAITING_LEVELS
 #define COPIED_PER_CALL 4096u /* rows that are copied before those are joined */
 #define EARLY_MAX 65536u /* rows on their way to a lower level */
 #define REST_MAX 65536u /* rows of one key that are copied at once */
@@ -41,23 +40,16 @@ static uint32_t shift_of(uint32_t level)
     return LEVEL_BITS * (level + 1);
 }
 
-static int64_t part_of(int64_t time_us, int64_t w)
+static uint32_t level_of(int64_t time_us, int64_t w)
 {
     const uint64_t differ = ordered(time_us) ^ ordered(w);
     const uint32_t digit = differ ? (63u - (uint32_t)__builtin_clzll(differ)) / LEVEL_BITS : 0;
-    const uint32_t level = digit ? digit - 1 : 0;
-    return (int64_t)((uint64_t)level << NUMBER_BITS | ordered(time_us) >> shift_of(level));
+    return digit ? digit - 1 : 0;
 }
 
-static uint32_t level_of(int64_t part)
+static int64_t part_of(uint32_t level, int64_t time_us)
 {
-    return (uint32_t)((uint64_t)part >> NUMBER_BITS);
-}
-
-static uint64_t first_of(int64_t part)
-{
-    const uint64_t number = (uint64_t)part & ((UINT64_C(1) << NUMBER_BITS) - 1);
-    return number << shift_of(level_of(part));
+    return (int64_t)(ordered(time_us) >> shift_of(level));
 }
 
 static int fail_or(struct leat__ctx *ctx, int code)
@@ -70,9 +62,8 @@ static int fail_or(struct leat__ctx *ctx, int code)
 int leat__waiting_open(struct leat__table_join *j, struct leat__ctx *ctx)
 {
     const struct leat_type *type = leat__input_type(ctx->node, LEAT__LEFT);
-    const struct leat_table_opts opts = {
+    struct leat_table_opts opts = {
         .node = ctx->node->name,
-        .name = "waiting",
         .kind = LEAT_TABLE_LIST,
         .key_size = j->spec->join.key_size,
         .row_type = type,
@@ -81,7 +72,13 @@ int leat__waiting_open(struct leat__table_join *j, struct leat__ctx *ctx)
         .schema = type->schema,
         .counted = true,
     };
-    return fail_or(ctx, leat__table_open(ctx->state, &opts, &j->waiting, ctx->error));
+    for (uint32_t level = 0; level < LEVELS; level++) {
+        char name[] = "waiting-0";
+        name[sizeof name - 2] = (char)('0' + level);
+        opts.name = name;
+        LEAT_TRY(fail_or(ctx, leat__table_open(ctx->state, &opts, &j->waiting[level], ctx->error)));
+    }
+    return 0;
 }
 
 static void release_list(struct leat_batch *batch)
@@ -99,7 +96,16 @@ void leat__waiting_close(struct leat__table_join *j)
     leat__cursor_close(j->fire_cursor);
     release_list(j->ready_first);
     release_list(j->early_first);
-    leat__table_close(j->waiting);
+    for (uint32_t level = 0; level < LEVELS; level++)
+        leat__table_close(j->waiting[level]);
+}
+
+uint64_t leat__waiting_keys_count(const struct leat__table_join *j)
+{
+    uint64_t count = 0;
+    for (uint32_t level = 0; level < LEVELS && j->waiting[level]; level++)
+        count += leat__table_keys_count_all(j->waiting[level]);
+    return count;
 }
 
 /* ---- in ---- */
@@ -108,11 +114,14 @@ static int add_rows(struct leat__table_join *j, struct leat__ctx *ctx, const str
     const uint32_t *rows, uint32_t count, const struct leat_sv *keys, const uint64_t *hashes)
 {
     for (uint32_t from = 0, to; from < count; from = to) {
-        const int64_t part = part_of(batch->event_us[rows[from]], j->fired_us);
-        for (to = from + 1; to < count && part_of(batch->event_us[rows[to]], j->fired_us) == part;)
+        const uint32_t level = level_of(batch->event_us[rows[from]], j->fired_us);
+        const int64_t part = part_of(level, batch->event_us[rows[from]]);
+        for (to = from + 1; to < count && level_of(batch->event_us[rows[to]], j->fired_us) == level &&
+             part_of(level, batch->event_us[rows[to]]) == part;)
             to++;
         LEAT_TRY(fail_or(ctx,
-            leat__table_append(j->waiting, part, keys, hashes, rows + from, to - from, batch, ctx->error)));
+            leat__table_append(
+                j->waiting[level], part, keys, hashes, rows + from, to - from, batch, ctx->error)));
     }
     return 0;
 }
@@ -231,8 +240,9 @@ static int copy_rest(struct leat__table_join *j, struct leat__ctx *ctx, uint32_t
 {
     const struct leat_sv key = { j->rest.data, j->rest.len };
     const struct leat_list_row *list;
-    LEAT_TRY(fail_or(
-        ctx, leat__table_lists(j->waiting, j->fire_ns, &key, &j->rest_hash, NULL, 1, &list, ctx->error)));
+    LEAT_TRY(fail_or(ctx,
+        leat__table_lists(
+            j->waiting[j->fire_level], j->fire_ns, &key, &j->rest_hash, NULL, 1, &list, ctx->error)));
     return copy_key(j, ctx, list, j->rest_hash, copied);
 }
 
@@ -260,27 +270,22 @@ static int copy_next(struct leat__table_join *j, struct leat__ctx *ctx, uint32_t
 static int next_part(struct leat__table_join *j, struct leat__ctx *ctx)
 {
     for (uint32_t level = 0; level < LEVELS; level++) {
+        struct leat_table *table = j->waiting[level];
+        const int64_t last = part_of(level, j->fired_us);
         int64_t part;
-        const int found = leat__table_next_namespace(
-            j->waiting, (int64_t)((uint64_t)level << NUMBER_BITS), &part, ctx->error);
+        const int found = leat__table_next_namespace(table, 0, &part, ctx->error);
         if (found < 0)
             return leat__fail_here(ctx);
-        if (!found)
-            return 0;
-        if (level_of(part) != level) { /* empty ones are passed over */
-            level = level_of(part) - 1;
+        if (!found || part > last)
             continue;
-        }
-        if (first_of(part) > ordered(j->fired_us))
-            continue;
-        if (part == part_of(j->fired_us, j->fired_us)) { /* its early rows stay in it */
+        if (level == 0 && part == last) { /* its early rows stay in it */
             if (j->part_done)
                 continue;
             j->part_done = true;
         }
+        j->fire_level = level;
         j->fire_ns = part;
-        LEAT_TRY(
-            fail_or(ctx, leat__cursor_open(j->waiting, part, LEAT_CURSOR_READ, &j->fire_cursor, ctx->error)));
+        LEAT_TRY(fail_or(ctx, leat__cursor_open(table, part, LEAT_CURSOR_READ, &j->fire_cursor, ctx->error)));
         return 1;
     }
     return 0;
@@ -290,7 +295,7 @@ static int end_part(struct leat__table_join *j, struct leat__ctx *ctx)
 {
     leat__cursor_close(j->fire_cursor);
     j->fire_cursor = NULL;
-    LEAT_TRY(fail_or(ctx, leat__table_drop(j->waiting, j->fire_ns, ctx->error)));
+    LEAT_TRY(fail_or(ctx, leat__table_drop(j->waiting[j->fire_level], j->fire_ns, ctx->error)));
     return move_early(j, ctx);
 }
 
@@ -335,7 +340,7 @@ int leat__waiting_fire(struct leat__table_join *j, struct leat__ctx *ctx)
             return code;
         if (code == 0)
             LEAT_TRY(end_part(j, ctx));
-        else if (j->early_count >= EARLY_MAX && level_of(j->fire_ns) > 0)
+        else if (j->early_count >= EARLY_MAX && j->fire_level > 0)
             LEAT_TRY(move_early(j, ctx));
         if (copied >= EARLY_MAX && !j->ready_first)
             return LEAT_MORE;

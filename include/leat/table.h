@@ -40,7 +40,13 @@ enum leat_as_of {
 };
 
 /* At most one row per key is in the table at a time (the key is the table's own, or a part of what makes its rows
- * unique); of several that are, the last to come counts. */
+ * unique); of several that are, the last to come counts. What takes back a record that is not there is dropped and
+ * counted: deletes that have only the key go through leat_upsert first. A table that is a plain stream is one in
+ * which each record replaces the one before.
+ *
+ * A record of the table that is behind the table's watermark counts from the watermark on, since what was said up to
+ * it is out. In a plain one it is dropped (leat_late_right) where a later record of its key is known that was on
+ * time. */
 struct leat_table_join_opts {
     const char *left_key, *right_key; /* of the stream and of the table; right_key NULL: the same */
     enum leat_as_of as_of;
@@ -48,8 +54,8 @@ struct leat_table_join_opts {
      * that is late by no more than this is joined like one on time. The last version is kept for ever. 0: until
      * the watermark passes. */
     int64_t retention_us;
-    /* Every worker has the whole table and the stream stays where it is: for tables that are small beside the
-     * stream. */
+    /* Every worker has the whole table, in memory beside the state's budget, and the stream stays where it is: for
+     * tables that are small beside the stream. */
     bool broadcast;
     const char *where; /* over left.x and right.y: where it does not hold, the table says nothing */
     const struct leat_join_fn *merge; /* right is NULL for LEFT where the table says nothing */
