@@ -411,6 +411,8 @@ static leat_stream *declare_node(struct declared *d, const struct plan_node *nod
         return declare_table_join(d, node, stream);
     case PLAN_JOIN_TABLES:
         return declare_join_tables(d, node, stream);
+    case PLAN_COGROUP:
+        return declare_cogroup(d, node, stream);
     case PLAN_PATTERN:
         return declare_pattern(d, node, stream);
     case PLAN_ASYNC:

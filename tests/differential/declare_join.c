@@ -1,5 +1,6 @@
-/* tests/differential/declare_join.c -- joins and tables of a plan. */
+/* tests/differential/declare_join.c -- joins, tables and cogroups of a plan. */
 #include "tests/differential/declare_private.h"
+#include <leat/cogroup.h>
 #include <leat/table.h>
 #include <string.h>
 
@@ -126,4 +127,26 @@ leat_stream *declare_join_tables(struct declared *d, const struct plan_node *nod
     const bool changes = plan_gives_changes(d->plan, stream);
     declare_sink(d, changes ? declare_changelog(pairs, stream, &diff_row_type) : pairs, "out", stream);
     return pairs;
+}
+
+/* ---- cogroups ---- */
+
+leat_stream *declare_cogroup(struct declared *d, const struct plan_node *node, size_t stream)
+{
+    struct leat_aggregate_opts opts = { .out = &diff_out_type };
+    const struct leat_window_opts windows = declare_window_opts(node);
+    const char *right = right_keys(node);
+    leat_keyed_stream *keyed = leat_cogroup(d->t, declare_name("by", stream),
+        &(struct leat_cogroup_opts){ .inputs = { { d->streams[node->in], "x", left_keys(node) },
+                                         { d->streams[node->in2], "y", right ? right : left_keys(node) } } });
+    declare_aggs(&opts, node);
+    for (size_t a = 0; opts.aggs[a].kind; a++)
+        opts.aggs[a].of = !opts.aggs[a].of      ? NULL
+            : strcmp(opts.aggs[a].of, "v") == 0 ? "x.v"
+            : strcmp(opts.aggs[a].of, "d") == 0 ? "y.d"
+                                                : "y.s";
+    leat_windowed_stream *windowed = leat_window(keyed, declare_name("w", stream), &windows);
+    leat_stream *results = leat_aggregate(windowed, declare_name("n", stream), &opts);
+    declare_sink(d, results, "out", stream);
+    return results;
 }

@@ -29,6 +29,7 @@ leat_stream *declare_window_join(struct declared *d, const struct plan_node *nod
 leat_stream *declare_upsert(struct declared *d, const struct plan_node *node, size_t stream);
 leat_stream *declare_table_join(struct declared *d, const struct plan_node *node, size_t stream);
 leat_stream *declare_join_tables(struct declared *d, const struct plan_node *node, size_t stream);
+leat_stream *declare_cogroup(struct declared *d, const struct plan_node *node, size_t stream);
 leat_stream *declare_pattern(struct declared *d, const struct plan_node *node, size_t stream);
 leat_stream *declare_async(struct declared *d, const struct plan_node *node, size_t stream);
 #endif

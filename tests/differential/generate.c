@@ -248,6 +248,17 @@ static void draw_join_window(struct draws *d, const struct scale *scale, struct 
     node->gap_of_row = 0;
 }
 
+static void draw_cogroup(struct draws *d, struct plan_node *node)
+{
+    static const int64_t of[] = { 0, PLAN_V, PLAN_D, PLAN_S, PLAN_V };
+    static const int64_t kinds[] = { LEAT_AGGREGATE_COUNT, LEAT_AGGREGATE_SUM, LEAT_AGGREGATE_SUM,
+        LEAT_AGGREGATE_MIN, LEAT_AGGREGATE_MAX };
+    const int64_t first = below(d, 5), count = between(d, 1, 4);
+    for (int64_t a = 0; a < count; a++)
+        node->aggs[a] = (struct plan_agg){ .kind = kinds[(first + a) % 5], .of = of[(first + a) % 5] };
+    node->form = one_in(d, 3) ? PLAN_RENAMED : PLAN_SAME;
+}
+
 static void draw_pattern(struct draws *d, const struct scale *scale, struct plan_node *node)
 {
     const int64_t steps = between(d, 1, 3);
@@ -326,7 +337,7 @@ static void draw_two(struct draws *d, const struct scale *scale, struct plan *pl
     const int64_t in = one_in(d, 8) ? 0 : below(d, made), keys = between(d, PLAN_BY_K1, PLAN_BY_BOTH);
     int64_t in2 = one_in(d, 8) ? in : (in + 1) % made, in1 = in;
     const int64_t kind = ONE_OF(d, PLAN_JOIN, PLAN_JOIN, PLAN_WINDOW_JOIN, PLAN_WINDOW_JOIN, PLAN_TABLE_JOIN,
-        PLAN_TABLE_JOIN, PLAN_JOIN_TABLES, PLAN_JOIN_TABLES);
+        PLAN_TABLE_JOIN, PLAN_JOIN_TABLES, PLAN_JOIN_TABLES, PLAN_COGROUP);
     if ((kind == PLAN_TABLE_JOIN && !one_in(d, 4)) || (kind == PLAN_JOIN_TABLES && one_in(d, 2)))
         in2 = add_table(d, plan, in2, keys);
     if (kind == PLAN_JOIN_TABLES && one_in(d, 3))
@@ -334,8 +345,10 @@ static void draw_two(struct draws *d, const struct scale *scale, struct plan *pl
     struct plan_node *node = add_node(plan);
     *node = (struct plan_node){ .kind = kind, .in = in1, .in2 = in2, .keys = keys };
     draw_join(d, scale, node, plan_gives_changes(plan, (size_t)in2));
-    if (kind == PLAN_WINDOW_JOIN)
+    if (kind == PLAN_WINDOW_JOIN || kind == PLAN_COGROUP)
         draw_join_window(d, scale, node);
+    if (kind == PLAN_COGROUP)
+        draw_cogroup(d, node);
 }
 
 static void draw_one(struct draws *d, const struct scale *scale, struct plan *plan)

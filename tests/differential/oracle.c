@@ -431,6 +431,9 @@ static void run_node(struct oracle *o, size_t i)
     case PLAN_JOIN_TABLES:
         oracle_join_tables(o, node, stream);
         break;
+    case PLAN_COGROUP:
+        oracle_cogroup(o, node, stream);
+        break;
     case PLAN_PATTERN:
         oracle_pattern(o, node, stream);
         break;

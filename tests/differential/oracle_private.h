@@ -69,6 +69,7 @@ void oracle_window_join(struct oracle *o, const struct plan_node *node, size_t s
 void oracle_upsert(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_table_join(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_join_tables(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_cogroup(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_pattern(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_group(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_deduplicate(struct oracle *o, const struct plan_node *node, size_t stream);

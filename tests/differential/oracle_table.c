@@ -1,4 +1,4 @@
-/* tests/differential/oracle_table.c -- tables (semantics 33, 34): what is so now, in a list. */
+/* tests/differential/oracle_table.c -- tables (semantics 33, 34) and cogroups: what is so now, in a list. */
 #include "tests/differential/oracle_private.h"
 #include <stdlib.h>
 #include <string.h>
@@ -296,4 +296,52 @@ void oracle_join_tables(struct oracle *o, const struct plan_node *node, size_t s
     t.out->behind = true;
     oracle_push(
         t.out, &(struct event){ .kind = EVENT_WATERMARK, .step = o->plan->rows_count, .w = INT64_MAX });
+}
+
+/* ---- cogroups ---- */
+
+/* The side's records as those that an aggregate of plain rows takes: what belongs to the other side is null. */
+static void take_side(struct oracle *o, const struct plan_node *node, const struct stream *in,
+    struct stream *out, bool is_right)
+{
+    *out = (struct stream){ .in_order = in->in_order,
+        .one_lane = in->one_lane,
+        .unsure = in->unsure,
+        .behind = in->behind,
+        .sources = in->sources };
+    for (size_t i = 0; i < in->count; i++) {
+        struct event event = in->events[i];
+        const struct diff_row *row = event.record;
+        if (event.kind == EVENT_ROW) {
+            const struct join_key key = join_key_of(node, row, is_right);
+            struct diff_row *made = oracle_alloc(o, sizeof *made);
+            const bool other = is_right && node->form != PLAN_SAME;
+            *made = (struct diff_row){ .has_k1 = other ? row->has_v : row->has_k1,
+                .k1 = key.number,
+                .has_k2 = other ? row->has_s : row->has_k2,
+                .k2 = key.text,
+                .has_v = !is_right && row->has_v,
+                .v = row->v,
+                .has_d = is_right && row->has_d,
+                .d = row->d,
+                .has_s = is_right && row->has_s,
+                .s = row->s,
+                .gap = row->gap };
+            event.record = made;
+        }
+        oracle_push(out, &event);
+    }
+}
+
+void oracle_cogroup(struct oracle *o, const struct plan_node *node, size_t stream)
+{
+    struct stream sides[2], both = { 0 };
+    const struct stream *const ins[2] = { &sides[0], &sides[1] };
+    take_side(o, node, &o->streams[node->in], &sides[0], false);
+    take_side(o, node, &o->streams[node->in2], &sides[1], true);
+    oracle_unite(o, ins, &both);
+    oracle_aggregate_of(o, node, stream, &both, NULL);
+    free(sides[0].events);
+    free(sides[1].events);
+    free(both.events);
 }

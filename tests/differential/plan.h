@@ -68,6 +68,7 @@ enum plan_kind {
     PLAN_JOIN_TABLES, /* in, in2, keys, form, outer, where, merge */
     PLAN_PATTERN, /* keys, count: steps, expr: skip, size: within, steps: conditions and contiguities */
     PLAN_ASYNC, /* expr: unordered */
+    PLAN_COGROUP, /* in, in2, keys, form, the window, the aggregates: of v of the first, of d and s of the second */
     PLAN_KINDS,
 };
 

@@ -98,7 +98,8 @@ bool plan_gives_results(const struct plan *plan, size_t stream)
     if (stream < plan->sources_count)
         return false;
     const struct plan_node *node = &plan->nodes[stream - plan->sources_count];
-    if (node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP || node->kind == PLAN_WINDOW_JOIN)
+    if (node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP || node->kind == PLAN_COGROUP ||
+        node->kind == PLAN_WINDOW_JOIN)
         return true;
     return node->kind == PLAN_UNION && plan_gives_results(plan, (size_t)node->in);
 }
@@ -126,13 +127,14 @@ bool plan_gives_changes(const struct plan *plan, size_t stream)
 
 bool plan_has_own_sink(const struct plan_node *node)
 {
-    return node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP || node->kind == PLAN_JOIN_TABLES;
+    return node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP || node->kind == PLAN_COGROUP ||
+        node->kind == PLAN_JOIN_TABLES;
 }
 
 bool plan_has_two_inputs(const struct plan_node *node)
 {
     return node->kind == PLAN_UNION || node->kind == PLAN_JOIN || node->kind == PLAN_WINDOW_JOIN ||
-        node->kind == PLAN_TABLE_JOIN || node->kind == PLAN_JOIN_TABLES;
+        node->kind == PLAN_TABLE_JOIN || node->kind == PLAN_JOIN_TABLES || node->kind == PLAN_COGROUP;
 }
 
 bool plan_is_read(const struct plan *plan, size_t stream)
