@@ -2,7 +2,7 @@
  * formats of the tables, their entries, what the operator knows beside them, and what comes out behind that.
  *
  * The bytes of this build must be those of the file, and this build must go on from those of the file. Whoever changes
- * the layout of state changes its format text too (operators/README.md), or reads both: LEAT_UPDATE_GOLDEN=1 writes
+ * the layout of state changes the format text of its table too, or reads both: LEAT_UPDATE_GOLDEN=1 writes
  * what came out. */
 #include <leat/deduplicate.h>
 #include <leat/top_n.h>
