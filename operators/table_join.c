@@ -115,7 +115,8 @@ static int look_up(struct leat__table_join *j, struct leat__ctx *ctx, uint32_t t
         if (j->keys[j->picks[i]].data)
             ask[asked++] = j->picks[i];
     LEAT_TRY(leat__join_output_flush(j->output, ctx)); /* (1) */
-    if (leat__table_lists(j->versions, 0, j->keys, j->hashes, ask, asked, j->lists, ctx->error) < 0)
+    if (asked > 0 &&
+        leat__table_lists(j->versions, 0, j->keys, j->hashes, ask, asked, j->lists, ctx->error) < 0)
         return leat__fail_here(ctx);
     j->spans_of = NULL;
     const struct leat_list_row **list = j->lists;
