@@ -93,7 +93,7 @@ static int mark(
     struct leat__interval *j, struct leat__ctx *ctx, uint32_t row, const struct leat_list_row *other)
 {
     j->matched[row] = 1;
-    if (*other->flags || !leat__join_keeps(&j->spec->pairs, !j->side))
+    if (*other->flags || !j->keeps[!j->side])
         return 0;
     const int64_t bucket = leat__interval_bucket(j->spec, j->done_until_us);
     if (j->flagged_row != row &&
@@ -148,11 +148,9 @@ static int flush_pairs(struct leat__interval *j, struct leat__ctx *ctx)
 /* ---- a batch comes in ---- */
 
 /* Stable, by time; mostly there is nothing to do. */
-static void sort_rows(struct leat__interval *j)
+void leat__interval_sort(const int64_t *times, uint32_t *rows, uint32_t *spare, uint32_t n)
 {
-    const int64_t *times = j->in->event_us;
-    uint32_t *from = j->rows, *to = j->rows_spare;
-    const uint32_t n = j->rows_count;
+    uint32_t *from = rows, *to = spare;
     uint32_t sorted = 1;
     while (sorted < n && times[from[sorted - 1]] <= times[from[sorted]])
         sorted++;
@@ -168,8 +166,8 @@ static void sort_rows(struct leat__interval *j)
         from = to;
         to = swap;
     }
-    if (from != j->rows)
-        memcpy(j->rows, from, n * sizeof *from);
+    if (from != rows)
+        memcpy(rows, from, n * sizeof *from);
 }
 
 static int emit_late(struct leat__interval *j, struct leat__ctx *ctx, uint32_t count, int64_t w)
@@ -302,14 +300,16 @@ static int scan_run(struct leat__interval *j, struct leat__ctx *ctx)
 static int give_closed(struct leat__interval *j, struct leat__ctx *ctx, uint32_t *count)
 {
     const struct leat_batch *in = j->in;
-    const bool keeps = leat__join_keeps(&j->spec->pairs, j->side);
-    for (*count = 0; *count < j->rows_count; ++*count) {
+    const bool keeps = j->keeps[j->side];
+    *count = 0;
+    if (j->spec->is_asof && j->side == LEAT__RIGHT)
+        return 0; /* left ones that are not decided may need it */
+    for (; *count < j->rows_count; ++*count) {
         const uint32_t row = j->rows[*count];
         if (!leat__interval_is_closed(j, ctx, j->side, in->event_us[row]))
             break;
         if (keeps && !j->matched[row])
-            LEAT_TRY(leat__interval_give_alone(
-                j, ctx, j->side, leat_batch_at(in, row), in->event_us[row], in->key_hash[row]));
+            LEAT_TRY(j->give(j, ctx, j->side, leat_batch_at(in, row), in->event_us[row], in->key_hash[row]));
     }
     return 0;
 }
@@ -317,7 +317,7 @@ static int give_closed(struct leat__interval *j, struct leat__ctx *ctx, uint32_t
 static int append_run(struct leat__interval *j, struct leat__ctx *ctx, uint32_t from, uint32_t count)
 {
     const struct leat_batch *in = j->in;
-    const bool keeps = leat__join_keeps(&j->spec->pairs, j->side);
+    const bool keeps = j->keeps[j->side];
     const int64_t bucket = leat__interval_bucket(j->spec, in->event_us[j->rows[from]]);
     if (leat__table_append_flagged(j->tables[j->side], bucket, j->keys, in->key_hash, j->rows + from, count,
             in, keeps ? j->matched : NULL, ctx->error) < 0)
@@ -332,7 +332,7 @@ static int append_run(struct leat__interval *j, struct leat__ctx *ctx, uint32_t 
 }
 
 /* Puts the rows into their own side's table, bucket by bucket, but for those that no partner can follow. */
-static int append_rows(struct leat__interval *j, struct leat__ctx *ctx)
+int leat__interval_append(struct leat__interval *j, struct leat__ctx *ctx)
 {
     const int64_t *times = j->in->event_us;
     uint32_t from, to;
@@ -378,14 +378,14 @@ static int reserve_rows(struct leat__interval *j, struct leat__ctx *ctx, uint32_
 }
 
 /* Sorts a batch out. */
-static int take(struct leat__interval *j, struct leat__ctx *ctx)
+int leat__interval_take(struct leat__interval *j, struct leat__ctx *ctx)
 {
     LEAT_TRY(reserve_rows(j, ctx, j->in->count));
     if (leat__key_eval(j->spec->pairs.keys[j->side], j->key_scratch, &ctx->user, j->in, &j->keys) < 0)
         return leat__rows_nomem(ctx, "keys");
     memset(j->matched, 0, j->in->count);
     LEAT_TRY(admit_rows(j, ctx));
-    sort_rows(j);
+    leat__interval_sort(j->in->event_us, j->rows, j->rows_spare, j->rows_count);
     j->run_from = j->run_to = 0;
     j->in_run = j->any_run = false;
     j->is_taken = true;
@@ -402,11 +402,11 @@ static int work(struct leat__interval *j, struct leat__ctx *ctx)
     if (code != 0 || !j->in)
         return code;
     if (!j->is_taken)
-        LEAT_TRY(take(j, ctx));
+        LEAT_TRY(leat__interval_take(j, ctx));
     code = find_pairs(j, ctx);
     if (code != 0)
         return code;
-    LEAT_TRY(append_rows(j, ctx));
+    LEAT_TRY(leat__interval_append(j, ctx));
     LEAT_TRY(leat__join_output_end(j->output, ctx));
     leat__batch_release(j->in);
     j->in = NULL;
@@ -476,26 +476,32 @@ static int make_candidates(struct leat__interval *j, struct leat__ctx *ctx)
     return 0;
 }
 
-static int join_init(struct leat_op *op, struct leat__ctx *ctx)
+int leat__interval_init(struct leat__interval *j, struct leat__ctx *ctx)
 {
-    struct leat__interval *j = (struct leat__interval *)op;
-    j->spec = op->node->spec;
+    j->spec = j->op.node->spec;
+    j->give = leat__interval_give_alone;
+    for (uint32_t side = 0; side < LEAT__SIDES; side++)
+        j->keeps[side] = leat__join_keeps(&j->spec->pairs, side);
     j->close[LEAT__LEFT].done_us = j->close[LEAT__RIGHT].done_us = LEAT_TIME_MIN;
     j->forwarded_us = LEAT_TIME_MIN;
     if (leat__key_scratch_new(&j->key_scratch) < 0)
         return leat__rows_nomem(ctx, "a join");
     LEAT_TRY(leat__join_output_new(&j->spec->pairs, ctx, &j->output));
     j->given = leat__join_output_given(j->output);
-    if (op->op_class->holds)
-        leat__join_output_forwarded(j->output, leat__interval_forward_us(j, ctx));
-    LEAT_TRY(make_candidates(j, ctx));
     return open_tables(j, ctx);
 }
 
-static void join_release(struct leat_op *op, struct leat__ctx *ctx)
+static int join_init(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct leat__interval *j = (struct leat__interval *)op;
-    (void)ctx;
+    LEAT_TRY(leat__interval_init(j, ctx));
+    if (op->op_class->holds)
+        leat__join_output_forwarded(j->output, leat__interval_forward_us(j, ctx));
+    return make_candidates(j, ctx);
+}
+
+void leat__interval_release(struct leat__interval *j)
+{
     leat__join_output_free(j->output);
     leat__batch_release(j->in);
     for (uint32_t side = 0; side < LEAT__SIDES; side++) {
@@ -516,10 +522,16 @@ static void join_release(struct leat_op *op, struct leat__ctx *ctx)
     leat__key_scratch_free(j->key_scratch);
 }
 
+static void join_release(struct leat_op *op, struct leat__ctx *ctx)
+{
+    (void)ctx;
+    leat__interval_release((struct leat__interval *)op);
+}
+
 /* ---- checkpoints ---- */
 
 /* What was forwarded: what comes next is late behind the join by that, and not by what could be forwarded now. */
-static int outer_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out)
+int leat__interval_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out)
 {
     const struct leat__interval *j = (const struct leat__interval *)op;
     leat__strbuf_char(out, SNAPSHOT_VERSION);
@@ -529,7 +541,7 @@ static int outer_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct leat
 }
 
 /* Of several instances before the one that had come least far. */
-static int outer_restore(
+int leat__interval_restore(
     struct leat_op *op, struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t count)
 {
     struct leat__interval *j = (struct leat__interval *)op;
@@ -555,8 +567,8 @@ static const struct leat_op_class outer_class = {
     .on_batch = join_on_batch,
     .on_watermark = join_on_watermark,
     .step = join_step,
-    .snapshot = outer_snapshot,
-    .restore = outer_restore,
+    .snapshot = leat__interval_snapshot,
+    .restore = leat__interval_restore,
     .release = join_release,
 };
 

@@ -24,8 +24,8 @@
 
 /* ---- how far ---- */
 
-/* The last time of a side that is closed; LEAT_TIME_MIN: none. The same as leat__interval_is_closed. */
-static int64_t closed_until_us(const struct leat__interval *j, const struct leat__ctx *ctx, uint32_t side)
+/* The same as leat__interval_is_closed. */
+int64_t leat__interval_closed_us(const struct leat__interval *j, const struct leat__ctx *ctx, uint32_t side)
 {
     const int64_t w = leat__join_side_watermark(ctx, !side);
     int64_t bound;
@@ -40,8 +40,7 @@ int64_t leat__interval_forward_us(const struct leat__interval *j, const struct l
 {
     int64_t until_us = ctx->watermark_us;
     for (uint32_t side = 0; side < LEAT__SIDES && until_us != LEAT_TIME_MAX; side++) {
-        const int64_t closed_us =
-            leat__join_keeps(&j->spec->pairs, side) ? closed_until_us(j, ctx, side) : LEAT_TIME_MAX;
+        const int64_t closed_us = j->keeps[side] ? leat__interval_closed_us(j, ctx, side) : LEAT_TIME_MAX;
         if (closed_us < until_us)
             until_us = closed_us;
     }
@@ -52,7 +51,7 @@ int64_t leat__interval_forward_us(const struct leat__interval *j, const struct l
 
 static bool has_done_enough(const struct leat__interval *j)
 {
-    return j->scanned >= LEAT__JOIN_SCANNED_PER_CALL || *j->given >= LEAT_OP_BATCHES_PER_CALL;
+    return j->is_full || j->scanned >= LEAT__JOIN_SCANNED_PER_CALL || *j->given >= LEAT_OP_BATCHES_PER_CALL;
 }
 
 /* Makes the keys from `at` on the group's own: those of a cursor are gone with its next call. */
@@ -104,7 +103,7 @@ static int look_at_list(
 {
     struct leat__close_group *group = &j->close[side].group;
     const uint32_t at = group->at;
-    const int64_t closed_us = closed_until_us(j, ctx, side);
+    const int64_t closed_us = leat__interval_closed_us(j, ctx, side);
     const struct leat_list_row *row = group->lists[at];
     bool is_flagged = false;
     for (uint64_t i = 0; i < group->list_at; i++)
@@ -126,7 +125,7 @@ static int look_at_list(
             return leat__fail_here(ctx);
         is_flagged = true;
         *row->flags |= stays;
-        LEAT_TRY(leat__interval_give_alone(j, ctx, side, row->record, row->event_us, group->hashes[at]));
+        LEAT_TRY(j->give(j, ctx, side, row->record, row->event_us, group->hashes[at]));
     }
     return 0;
 }
@@ -147,7 +146,7 @@ static int look_at_group(
             return pause_group(j, ctx, side);
         if (stays && group->next_us != LEAT_TIME_MAX &&
             leat__due_add(&c->waiting, group->next_us, group->keys[group->at], group->hashes[group->at],
-                closed_until_us(j, ctx, side)) < 0)
+                leat__interval_closed_us(j, ctx, side)) < 0)
             return leat__rows_nomem(ctx, "times of records without a partner");
         group->at++;
         group->list_at = 0;
@@ -228,7 +227,7 @@ static int survey(struct leat__interval *j, struct leat__ctx *ctx, uint32_t side
 {
     struct leat_cursor_item items[LEAT__JOIN_GROUP_MAX];
     struct leat__close *c = &j->close[side];
-    const int64_t closed_us = closed_until_us(j, ctx, side);
+    const int64_t closed_us = leat__interval_closed_us(j, ctx, side);
     const int count = next_keys(j, ctx, side, bucket, items);
     begin_group(&c->group, false);
     for (int i = 0; i < count; i++) {
@@ -251,7 +250,7 @@ static int take_due(struct leat__interval *j, struct leat__ctx *ctx, uint32_t si
 {
     struct leat__close *c = &j->close[side];
     struct leat__close_group *group = &c->group;
-    const int64_t closed_us = closed_until_us(j, ctx, side);
+    const int64_t closed_us = leat__interval_closed_us(j, ctx, side);
     const struct leat__due_entry *entry;
     size_t lens[LEAT__JOIN_GROUP_MAX];
     begin_group(group, true);
@@ -282,7 +281,7 @@ static int take_due(struct leat__interval *j, struct leat__ctx *ctx, uint32_t si
 static int give_due(struct leat__interval *j, struct leat__ctx *ctx, uint32_t side, int64_t bucket)
 {
     struct leat__close *c = &j->close[side];
-    const int64_t closed_us = closed_until_us(j, ctx, side);
+    const int64_t closed_us = leat__interval_closed_us(j, ctx, side);
     for (;;) {
         if (!c->is_partial || (c->waiting.count == 0 && c->waiting.complete_us < closed_us)) {
             leat__due_clear(&c->waiting);
@@ -312,7 +311,7 @@ int leat__interval_waits(struct leat__interval *j, struct leat__ctx *ctx, uint32
 {
     struct leat__close *c = &j->close[side];
     if (c->is_partial && leat__interval_bucket(j->spec, time_us) == c->bucket &&
-        leat__due_add(&c->waiting, time_us, key, hash, closed_until_us(j, ctx, side)) < 0)
+        leat__due_add(&c->waiting, time_us, key, hash, leat__interval_closed_us(j, ctx, side)) < 0)
         return leat__rows_nomem(ctx, "times of records without a partner");
     return 0;
 }
@@ -329,9 +328,9 @@ static int drop_bucket(struct leat__interval *j, struct leat__ctx *ctx, uint32_t
 }
 
 /* LEAT_MORE when a limit is reached. */
-static int close_side(struct leat__interval *j, struct leat__ctx *ctx, uint32_t side, uint32_t *drops)
+int leat__interval_close_side(struct leat__interval *j, struct leat__ctx *ctx, uint32_t side, uint32_t *drops)
 {
-    const bool keeps = leat__join_keeps(&j->spec->pairs, side);
+    const bool keeps = j->keeps[side];
     const int64_t w = leat__join_side_watermark(ctx, !side);
     struct leat__close *c = &j->close[side];
     while (c->done_us != w) {
@@ -362,7 +361,7 @@ static int close_side(struct leat__interval *j, struct leat__ctx *ctx, uint32_t 
 }
 
 /* What has been given is out before what follows is told. */
-static int forward(struct leat__interval *j, struct leat__ctx *ctx)
+int leat__interval_forward(struct leat__interval *j, struct leat__ctx *ctx)
 {
     const int64_t until_us = leat__interval_forward_us(j, ctx);
     if (!ctx->node->op->holds)
@@ -375,15 +374,20 @@ static int forward(struct leat__interval *j, struct leat__ctx *ctx)
     return leat__ctx_forward(ctx, until_us);
 }
 
-int leat__interval_close(struct leat__interval *j, struct leat__ctx *ctx)
+void leat__interval_count_keys(const struct leat__interval *j, struct leat__ctx *ctx)
 {
-    uint32_t drops = DROPS_PER_CALL;
-    int code = close_side(j, ctx, LEAT__LEFT, &drops);
-    if (code == 0)
-        code = close_side(j, ctx, LEAT__RIGHT, &drops);
     __atomic_store_n(&ctx->counters->state_keys,
         leat__table_keys_count_all(j->tables[LEAT__LEFT]) +
             leat__table_keys_count_all(j->tables[LEAT__RIGHT]),
         __ATOMIC_RELAXED);
-    return code == 0 ? forward(j, ctx) : code;
+}
+
+int leat__interval_close(struct leat__interval *j, struct leat__ctx *ctx)
+{
+    uint32_t drops = DROPS_PER_CALL;
+    int code = leat__interval_close_side(j, ctx, LEAT__LEFT, &drops);
+    if (code == 0)
+        code = leat__interval_close_side(j, ctx, LEAT__RIGHT, &drops);
+    leat__interval_count_keys(j, ctx);
+    return code == 0 ? leat__interval_forward(j, ctx) : code;
 }

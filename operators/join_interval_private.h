@@ -16,6 +16,7 @@ struct leat__interval_spec {
     int64_t before_us, after_us;
     int64_t lateness_us;
     int64_t bucket_us;
+    bool is_asof; /* partners are chosen when a left record is closed: join_asof.c */
     const char *formats[LEAT__SIDES]; /* of the tables */
 };
 
@@ -84,6 +85,10 @@ struct leat__interval {
     struct leat_table *tables[LEAT__SIDES];
     struct leat_key_scratch *key_scratch;
     struct leat__join_output *output;
+    bool keeps[LEAT__SIDES]; /* what was never paired is given when it is closed: to `give` */
+    int (*give)(struct leat__interval *j, struct leat__ctx *ctx, uint32_t side, const void *record,
+        int64_t event_us, uint64_t hash);
+    bool is_full; /* `give` takes no more before the next call */
     struct leat__close close[LEAT__SIDES];
     int64_t forwarded_us; /* of a class with `holds` */
     uint32_t scanned; /* in this call */
@@ -175,6 +180,26 @@ LEAT_NODISCARD int leat__interval_give_alone(struct leat__interval *j, struct le
 /* Does what the watermarks allow: drops buckets, gives what never had a partner, forwards. LEAT_MORE when this call
  * has done enough. */
 LEAT_NODISCARD int leat__interval_close(struct leat__interval *j, struct leat__ctx *ctx);
+/* The parts of it: one side, in so many drops; and what follows is told, once all that was given is out. */
+LEAT_NODISCARD int leat__interval_close_side(
+    struct leat__interval *j, struct leat__ctx *ctx, uint32_t side, uint32_t *drops);
+LEAT_NODISCARD int leat__interval_forward(struct leat__interval *j, struct leat__ctx *ctx);
+void leat__interval_count_keys(const struct leat__interval *j, struct leat__ctx *ctx);
+/* The last time of a side that is closed; LEAT_TIME_MIN: none. */
+int64_t leat__interval_closed_us(const struct leat__interval *j, const struct leat__ctx *ctx, uint32_t side);
+
+/* ---- batches: join_interval.c ---- */
+
+/* Sorts the batch j->in out: j->rows has the joining ones, by time; late ones and null keys are gone. */
+LEAT_NODISCARD int leat__interval_take(struct leat__interval *j, struct leat__ctx *ctx);
+/* Puts j->rows into their own side's table, but for those that are closed, which are given. */
+LEAT_NODISCARD int leat__interval_append(struct leat__interval *j, struct leat__ctx *ctx);
+void leat__interval_sort(const int64_t *times, uint32_t *rows, uint32_t *spare, uint32_t n);
+LEAT_NODISCARD int leat__interval_init(struct leat__interval *j, struct leat__ctx *ctx);
+void leat__interval_release(struct leat__interval *j);
+int leat__interval_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out);
+int leat__interval_restore(
+    struct leat_op *op, struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t count);
 /* A row without a partner so far has been put into the table. */
 LEAT_NODISCARD int leat__interval_waits(struct leat__interval *j, struct leat__ctx *ctx, uint32_t side,
     int64_t time_us, struct leat_sv key, uint64_t hash);

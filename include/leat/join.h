@@ -88,7 +88,9 @@ enum leat_asof_direction { LEAT_ASOF_BACKWARD = 1 /* default */, LEAT_ASOF_FORWA
 struct leat_asof_join_opts {
     const char *left_key, *right_key;
     enum leat_asof_direction direction;
-    int64_t tolerance_us; /* >= 0; LEAT_NEVER: any distance, only BACKWARD. 0: equal times */
+    int64_t
+        tolerance_us; /* >= 0; LEAT_NEVER: any distance, only BACKWARD and without where: the newest of each key is
+                             kept for ever. 0: equal times */
     int64_t allowed_lateness_us; /* of left and right records */
     const char *where;
     const struct leat_join_fn *merge;

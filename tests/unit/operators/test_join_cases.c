@@ -65,7 +65,66 @@ static leat_stream *declare_full_wide(const struct case_setup *setup)
     return join_with(setup, (struct leat_join_opts){ .within_us = LEAT_NEVER, .kind = LEAT_JOIN_FULL });
 }
 
+/* As-of joins, with the same output. */
+static leat_stream *asof_with(const struct case_setup *setup, struct leat_asof_join_opts opts)
+{
+    opts.left_key = "key";
+    opts.out = case_type(setup, "row");
+    opts.fields[0] = (struct leat_projection){ "left.id", "left" };
+    opts.fields[1] = (struct leat_projection){ "right.id", "right" };
+    opts.fields[2] = (struct leat_projection){ "left.text", "text" };
+    leat_stream *joined = leat_asof_join(setup->inputs[0], setup->inputs[1], "join", &opts);
+    (void)leat_late_left(joined);
+    (void)leat_late_right(joined);
+    return joined;
+}
+
+static leat_stream *declare_asof_backward_5(const struct case_setup *setup)
+{
+    return asof_with(setup, (struct leat_asof_join_opts){ .tolerance_us = 5, .kind = LEAT_JOIN_LEFT });
+}
+static leat_stream *declare_asof_forward_5(const struct case_setup *setup)
+{
+    return asof_with(setup,
+        (struct leat_asof_join_opts){
+            .tolerance_us = 5, .direction = LEAT_ASOF_FORWARD, .kind = LEAT_JOIN_LEFT });
+}
+static leat_stream *declare_asof_nearest_5(const struct case_setup *setup)
+{
+    return asof_with(
+        setup, (struct leat_asof_join_opts){ .tolerance_us = 5, .direction = LEAT_ASOF_NEAREST });
+}
+static leat_stream *declare_asof_any(const struct case_setup *setup)
+{
+    return asof_with(
+        setup, (struct leat_asof_join_opts){ .tolerance_us = LEAT_NEVER, .kind = LEAT_JOIN_LEFT });
+}
+static leat_stream *declare_asof_equal(const struct case_setup *setup)
+{
+    return asof_with(setup, (struct leat_asof_join_opts){ .kind = LEAT_JOIN_LEFT });
+}
+static leat_stream *declare_asof_where(const struct case_setup *setup)
+{
+    return asof_with(setup,
+        (struct leat_asof_join_opts){ .tolerance_us = 5,
+            .direction = LEAT_ASOF_NEAREST,
+            .where = "right.value < left.value",
+            .kind = LEAT_JOIN_LEFT });
+}
+static leat_stream *declare_asof_late_10(const struct case_setup *setup)
+{
+    return asof_with(setup,
+        (struct leat_asof_join_opts){ .tolerance_us = 5, .allowed_lateness_us = 10, .kind = LEAT_JOIN_LEFT });
+}
+
 static const struct case_operator operators[] = {
+    { "asof-backward-5", declare_asof_backward_5 },
+    { "asof-forward-5", declare_asof_forward_5 },
+    { "asof-nearest-5", declare_asof_nearest_5 },
+    { "asof-any", declare_asof_any },
+    { "asof-equal", declare_asof_equal },
+    { "asof-where", declare_asof_where },
+    { "asof-late-10", declare_asof_late_10 },
     { "left-5", declare_left_5 },
     { "right-5", declare_right_5 },
     { "full-5", declare_full_5 },
@@ -84,7 +143,7 @@ static void run_file(void **state)
 
 int main(void)
 {
-    static const char *const folders[] = { "join_outer" };
+    static const char *const folders[] = { "join_outer", "join_asof" };
     struct CMUnitTest tests[128];
     size_t count = 0;
     glob_t found = { 0 };
