@@ -376,6 +376,7 @@ static void run_async(struct oracle *o, const struct plan_node *node, size_t str
     }
 }
 
+/* long: a case for each kind */
 static void run_node(struct oracle *o, size_t i)
 {
     const struct plan_node *node = &o->plan->nodes[i];
