@@ -1,5 +1,5 @@
 /* bench/nexmark/check.c -- see the header. */
-#include "check.h"
+#include "bench/nexmark/check.h"
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* bench/nexmark/encode.c -- the streams as Avro binary in memory, written by hand: what a source would read from disk
  * or network. */
-#include "input.h"
+#include "bench/nexmark/input.h"
 #include <stdlib.h>
 
 #define RECORD_BYTES_MAX 1024u /* the longest auction has 569 */

@@ -1,5 +1,5 @@
 /* bench/nexmark/fold.c -- a row's identity is its text before the member "op", which the file sink writes last. */
-#include "fold.h"
+#include "bench/nexmark/fold.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>

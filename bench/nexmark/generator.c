@@ -1,6 +1,6 @@
 /* bench/nexmark/generator.c -- Nexmark events by their ids. Draws of an event come in the order of the statements:
  * none may be moved. */
-#include "generator.h"
+#include "bench/nexmark/generator.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #define OPEN_AUCTIONS 100u
 #define LEAD 10u /* ids that a reference may be ahead */
 #define HOT_BATCH 100u
+#define NAME_BYTES_MAX 32u /* of a name, an address, a card */
 
 static const char *const first_names[] = { "Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie",
     "Sarah", "Deiter", "Walter" };
@@ -280,18 +281,19 @@ void nexmark_person(uint64_t event_id, struct person *p, char *text)
     struct random r = { event_id };
     p->id = (int64_t)last_person(event_id) + FIRST_ID;
     const char *first = first_names[draw(&r, 11)], *last = last_names[draw(&r, 9)];
-    p->name = (struct leat_sv){ text, (size_t)sprintf(text, "%s %s", first, last) };
+    p->name = (struct leat_sv){ text, (size_t)snprintf(text, NAME_BYTES_MAX, "%s %s", first, last) };
     text += p->name.len;
     char words[16], *at = words;
     const struct leat_sv user = draw_word(&r, 7, ' ', &at), host = draw_word(&r, 5, ' ', &at);
     p->emailAddress = (struct leat_sv){ text,
-        (size_t)sprintf(text, "%.*s@%.*s.com", (int)user.len, user.data, (int)host.len, host.data) };
+        (size_t)snprintf(
+            text, NAME_BYTES_MAX, "%.*s@%.*s.com", (int)user.len, user.data, (int)host.len, host.data) };
     text += p->emailAddress.len;
     uint32_t card[4];
     for (uint32_t i = 0; i < 4; i++)
         card[i] = draw(&r, 10000);
     p->creditCard = (struct leat_sv){ text,
-        (size_t)sprintf(text, "%04u %04u %04u %04u", card[0], card[1], card[2], card[3]) };
+        (size_t)snprintf(text, NAME_BYTES_MAX, "%04u %04u %04u %04u", card[0], card[1], card[2], card[3]) };
     p->city = literal(cities[draw(&r, 10)]);
     p->state = literal(states[draw(&r, 6)]);
     p->dateTime = time_ms(event_id);

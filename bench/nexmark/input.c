@@ -1,5 +1,5 @@
 /* bench/nexmark/input.c -- the three streams: from files, or made. */
-#include "input.h"
+#include "bench/nexmark/input.h"
 #include "side_row.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* bench/nexmark/input.h -- where the three streams come from. */
 #ifndef NEXMARK_INPUT_H
 #define NEXMARK_INPUT_H
-#include "generator.h"
-#include "nexmark.h"
+#include "bench/nexmark/generator.h"
+#include "bench/nexmark/nexmark.h"
 
 /* Records as one run of Avro, in memory. */
 struct nexmark_bytes {

@@ -10,10 +10,10 @@
  *
  * All: [--rate EVENTS_PER_S] [--group N] [--disorder-ms N]. check compares with what is known of the first million
  * events, where it is. */
-#include "check.h"
-#include "fold.h"
-#include "hand/hand.h"
-#include "input.h"
+#include "bench/nexmark/check.h"
+#include "bench/nexmark/fold.h"
+#include "bench/nexmark/hand/hand.h"
+#include "bench/nexmark/input.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -98,7 +98,8 @@ struct leat_node_metrics {
     uint64_t backpressured_us, busy_us; /* summed over subtasks */
     uint64_t state_bytes, state_keys;
     uint64_t unassigned_records; /* between windows that have gaps */
-    uint64_t paused_us; /* of sources, summed over subtasks: all that could be read was too far ahead of its group */
+    uint64_t
+        paused_us; /* of sources, summed over subtasks: all that could be read was too far ahead of its group */
     uint64_t partials_in; /* rows that came combined (enum leat_pre_aggregate) ... */
     uint64_t combined_records; /* ... of so many of records_in */
 };

@@ -1,6 +1,6 @@
 /* bench/nexmark/hand/aggregates.c -- q15, q16, q17: a result per key over all bids. After each MINI_BATCH bids the results that
  * have changed are given: what was given before is taken back. */
-#include "hand.h"
+#include "bench/nexmark/hand/hand.h"
 #include "q15_out.h"
 #include "q16_out.h"
 #include "q17_out.h"

@@ -1,5 +1,5 @@
 /* bench/nexmark/hand/hand.c -- the list of the loops, and their table. */
-#include "hand.h"
+#include "bench/nexmark/hand/hand.h"
 #include "q0_out.h"
 #include "q11_out.h"
 #include "q14_out.h"

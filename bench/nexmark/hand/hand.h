@@ -4,7 +4,7 @@
  * it is full. What they need of order they know: events come in the order of their times. */
 #ifndef NEXMARK_HAND_H
 #define NEXMARK_HAND_H
-#include "../input.h"
+#include "bench/nexmark/input.h"
 
 #define HAND_ROWS 1024u
 

@@ -1,6 +1,6 @@
 /* bench/nexmark/hand/joins.c -- q3, q9, q18, q19, q20: records kept by key. Of two streams the events are taken in the order
  * of their times. */
-#include "hand.h"
+#include "bench/nexmark/hand/hand.h"
 #include "q19_out.h"
 #include "q20_out.h"
 #include "q3_out.h"

@@ -1,5 +1,5 @@
 /* bench/nexmark/hand/stateless.c -- q0, q1, q2, q14, q21, q22: one record at a time. */
-#include "hand.h"
+#include "bench/nexmark/hand/hand.h"
 #include "q0_out.h"
 #include "q14_out.h"
 #include "q1_out.h"

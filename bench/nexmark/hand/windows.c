@@ -1,6 +1,6 @@
 /* bench/nexmark/hand/windows.c -- q5, q7, q8, q11: windows of events that come in the order of their times, so that one is
  * over when an event behind it comes. */
-#include "hand.h"
+#include "bench/nexmark/hand/hand.h"
 #include "q11_out.h"
 #include "q5_out.h"
 #include "q7_out.h"

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q0.c -- pass through: what the engine costs by itself. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q0_out.h"
 leat_stream *nexmark_q0(struct nexmark *n)
 {

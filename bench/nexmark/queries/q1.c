@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q1.c -- currency: dollars to euros, exact in thousandths of a cent. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q1_out.h"
 leat_stream *nexmark_q1(struct nexmark *n)
 {

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q10.c -- log to files: each bid with its day and minute. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q10_out.h"
 leat_stream *nexmark_q10(struct nexmark *n)
 {

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q11.c -- user sessions: how many bids did somebody make without a break of ten seconds? */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q11_out.h"
 #include "bidder_session.h"
 leat_stream *nexmark_q11(struct nexmark *n)

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q12.c -- windows of the wall clock: how many bids does somebody make in ten seconds as they pass? */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q12_out.h"
 #include "bid_counter.h"
 

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q13.c -- side input: each bid with a row of a small table that ends. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q13_out.h"
 #include "bid_in_slot.h"
 #include "side_row.h"

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q14.c -- calculation: a price in another currency, the time of day, letters counted. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q14_out.h"
 static const char *time_of_day(int64_t time_ms)
 {

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q15.c -- bidding statistics of a day: one key, twelve measures. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q15_out.h"
 #include "bid_day.h"
 #include "day_stats.h"

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q16.c -- statistics of channels: some have half of all bids. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q16_out.h"
 #include "bid_channel.h"
 #include "channel_stats.h"

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q17.c -- statistics of auctions: least, most, mean and sum of the prices of each day. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q17_out.h"
 #include "auction_stats.h"
 #include "bid_day.h"

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q18.c -- last bid: of each bidder for each auction. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 leat_stream *nexmark_q18(struct nexmark *n)
 {
     return leat_deduplicate(leat_group_by(nexmark_bids(n), "by-pair", "bidder, auction"), "last-bids",

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q19.c -- the ten highest bids for each auction, with their ranks. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q19_out.h"
 leat_stream *nexmark_q19(struct nexmark *n)
 {

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q2.c -- selection: the bids for some auctions. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q2_out.h"
 leat_stream *nexmark_q2(struct nexmark *n)
 {

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q20.c -- bids with their auctions, of category 10: both kept for ever. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q20_out.h"
 leat_stream *nexmark_q20(struct nexmark *n)
 {

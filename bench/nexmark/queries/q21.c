@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q21.c -- channel id: known names have a number, others show it in their url. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q21_out.h"
 static bool is_named(struct leat_sv channel, struct leat_sv lower)
 {

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q22.c -- url directories: parts of each url. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q22_out.h"
 /* The text from `from` to the next '/', and where that is. */
 static struct leat_sv part(const char **from, const char *end)

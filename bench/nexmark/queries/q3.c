@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q3.c -- local item suggestion: who sells things of category 10 in OR, ID, CA? */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q3_out.h"
 leat_stream *nexmark_q3(struct nexmark *n)
 {

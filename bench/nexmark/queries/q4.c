@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q4.c -- average price for a category: of the winning bids. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q4_out.h"
 #include "category_sum.h"
 leat_stream *nexmark_q4(struct nexmark *n)

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q5.c -- hot items: the auctions with the most bids of the last ten seconds, every two seconds. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q5_out.h"
 #include "hottest.h"
 #include "most.h"

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q6.c -- average selling price by seller: over the last ten auctions of each. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q6_out.h"
 #include "seller_price.h"
 #include "seller_sum.h"

@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q7.c -- highest bid: all bids with the highest price of ten seconds. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "bid_in_window.h"
 #include "most.h"
 #include "q7_out.h"

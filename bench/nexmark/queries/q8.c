@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q8.c -- monitor new users: who has registered and opened auctions within the same ten seconds? */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q8_out.h"
 #include "seller_window.h"
 

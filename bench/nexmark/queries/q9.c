@@ -1,6 +1,6 @@
 /* bench/nexmark/queries/q9.c -- winning bids: the highest bid for each auction, the earlier of equal ones. */
-#include "nexmark.h"
-#include "queries.h"
+#include "bench/nexmark/nexmark.h"
+#include "bench/nexmark/queries/queries.h"
 #include "q9_out.h"
 #include "best_bid.h"
 #include "offer.h"

@@ -1,5 +1,5 @@
 /* bench/nexmark/queries/queries.c -- the list of all queries, and what several of them use. */
-#include "queries.h"
+#include "bench/nexmark/queries/queries.h"
 
 #define DAY_BYTES 10u
 #define MINUTE_BYTES 5u

@@ -1,7 +1,7 @@
 /* bench/nexmark/queries/queries.h -- the queries, one file each; queries.c lists them. */
 #ifndef NEXMARK_QUERIES_H
 #define NEXMARK_QUERIES_H
-#include "nexmark.h"
+#include "bench/nexmark/nexmark.h"
 
 leat_stream *nexmark_q0(struct nexmark *n);
 leat_stream *nexmark_q1(struct nexmark *n);

@@ -19,8 +19,8 @@ static leat_topology *declare(void)
         &(struct leat_file_source_opts){
             .path = "prices.jsonl", .type = &shop_price_type, .event_time = "at" });
 
-    leat_stream *prices = leat_upsert(
-        labels, "prices", &(struct leat_upsert_opts){ .key = "product", .value = "price" });
+    leat_stream *prices =
+        leat_upsert(labels, "prices", &(struct leat_upsert_opts){ .key = "product", .value = "price" });
 
     leat_stream *priced = leat_table_join(sales, prices, "priced",
         &(struct leat_table_join_opts){

@@ -6,13 +6,14 @@
  * what came out. */
 #include <leat/deduplicate.h>
 #include <leat/top_n.h>
-#include "state/store_memory_private.h"
 #include "tests/support/aggregate_fixture.h"
 #include "tests/support/golden.h"
 #include "tests/support/memory_env.h"
 #include "tests/support/unit.h"
 #include <stdio.h>
 #include <stdlib.h>
+
+#define RUN_SUFFIX ".run" /* of the files of the store in memory */
 
 #define RESULT \
     FIELD("k", OR_NULL("\"long\"")) \
@@ -136,7 +137,7 @@ static const char *store_path(const struct harness *h, char *path, size_t size)
 {
     size_t len;
     for (uint32_t number = 0; number < 100; number++) {
-        (void)snprintf(path, size, "%s/%06u" LEAT_MEMORY_SUFFIX, h->mark.dir, number);
+        (void)snprintf(path, size, "%s/%06u" RUN_SUFFIX, h->mark.dir, number);
         if (memory_env_get(h->files, path, &len))
             return path;
     }
