@@ -139,7 +139,7 @@ static bool is_group(const struct pre_aggregate *p, const struct group *g, uint6
         (key->len == 0 || memcmp(p->keys.data + g->key_at, key->data, key->len) == 0);
 }
 
-/* The group of a row, made where there is none; groups_max: there is no room for it. */
+/* The group of a row, made where there is none; groups_max: there is no room for it, or no memory. */
 static uint32_t find_group(struct pre_aggregate *p, uint64_t hash, int64_t slice, const struct leat_sv *key)
 {
     const uint32_t mask = (1u << p->slots_bits) - 1;
@@ -151,17 +151,20 @@ static uint32_t find_group(struct pre_aggregate *p, uint64_t hash, int64_t slice
             return p->slots[at] - 1;
     if (p->groups_count == p->groups_max)
         return p->groups_max;
+    const size_t key_at = p->keys.len;
+    if (key->len)
+        leat__strbuf_add(&p->keys, key->data, key->len);
+    if (p->keys.failed) /* what it had is gone: nothing may be looked for any more */
+        return p->groups_max;
     const uint32_t index = p->groups_count++;
     p->slots[at] = index + 1;
     p->groups[index] = (struct group){ .hash = hash,
         .slice = slice,
         .least_us = INT64_MAX,
         .greatest_us = INT64_MIN,
-        .key_at = p->keys.len,
+        .key_at = key_at,
         .key_len = (uint32_t)key->len,
         .slot = at };
-    if (key->len)
-        leat__strbuf_add(&p->keys, key->data, key->len);
     return index;
 }
 

@@ -139,6 +139,7 @@ static enum leat_job_state run_shape(const struct durable *d, const struct shape
     struct leat_job_opts opts = durable_opts(d, 2);
     leat_topology *t = topology(shape, run);
     opts.checkpoint_interval_us = 0;
+    opts.batch_rows = 32; /* a batch that was read goes through before the job stops */
     if (restore)
         opts.restore = *restore;
     *err = (struct leat_error){ 0 };

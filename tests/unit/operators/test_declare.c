@@ -354,7 +354,7 @@ static const struct {
     { "union_of_one", union_of_one, { { "union \"x\": count: 1 streams" } } },
     { "union_of_types", union_of_types, { { "union \"x\": streams[2]:", "takes op_event" } } },
     { "join_nothing", join_nothing,
-        { { "left_key: missing" }, { "within_us: missing" }, { "merge: missing" } } },
+        { { "within_us: missing" }, { "left_key: missing" }, { "merge: missing" } } },
     { "join_unknown_keys", join_unknown_keys,
         { { "left_key: no field \"kye\"", "did you mean \"key\"?" },
             { "right_key: no field \"vale\"", "did you mean \"value\"?" } } },
