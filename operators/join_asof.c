@@ -3,8 +3,8 @@
  * Left records wait in their table until nothing nearer can come, which is what the interval join calls closed
  * (join_interval_close.c): no right record up to ts + forward would be taken any more. Then their partner is chosen.
  * Right records lie in buckets as wide as the tolerance; one is needed until no left record up to ts + backward can be
- * undecided. Without a tolerance all of a key lie together, and of those that are older than any left record that may
- * come the newest stays.
+ * undecided. Without a tolerance all of a key lie together. Of those in one place that are older than any left record
+ * that may come only the newest stays, unless a condition may ask for the others.
  *
  *   closed left records are copied to a batch, since looking for right ones lets go of the lists that they are in;
  *   of this batch, some rows at a time: the best time and its place in the list, from every bucket in reach
@@ -275,35 +275,44 @@ static int drop_right(struct asof *a, struct leat__ctx *ctx)
     return 0;
 }
 
-/* Of the first two of a list that are old enough the older one goes, again and again. */
-static int prune(struct asof *a, struct leat__ctx *ctx, struct leat_sv key, uint64_t hash)
+/* Of the first two of a list that are old enough the older one goes, again and again: whatever left record may come is
+ * nearer to the other. */
+static int prune(struct asof *a, struct leat__ctx *ctx, int64_t bucket, struct leat_sv key, uint64_t hash)
 {
     struct leat_table *table = a->join.tables[LEAT__RIGHT];
     const int64_t until_us = done_us(a, ctx);
     const uint32_t row = 0;
     for (;;) {
         const struct leat_list_row *first;
-        if (leat__table_lists(table, 0, &key, &hash, &row, 1, &first, ctx->error) < 0)
+        if (leat__table_lists(table, bucket, &key, &hash, &row, 1, &first, ctx->error) < 0)
             return leat__fail_here(ctx);
         if (!first || !first->next || first->event_us > until_us || first->next->event_us > until_us ||
             until_us == LEAT_TIME_MIN)
             return 0;
         const bool first_goes = first->event_us <= first->next->event_us;
-        if (leat__table_cut(table, 0, key, hash, first_goes ? NULL : first, ctx->error) < 0)
+        if (leat__table_cut(table, bucket, key, hash, first_goes ? NULL : first, ctx->error) < 0)
             return leat__fail_here(ctx);
     }
 }
 
-static int append_endless(struct asof *a, struct leat__ctx *ctx)
+static int append_right(struct asof *a, struct leat__ctx *ctx)
 {
     struct leat__interval *j = &a->join;
-    if (j->rows_count == 0)
-        return 0;
-    if (leat__table_append(j->tables[LEAT__RIGHT], 0, j->keys, j->in->key_hash, j->rows, j->rows_count, j->in,
+    const bool is_endless = spec_of(a)->is_endless;
+    if (!is_endless)
+        LEAT_TRY(leat__interval_append(j, ctx));
+    else if (j->rows_count > 0 &&
+        leat__table_append(j->tables[LEAT__RIGHT], 0, j->keys, j->in->key_hash, j->rows, j->rows_count, j->in,
             ctx->error) < 0)
         return leat__fail_here(ctx);
-    for (uint32_t i = 0; i < j->rows_count; i++)
-        LEAT_TRY(prune(a, ctx, j->keys[j->rows[i]], j->in->key_hash[j->rows[i]]));
+    if (j->spec->pairs.where) /* the older one may be the one that satisfies it */
+        return 0;
+    for (uint32_t i = 0; i < j->rows_count; i++) {
+        const uint32_t row = j->rows[i];
+        const int64_t bucket =
+            is_endless ? 0 : leat__interval_bucket(&spec_of(a)->interval, j->in->event_us[row]);
+        LEAT_TRY(prune(a, ctx, bucket, j->keys[row], j->in->key_hash[row]));
+    }
     return 0;
 }
 
@@ -344,8 +353,7 @@ static int work(struct asof *a, struct leat__ctx *ctx)
     if (!j->is_taken) {
         LEAT_TRY(leat__interval_take(j, ctx));
         LEAT_TRY(leat__join_output_flush(j->output, ctx));
-        LEAT_TRY(j->side == LEAT__RIGHT && spec_of(a)->is_endless ? append_endless(a, ctx)
-                                                                  : leat__interval_append(j, ctx));
+        LEAT_TRY(j->side == LEAT__RIGHT ? append_right(a, ctx) : leat__interval_append(j, ctx));
     }
     code = decide(a, ctx);
     if (code != 0)
