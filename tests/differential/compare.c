@@ -332,7 +332,8 @@ static void check_numbers(const struct oracle_sink *sink, const struct run_sink 
     if (!node || node->kind != PLAN_AGGREGATE || node->window == LEAT_WINDOW_SESSION ||
         node->window == LEAT_WINDOW_COUNT || node->accumulation == LEAT_RETRACTING)
         return;
-    qsort(got->rows, got->count, sizeof *got->rows, compare_all);
+    if (got->count > 0)
+        qsort(got->rows, got->count, sizeof *got->rows, compare_all);
     int32_t index = 0, stage = LEAT_PANE_EARLY;
     for (size_t i = 0; i < got->count; i++) {
         const struct diff_out *pane = got->rows[i].record;
