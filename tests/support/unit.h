@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define COUNT_OF(array_) (sizeof(array_) / sizeof((array_)[0]))
 
@@ -25,4 +27,12 @@
         if (!(condition_)) \
             fail_msg(__VA_ARGS__); \
     } while (0)
+
+/* Of a table of jobs to run, so many rows: a sanitizer makes each of them ten times longer, and is not shown more by the
+ * others (LEAT_TEST_SEEDS=1). */
+static inline size_t rows_to_run(size_t count, size_t brief)
+{
+    const char *text = getenv("LEAT_TEST_SEEDS");
+    return text && strcmp(text, "1") == 0 && brief < count ? brief : count;
+}
 #endif
