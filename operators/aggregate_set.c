@@ -376,9 +376,11 @@ static bool check_set(const struct leat__agg *agg, const void *accumulator)
             return false;
         at += entry_size(&layout, set->entries.data + at);
     }
+    if (total != set->total)
+        return false;
     /* Without entries: what shown_count leaves. */
-    return total == set->total &&
-        (total == 0 || memcmp(members, set->members, parts * sizeof members[0]) == 0);
+    const bool only_shown = total == 0 && agg->family->shown;
+    return only_shown || memcmp(members, set->members, parts * sizeof members[0]) == 0;
 }
 
 #define FAMILY(name_, tag_, add_, retract_, result_, shown_) \
