@@ -8,6 +8,7 @@ pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
+pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka)
 find_library(SNAPPY_LIBRARY snappy REQUIRED) # has no pkg-config file
 # RocksDB: the distribution's, or a build of one's own (scripts/rocksdb-release makes one).
 set(LEAT_ROCKSDB_DIR "" CACHE PATH "Directory with include/rocksdb/c.h and lib/librocksdb.* to use instead of the system's")
@@ -27,10 +28,12 @@ pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
 
 add_library(leat_dependencies INTERFACE)
 target_link_libraries(leat_dependencies INTERFACE PkgConfig::UV PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::ZLIB
-  PkgConfig::ZSTD PkgConfig::XXHASH PkgConfig::SIMDJSON ${ROCKSDB_LIBRARY} ${SNAPPY_LIBRARY} Threads::Threads m)
+  PkgConfig::ZSTD PkgConfig::XXHASH PkgConfig::SIMDJSON PkgConfig::RDKAFKA ${ROCKSDB_LIBRARY} ${SNAPPY_LIBRARY} Threads::Threads m)
 if(LEAT_ROCKSDB_DIR)
   target_include_directories(leat_dependencies SYSTEM INTERFACE ${ROCKSDB_INCLUDE_DIR})
 endif()
 target_compile_definitions(leat_dependencies INTERFACE LEAT_ROCKSDB_VERSION="${LEAT_ROCKSDB_VERSION}")
-# The same by their pkg-config names, for those who link libleat.a (cmake/leat.pc.in, cmake/LeatConfig.cmake.in).
+# The same by their pkg-config names, for those who link libleat.a (cmake/leat.pc.in, cmake/LeatConfig.cmake.in). RocksDB, snappy
+# and librdkafka are named there as libraries: the first two have no such file, and what the third says of archives asks for
+# the development files of all that it stands on (TLS, SASL, lz4), which its shared library brings by itself.
 set(LEAT_PC_REQUIRES "libuv jansson libpcre2-8 zlib libzstd libxxhash simdjson")

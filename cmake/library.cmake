@@ -19,7 +19,8 @@ add_library(leat_static STATIC ${leat_objects})
 set_target_properties(leat_static PROPERTIES OUTPUT_NAME leat)
 target_link_libraries(leat_static INTERFACE
   $<BUILD_INTERFACE:$<LINK_ONLY:leat_dependencies>> $<BUILD_INTERFACE:$<LINK_ONLY:leat_flags>>
-  $<INSTALL_INTERFACE:PkgConfig::LEAT_DEPENDENCIES> $<INSTALL_INTERFACE:rocksdb> $<INSTALL_INTERFACE:snappy> stdc++ m)
+  $<INSTALL_INTERFACE:PkgConfig::LEAT_DEPENDENCIES> $<INSTALL_INTERFACE:rocksdb> $<INSTALL_INTERFACE:snappy>
+  $<INSTALL_INTERFACE:rdkafka> stdc++ m)
 
 foreach(target leat leat_static)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>
