@@ -26,6 +26,11 @@ struct leat_split_list {
 struct leat_split *leat__split_add(struct leat_split_list *list, const char *id);
 void leat__split_list_release(struct leat_split_list *list);
 
+struct leat_split_position {
+    const char *id;
+    struct leat_sv position;
+};
+
 enum leat_read_result {
     LEAT_READ_ROWS = 1, /* rows were added (possibly none) and there may be more at once */
     LEAT_READ_WAIT, /* nothing now: ask again after reader->wake_us (wall clock; 0: soon) */
@@ -39,7 +44,12 @@ struct leat_reader {
     struct leat__ctx
         *ctx; /* the source's context: pool, env, error, counters (bytes_in is the class's to count) */
     int64_t wake_us;
+    bool
+        has_more; /* the class's: what it waits for is there, and only on its way (a fetch): the split is not idle */
 };
+
+/* From any thread while the reader is open: it is asked again although it has said LEAT_READ_WAIT. */
+void leat__reader_wake(struct leat_reader *reader);
 
 struct leat_source_class {
     const char *kind; /* "file source" */
@@ -62,6 +72,15 @@ struct leat_source_class {
      * usable time. event_us of that row is still as `read` has left it, and may be where the class keeps
      * this. NULL: unknown. */
     int64_t (*row_position)(const struct leat_reader *reader, const struct leat_batch *batch, uint32_t row);
+    /* May be NULL: splits never come while the job runs. Else called by the coordinator's background every discover_us of
+     * the node: all splits that there are now, as list_splits; may block. Those with new ids are read too, from
+     * `from`, by worker (index modulo workers); none goes. */
+    int (*discover)(const struct leat_node *node, struct leat_env *env, struct leat_split_list *list,
+        struct leat_error *err);
+    /* May be NULL. Behind a checkpoint whose manifest is durable, by the coordinator's background: where each split would go
+     * on (the texts of `position`), for who watches from outside. An error is logged and changes nothing. */
+    int (*publish)(const struct leat_node *node, struct leat_env *env,
+        const struct leat_split_position *positions, uint32_t count, struct leat_error *err);
 };
 
 /* A row that can not be decoded, or has no usable time: applies the node's policy. `position` is the class's

@@ -52,6 +52,8 @@ const char *leat__file_format_name(enum leat_format format)
         return "JSON lines (Avro's encoding)";
     case LEAT_FORMAT_CSV:
         return "CSV";
+    default: /* of messages */
+        break;
     }
     return "by ending";
 }

@@ -26,5 +26,11 @@ enum leat_format {
     LEAT_FORMAT_JSON, /* JSON lines, plain */
     LEAT_FORMAT_JSON_AVRO, /* JSON lines in Avro's JSON encoding */
     LEAT_FORMAT_CSV, /* with a header line */
+    /* Of messages, not of files: */
+    LEAT_FORMAT_AVRO_BINARY, /* one bare record */
+    LEAT_FORMAT_AVRO_SINGLE, /* a record behind the fingerprint of its schema (Avro's single object encoding) */
+    LEAT_FORMAT_AVRO_REGISTRY, /* a record behind the number that a schema registry has for its schema */
+    LEAT_FORMAT_RAW, /* one field, as it is: string, bytes; int and long big-endian, double in IEEE form, as Java's
+                        serializers write them */
 };
 #endif
