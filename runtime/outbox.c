@@ -114,27 +114,53 @@ static int begin_file(struct leat_outbox *o, struct leat__ctx *ctx)
     return 0;
 }
 
-int leat__outbox_add(
-    struct leat__ctx *ctx, int32_t partition, struct leat_sv key, struct leat_sv value, int64_t time_us)
+static void put_size(struct leat_strbuf *out, struct leat_sv part)
+{
+    put_u32(out, part.data ? (uint32_t)part.len : LEAT_OUTBOX_NONE);
+}
+
+static void put_payload(struct leat_strbuf *out, const struct leat_outbox_record *r)
+{
+    put_u32(out, (uint32_t)r->partition);
+    put_u64(out, (uint64_t)r->time_us);
+    put_size(out, r->key);
+    put_size(out, r->value);
+    put_size(out, r->headers);
+    put_size(out, r->topic);
+    leat__strbuf_add(out, r->key.data, r->key.len);
+    leat__strbuf_add(out, r->value.data, r->value.len);
+    leat__strbuf_add(out, r->headers.data, r->headers.len);
+    leat__strbuf_add(out, r->topic.data, r->topic.len);
+}
+
+/* Of a payload; SIZE_MAX when it is larger than any may be. */
+static size_t payload_bytes(const struct leat_outbox_record *r)
+{
+    const size_t most = LEAT_OUTBOX_RECORD_BYTES_MAX - LEAT_OUTBOX_FIXED_BYTES;
+    const struct leat_sv parts[] = { r->key, r->value, r->headers, r->topic };
+    size_t size = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        LEAT_ASSERT(parts[i].data || parts[i].len == 0);
+        if (parts[i].len > most - size)
+            return SIZE_MAX;
+        size += parts[i].len;
+    }
+    return LEAT_OUTBOX_FIXED_BYTES + size;
+}
+
+int leat__outbox_add(struct leat__ctx *ctx, const struct leat_outbox_record *record)
 {
     struct leat_outbox *o = ctx->outbox;
     LEAT_ASSERT(o != NULL); /* the class has no transact */
-    const size_t key_len = key.data ? key.len : 0, value_len = value.data ? value.len : 0;
-    const size_t most = LEAT_OUTBOX_RECORD_BYTES_MAX - LEAT_OUTBOX_FIXED_BYTES;
-    if (key_len > most || value_len > most - key_len)
-        return leat__error(ctx->error, LEAT_ELIMIT, "a record of %zu bytes: at most %u fit into an outbox",
-            key_len + value_len, LEAT_OUTBOX_RECORD_BYTES_MAX);
+    const size_t size = payload_bytes(record);
+    if (size == SIZE_MAX)
+        return leat__error(ctx->error, LEAT_ELIMIT,
+            "a record of more than %u bytes does not fit into an outbox", LEAT_OUTBOX_RECORD_BYTES_MAX);
     if (o->fd < 0)
         LEAT_TRY(begin_file(o, ctx));
-    const size_t size = LEAT_OUTBOX_FIXED_BYTES + key_len + value_len;
     put_u32(&o->out, (uint32_t)size);
     const size_t from = o->out.len;
-    put_u32(&o->out, (uint32_t)partition);
-    put_u64(&o->out, (uint64_t)time_us);
-    put_u32(&o->out, key.data ? (uint32_t)key_len : LEAT_OUTBOX_NONE);
-    put_u32(&o->out, value.data ? (uint32_t)value_len : LEAT_OUTBOX_NONE);
-    leat__strbuf_add(&o->out, key.data, key_len);
-    leat__strbuf_add(&o->out, value.data, value_len);
+    put_payload(&o->out, record);
     if (!o->out.failed)
         o->chain = leat__outbox_chain(o->chain, o->out.data + from, size);
     put_u64(&o->out, o->chain);

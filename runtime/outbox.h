@@ -32,10 +32,12 @@
  * a late answer can then end nothing. (model: runtime/models/commit.pml)
  *
  * On disk, little endian; k from 1; chain(0) is the checksum of the header:
- *   "leatobx1" | u32 slot | u32 n | n bytes name of the node | u64 hash of all before
- *   { u32 size >= 20 | payload | u64 chain(k) = hash(chain(k-1), hash(payload)) } ...
+ *   "leatobx2" | u32 slot | u32 n | n bytes name of the node | u64 hash of all before
+ *   { u32 size >= 28 | payload | u64 chain(k) = hash(chain(k-1), hash(payload)) } ...
  *   u32 0 | u64 epoch | u64 records | u64 hash(chain(records), epoch, records)      end of the file
- *   payload: i32 partition | i64 time_us | u32 key size | u32 value size (UINT32_MAX: none) | key | value
+ *   payload: i32 partition | i64 time_us | u32 key size | u32 value size | u32 headers size | u32 topic size |
+ *            key | value | headers | topic                              (size UINT32_MAX: there is none)
+ * Version 1 had neither headers nor topic, and no sizes for them; it is read, and never written.
  *
  * Threads: an outbox is its worker's; a list its worker's until the share is done; a delivery is used by one
  * thread at a time, never a worker: its calls block. */

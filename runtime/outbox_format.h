@@ -5,10 +5,11 @@
 #include "base/hash.h"
 #include "runtime/outbox.h"
 
-#define LEAT_OUTBOX_MAGIC "leatobx1" /* with the version of the format */
+#define LEAT_OUTBOX_MAGIC "leatobx2" /* with the version of the format */
 #define LEAT_OUTBOX_MAGIC_BYTES 8u
-#define LEAT_OUTBOX_FIXED_BYTES 20u /* of a payload, before key and value */
-#define LEAT_OUTBOX_NONE UINT32_MAX /* the size of a key or value that there is not */
+#define LEAT_OUTBOX_FIXED_BYTES 28u /* of a payload, before key and value */
+#define LEAT_OUTBOX_FIXED_BYTES_1 20u /* of version 1: key and value, but no headers and no topic */
+#define LEAT_OUTBOX_NONE UINT32_MAX /* the size of a key, value, ... that there is not */
 
 static inline void leat__put_le32(char *to, uint32_t value)
 {

@@ -22,6 +22,7 @@ struct leat_outbox_reader {
     uint64_t file_epoch; /* of the last file that has ended */
     leat_fd fd; /* -1: none is open */
     uint64_t file_size;
+    uint32_t fixed_bytes; /* of a payload in that file */
     char *data;
     size_t at, len, capacity;
     uint64_t offset;
@@ -95,7 +96,9 @@ static int check_header(struct leat_outbox_reader *r, struct leat_error *err)
     LEAT_TRY(fill(r, size, err));
     if (memcmp(peek(r), LEAT_OUTBOX_MAGIC, LEAT_OUTBOX_MAGIC_BYTES - 1) != 0)
         return damaged(r, err, "it does not begin as an outbox does");
-    if (peek(r)[LEAT_OUTBOX_MAGIC_BYTES - 1] != LEAT_OUTBOX_MAGIC[LEAT_OUTBOX_MAGIC_BYTES - 1])
+    const char version = peek(r)[LEAT_OUTBOX_MAGIC_BYTES - 1];
+    r->fixed_bytes = version == '1' ? LEAT_OUTBOX_FIXED_BYTES_1 : LEAT_OUTBOX_FIXED_BYTES;
+    if (version != '1' && version != LEAT_OUTBOX_MAGIC[LEAT_OUTBOX_MAGIC_BYTES - 1])
         return leat__error(err, LEAT_EUNSUPPORTED,
             "%s has a format that this version of the library does not read: go on with the version that has "
             "written it",
@@ -179,28 +182,43 @@ bool leat__outbox_reader_is_done(const struct leat_outbox_reader *r)
 
 /* ---- records ---- */
 
+/* A part of a payload of `end` bytes, at *at, which moves behind it; to UINT64_MAX for one that is too long.
+ * `size_at`: where its size is. */
+static struct leat_sv part_of(const char *payload, uint32_t end, size_t size_at, uint64_t *at)
+{
+    const uint32_t size = leat__get_le32(payload + size_at);
+    if (size == LEAT_OUTBOX_NONE)
+        return (struct leat_sv){ NULL, 0 };
+    if (*at > end || size > end - *at) {
+        *at = UINT64_MAX;
+        return (struct leat_sv){ NULL, 0 };
+    }
+    const char *data = payload + *at;
+    *at += size;
+    return (struct leat_sv){ data, size };
+}
+
 static int read_record(
     struct leat_outbox_reader *r, uint32_t size, struct leat_outbox_record *record, struct leat_error *err)
 {
-    if (size < LEAT_OUTBOX_FIXED_BYTES || size > LEAT_OUTBOX_RECORD_BYTES_MAX)
+    if (size < r->fixed_bytes || size > LEAT_OUTBOX_RECORD_BYTES_MAX)
         return damaged(r, err, "a record has an impossible size");
     LEAT_TRY(fill(r, 4 + (size_t)size + 8, err));
     const char *payload = peek(r) + 4;
     r->chain = leat__outbox_chain(r->chain, payload, size);
     if (leat__get_le64(payload + size) != r->chain)
         return damaged(r, err, "the checksum of a record is wrong");
-    const uint32_t key_size = leat__get_le32(payload + 12), value_size = leat__get_le32(payload + 16);
-    const uint64_t key_len = key_size == LEAT_OUTBOX_NONE ? 0 : key_size;
-    const uint64_t value_len = value_size == LEAT_OUTBOX_NONE ? 0 : value_size;
-    if (LEAT_OUTBOX_FIXED_BYTES + key_len + value_len != size)
+    uint64_t at = r->fixed_bytes;
+    *record = (struct leat_outbox_record){ .partition = (int32_t)leat__get_le32(payload),
+        .time_us = (int64_t)leat__get_le64(payload + 4) };
+    record->key = part_of(payload, size, 12, &at);
+    record->value = part_of(payload, size, 16, &at);
+    if (r->fixed_bytes > LEAT_OUTBOX_FIXED_BYTES_1) {
+        record->headers = part_of(payload, size, 20, &at);
+        record->topic = part_of(payload, size, 24, &at);
+    }
+    if (at != size)
         return damaged(r, err, "a record's parts do not make its size");
-    const char *key = payload + LEAT_OUTBOX_FIXED_BYTES;
-    *record = (struct leat_outbox_record){
-        .partition = (int32_t)leat__get_le32(payload),
-        .time_us = (int64_t)leat__get_le64(payload + 4),
-        .key = { key_size == LEAT_OUTBOX_NONE ? NULL : key, (size_t)key_len },
-        .value = { value_size == LEAT_OUTBOX_NONE ? NULL : key + key_len, (size_t)value_len },
-    };
     take(r, 4 + (size_t)size + 8);
     r->file_records++;
     return 1;

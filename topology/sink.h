@@ -123,18 +123,19 @@ void leat__handle_list_release(struct leat_handle_list *list, struct leat_env *e
 
 /* ---- outboxes of transactional sinks ---- */
 
-/* Appends a record (key and value as the outside system gets them, the partition already chosen) to the
- * outbox of the open epoch. Order is kept; data NULL is no key or no value, which is not the same as an empty
- * one. The outbox is closed by the runtime at the barrier, behind prepare: prepare may add what was held
- * back. LEAT_ELIMIT for a record that no reader would take (nothing was added, the sink applies its policy);
- * other errors fail the job, with their text in ctx->error. */
-LEAT_NODISCARD int leat__outbox_add(
-    struct leat__ctx *ctx, int32_t partition, struct leat_sv key, struct leat_sv value, int64_t time_us);
+/* As the outside system gets it, the partition already chosen. Data NULL is no key, value or headers, which is not
+ * the same as empty ones. When read: valid until the next one is. */
 struct leat_outbox_record {
     int32_t partition;
-    struct leat_sv key, value; /* valid until the next one is read */
     int64_t time_us;
+    struct leat_sv topic; /* empty: the sink's own */
+    struct leat_sv key, value;
+    struct leat_sv headers; /* bytes that mean something to the class alone */
 };
+/* Appends a record to the outbox of the open epoch. Order is kept. The outbox is closed by the runtime at the
+ * barrier, behind prepare: prepare may add what was held back. LEAT_ELIMIT for a record that no reader would take
+ * (nothing was added, the sink applies its policy); other errors fail the job, with their text in ctx->error. */
+LEAT_NODISCARD int leat__outbox_add(struct leat__ctx *ctx, const struct leat_outbox_record *record);
 /* 1 with a record, 0 at the end, LEAT_EDATA for a damaged file. */
 LEAT_NODISCARD int leat__outbox_next(
     struct leat_outbox_reader *reader, struct leat_outbox_record *record, struct leat_error *err);

@@ -1,5 +1,5 @@
 /* tests/fuzz/fuzz_outbox.c -- any bytes as an outbox. The first byte says what is done with the rest: read as it is;
- * or wrapped with right checksums first, so that what is behind them is reached, too. */
+ * or wrapped with right checksums first, as of each version, so that what is behind them is reached, too. */
 #include "base/alloc.h"
 #include "runtime/outbox_format.h"
 #include "tests/fuzz/fuzz.h"
@@ -8,11 +8,12 @@
 
 #define PATH "outbox"
 
-/* A header, one record whose payload are the bytes, and a trailer, all with the checksums that they should have. */
-static size_t wrap(char *to, const uint8_t *data, size_t size)
+/* A header of a version, one record whose payload are the bytes, and a trailer, all with the checksums that they should have. */
+static size_t wrap(char *to, char version, const uint8_t *data, size_t size)
 {
     char *at = to;
     memcpy(at, LEAT_OUTBOX_MAGIC, LEAT_OUTBOX_MAGIC_BYTES);
+    at[LEAT_OUTBOX_MAGIC_BYTES - 1] = version;
     leat__put_le32(at + 8, 0);
     leat__put_le32(at + 12, 1);
     at[16] = 'n';
@@ -49,7 +50,9 @@ static void read_records(struct leat_outbox_reader *reader, size_t size)
     while ((code = leat__outbox_next(reader, &record, &err)) == 1) {
         look_at(record.key);
         look_at(record.value);
-        bytes += record.key.len + record.value.len;
+        look_at(record.headers);
+        look_at(record.topic);
+        bytes += record.key.len + record.value.len + record.headers.len + record.topic.len;
         FUZZ_CHECK(bytes <= size);
     }
     FUZZ_CHECK(code == 0 || (code == LEAT_EDATA && err.message[0] != '\0'));
@@ -69,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] % 2 == 0) {
         memory_env_put(env, PATH, data + 1, size - 1);
     } else {
-        const size_t len = wrap(wrapped, data + 1, size - 1);
+        const size_t len = wrap(wrapped, data[0] % 4 == 1 ? '1' : '2', data + 1, size - 1);
         memory_env_put(env, PATH, wrapped, len);
     }
     const int code = leat__outbox_reader_open(env, &path, 1, "n", 0, 1, 1, &reader, &err);

@@ -483,8 +483,11 @@ static int ledger_on_batch(struct leat_sink *sink, struct leat__ctx *ctx, struct
         }
         const uint64_t hash = leat__hash(s->value.data, s->value.len);
         (void)snprintf(key, sizeof key, "%016" PRIx64, hash);
-        code = leat__outbox_add(ctx, (int32_t)(hash % 4), leat_sv_of(key),
-            (struct leat_sv){ s->value.data, s->value.len }, batch->event_us[i]);
+        code = leat__outbox_add(ctx,
+            &(struct leat_outbox_record){ .partition = (int32_t)(hash % 4),
+                .time_us = batch->event_us[i],
+                .key = leat_sv_of(key),
+                .value = { s->value.data, s->value.len } });
     }
     leat__batch_release(batch);
     return code;
