@@ -21,6 +21,7 @@ struct leat_encoder;
 
 struct leat_decoder_opts {
     bool check_utf8;
+    bool is_part; /* the reader is one (leat__type_part): rows are the whole's, other fields are cleared */
 };
 
 /* Compiles `writer` -> `reader`. The reader's type must have its schema text (names, defaults and aliases
@@ -44,6 +45,9 @@ LEAT_NODISCARD int leat__decode_skip(
 /* Writes records of `type` in its own schema. */
 LEAT_NODISCARD int leat__encoder_new(
     const struct leat_type *type, struct leat_encoder **encoder, struct leat_error *err);
+/* The same for a part (leat__type_part) of the records' type. */
+LEAT_NODISCARD int leat__encoder_new_part(
+    const struct leat_type *part, struct leat_encoder **encoder, struct leat_error *err);
 void leat__encoder_free(struct leat_encoder *encoder);
 /* Appends rows from .. from+count-1 to `out`. LEAT_EDATA for what Avro can not express (enum or union index
  * out of range), naming row and field; `out` then ends before that row and *done (may be NULL) says how many

@@ -591,9 +591,11 @@ int leat__decode_skip(
 
 /* Parses the reader's schema from its type, and checks that the type is what the schema gives: a program
  * writes through these offsets. */
-static int parse_reader(const struct leat_type *reader, struct leat_schema **schema, struct leat_error *err)
+static int parse_reader(
+    const struct leat_type *reader, bool is_part, struct leat_schema **schema, struct leat_error *err)
 {
-    LEAT_TRY(leat__type_check(reader, err));
+    if (!is_part)
+        LEAT_TRY(leat__type_check(reader, err));
     return leat__schema_parse(reader->schema, strlen(reader->schema), schema, err);
 }
 
@@ -602,7 +604,7 @@ int leat__decoder_new(const struct leat_schema *writer, const struct leat_type *
 {
     struct leat_schema *schema;
     *decoder = NULL;
-    LEAT_TRY(parse_reader(reader, &schema, err));
+    LEAT_TRY(parse_reader(reader, opts && opts->is_part, &schema, err));
     struct leat_decoder *made = leat__calloc(1, sizeof *made);
     const int code = made ? leat__resolve(made, writer, schema, reader, opts && opts->check_utf8, err)
                           : leat__error(err, LEAT_ENOMEM, "out of memory while compiling a decoder");

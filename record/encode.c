@@ -265,10 +265,17 @@ static int compile_all(struct compiler *c, const struct leat_schema *schema, con
 
 int leat__encoder_new(const struct leat_type *type, struct leat_encoder **encoder, struct leat_error *err)
 {
+    *encoder = NULL;
+    LEAT_TRY(leat__type_check(type, err));
+    return leat__encoder_new_part(type, encoder, err);
+}
+
+int leat__encoder_new_part(
+    const struct leat_type *type, struct leat_encoder **encoder, struct leat_error *err)
+{
     struct leat_schema *schema;
     struct compiler c = { .err = err };
     *encoder = NULL;
-    LEAT_TRY(leat__type_check(type, err));
     LEAT_TRY(leat__schema_parse(type->schema, strlen(type->schema), &schema, err));
     c.encoder = leat__calloc(1, sizeof *c.encoder);
     c.pending_end = &c.pending;

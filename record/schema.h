@@ -70,6 +70,12 @@ bool leat__type_equal(const struct leat_type *a, const struct leat_type *b);
 /* Checks a descriptor that came from outside (a generated header): its layout must be what its schema text
  * gives. LEAT_ESCHEMA "order: compiled with another layout of field x; run leat gen again". */
 LEAT_NODISCARD int leat__type_check(const struct leat_type *type, struct leat_error *err);
+/* A part of a record type: the fields for which wanted[i] (one per field) is true, at their offsets in the whole
+ * struct, in their order; the schema is the type's without the others, `suffix` (or NULL) behind its name. In `arena`; names
+ * and types of fields are the whole's. LEAT_ESCHEMA where a wanted field needs a type that an unwanted one defines. It does
+ * not pass leat__type_check: codecs are told (leat_decoder_opts.is_part, leat__encoder_new_part). */
+LEAT_NODISCARD int leat__type_part(const struct leat_type *type, const bool *wanted, const char *suffix,
+    struct leat_arena *arena, const struct leat_type **part, struct leat_error *err);
 /* The word of a logical type ("timestamp-millis"), or NULL for none. */
 const char *leat__logical_name(enum leat_logical logical);
 /* The same number for logical types whose values mean the same (units of time; a local timestamp has the unit
