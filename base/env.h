@@ -83,6 +83,9 @@ struct leat_env *leat__env_posix(void);
  * LEAT_WORKERS_MAX, else the cores that the process may use, at most LEAT_WORKERS_MAX. */
 uint32_t leat__env_parallelism(void);
 
+/* A variable of the process; NULL where it is not set or empty. Borrowed. */
+const char *leat__env_variable(const char *name);
+
 /* A world with a virtual clock (starting at wall time `wall_us`, monotonic 0) and random numbers from `seed`.
  * Files go to the real file system. Single-threaded. */
 struct leat_env *leat__env_sim_new(uint64_t seed, int64_t wall_us);
