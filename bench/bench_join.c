@@ -300,11 +300,15 @@ static double run_hand(const struct input *in, enum kind kind, uint64_t *results
 
 /* ---- figures ---- */
 
+static const char *only; /* parts of names; NULL: all */
+
 static void compare(const char *name, enum kind kind, uint64_t rows, uint64_t keys)
 {
     struct input in;
     struct watch w = { 0 };
     uint64_t results = 0;
+    if (only && !strstr(name, only))
+        return;
     double leat = 0, hand = 0;
     make_input(&in, rows, keys);
     for (int turn = 0; turn < TURNS; turn++) {
@@ -329,6 +333,7 @@ static void compare(const char *name, enum kind kind, uint64_t rows, uint64_t ke
 
 int main(int argc, char **argv)
 {
+    only = argc > 2 ? argv[2] : NULL;
     const uint64_t rows = argc > 1 ? strtoull(argv[1], NULL, 10) : 400000;
     compare("interval, 1 partner", INTERVAL, rows, 2000);
     compare("interval, 10 partners", INTERVAL, rows / 2, 200);

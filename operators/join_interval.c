@@ -37,6 +37,7 @@
 
 #define BUCKET_US_MIN LEAT_MILLIS(1)
 #define NO_ROW UINT32_MAX
+#define PREFETCH_AHEAD 6u
 #define SNAPSHOT_VERSION 1
 
 /* ---- times ---- */
@@ -52,12 +53,19 @@ static int64_t reach_to(const struct leat__interval_spec *spec, uint32_t side, i
     return leat__add_saturated(time_us, side == LEAT__LEFT ? spec->after_us : spec->before_us);
 }
 
-/* Exact also at the ends of time, and so the same from either side; the reaches saturate and are never too
- * narrow. */
-static bool is_pair(const struct leat__interval_spec *spec, int64_t left_us, int64_t right_us)
+/* The times of the other side that a record pairs with, exactly: also at the ends of time, and so the same from
+ * either side. The reaches saturate and are never too narrow. */
+struct partners {
+    int64_t from_us, to_us; /* inclusive; none where from > to */
+};
+
+static struct partners partners_of(const struct leat__interval_spec *spec, uint32_t side, int64_t own_us)
 {
-    const __int128 distance = (__int128)right_us - left_us;
-    return distance >= -(__int128)spec->before_us && distance <= spec->after_us;
+    const __int128 before_us = side == LEAT__LEFT ? spec->before_us : spec->after_us;
+    const __int128 after_us = side == LEAT__LEFT ? spec->after_us : spec->before_us;
+    if (own_us - before_us > LEAT_TIME_MAX || own_us + after_us < LEAT_TIME_MIN)
+        return (struct partners){ LEAT_TIME_MAX, LEAT_TIME_MIN };
+    return (struct partners){ reach_from(spec, side, own_us), reach_to(spec, side, own_us) };
 }
 
 /* ---- pairs ---- */
@@ -235,6 +243,7 @@ static int begin_run(struct leat__interval *j, struct leat__ctx *ctx, bool *foun
             j->run_to - from, j->lists, ctx->error) < 0)
         return leat__fail_here(ctx);
     j->in_run = true;
+    j->run_number++;
     j->flagged_row = NO_ROW;
     j->at = 0;
     j->next = j->lists[0];
@@ -258,10 +267,62 @@ static int resume_run(struct leat__interval *j, struct leat__ctx *ctx)
     if (leat__table_lists(j->tables[!j->side], bucket, j->keys, j->in->key_hash, j->rows + from,
             j->run_to - from, j->lists + j->at, ctx->error) < 0)
         return leat__fail_here(ctx);
+    j->run_number++; /* what was remembered of the lists is void */
     j->flagged_row = NO_ROW;
     j->next = j->lists[j->at];
     for (uint64_t i = 0; i < j->list_at; i++)
         j->next = j->next->next;
+    return 0;
+}
+
+/* Passes rows of the list that are too early, and remembers how far: rows of the run are in the order of time, and so
+ * no later one of the same key needs them. */
+static void skip_early(struct leat__interval *j, uint64_t hash, int64_t from_us)
+{
+    struct leat__interval_passed *passed = &j->passed[hash % LEAT__JOIN_PASSED];
+    const struct leat_list_row *first = j->next;
+    const struct leat_list_row *row = first;
+    uint64_t at = 0;
+    if (passed->run == j->run_number && passed->first == first) {
+        row = passed->next;
+        at = passed->count;
+    }
+    while (row && row->event_us < from_us) {
+        row = row->next;
+        at++;
+        j->scanned++;
+    }
+    *passed = (struct leat__interval_passed){ first, row, at, j->run_number };
+    j->next = row;
+    j->list_at = at;
+}
+
+/* The pairs of one row with the rest of its list. LEAT_MORE when this call has done enough. */
+static int scan_list(struct leat__interval *j, struct leat__ctx *ctx, uint32_t row)
+{
+    const int64_t own_us = j->in->event_us[row];
+    const uint64_t hash = j->in->key_hash[row];
+    const void *own = leat_batch_at(j->in, row);
+    const struct partners partners = partners_of(j->spec, j->side, own_us);
+    const bool is_left = j->side == LEAT__LEFT;
+    if (j->list_at == 0)
+        skip_early(j, hash, partners.from_us);
+    while (j->next) {
+        const struct leat_list_row *other = j->next;
+        const int64_t other_us = other->event_us;
+        if (j->scanned >= LEAT__JOIN_SCANNED_PER_CALL || *j->given >= LEAT_OP_BATCHES_PER_CALL)
+            return pause_run(j, ctx);
+        j->scanned++;
+        j->list_at++;
+        j->next = other->next;
+        if (other_us < partners.from_us || other_us > partners.to_us)
+            continue;
+        if (j->is_plain)
+            LEAT_TRY(leat__join_output_add(j->output, ctx, is_left ? own : other->record,
+                is_left ? other->record : own, own_us > other_us ? own_us : other_us, hash));
+        else
+            LEAT_TRY(add_pair(j, ctx, row, other));
+    }
     return 0;
 }
 
@@ -270,20 +331,13 @@ static int resume_run(struct leat__interval *j, struct leat__ctx *ctx)
 static int scan_run(struct leat__interval *j, struct leat__ctx *ctx)
 {
     const uint32_t count = j->run_to - j->run_from;
+    leat__join_output_begin(j->output, ctx);
     for (;;) {
-        const uint32_t row = j->rows[j->run_from + j->at];
-        const int64_t own_us = j->in->event_us[row];
-        while (j->next) {
-            const struct leat_list_row *other = j->next;
-            if (j->scanned >= LEAT__JOIN_SCANNED_PER_CALL || *j->given >= LEAT_OP_BATCHES_PER_CALL)
-                return pause_run(j, ctx);
-            j->scanned++;
-            j->list_at++;
-            j->next = other->next;
-            if (j->side == LEAT__LEFT ? is_pair(j->spec, own_us, other->event_us)
-                                      : is_pair(j->spec, other->event_us, own_us))
-                LEAT_TRY(add_pair(j, ctx, row, other));
-        }
+        if (j->at + PREFETCH_AHEAD < count && j->lists[j->at + PREFETCH_AHEAD])
+            __builtin_prefetch(j->lists[j->at + PREFETCH_AHEAD]);
+        const int code = scan_list(j, ctx, j->rows[j->run_from + j->at]);
+        if (code != 0)
+            return code;
         if (++j->at == count)
             break;
         j->next = j->lists[j->at];
@@ -487,6 +541,7 @@ int leat__interval_init(struct leat__interval *j, struct leat__ctx *ctx)
     if (leat__key_scratch_new(&j->key_scratch) < 0)
         return leat__rows_nomem(ctx, "a join");
     LEAT_TRY(leat__join_output_new(&j->spec->pairs, ctx, &j->output));
+    j->is_plain = j->spec->pairs.kind == LEAT_JOIN_INNER;
     j->given = leat__join_output_given(j->output);
     return open_tables(j, ctx);
 }

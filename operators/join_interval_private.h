@@ -79,6 +79,14 @@ struct leat__close {
     struct leat__due waiting;
 };
 
+/* How far the rows of a list are too early for all that comes in a run. */
+#define LEAT__JOIN_PASSED 256u
+struct leat__interval_passed {
+    const struct leat_list_row *first, *next; /* the list; the first row that is not passed */
+    uint64_t count; /* rows before it */
+    uint64_t run; /* for which this is so */
+};
+
 struct leat__interval {
     struct leat_op op;
     const struct leat__interval_spec *spec;
@@ -113,6 +121,9 @@ struct leat__interval {
     uint32_t at; /* row in the run, and the next row of its list, */
     const struct leat_list_row *next;
     uint64_t list_at; /* which has so many before it */
+    uint64_t run_number; /* this run's, from 1; another one after lists have been fetched anew */
+    struct leat__interval_passed passed[LEAT__JOIN_PASSED]; /* by hash */
+    bool is_plain; /* INNER: pairs need nothing but to be given */
     uint32_t flagged_row; /* whose list may be written to */
 
     /* Pairs that `where` has to be asked about before they are said to be any; outer joins. */

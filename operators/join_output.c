@@ -13,34 +13,8 @@
 #include "operators/join_private.h"
 #include <string.h>
 
-struct lane {
-    const void **left, **right;
-    int64_t *event_us;
-    uint64_t *key_hash;
-    uint8_t *change;
-    int64_t *window[2]; /* starts and ends; NULL: no field shows them */
-    uint32_t count;
-    uint32_t missing; /* pairs with one record */
-    bool changes; /* some pair is no insert */
-    struct leat_batch *out; /* NULL: none yet */
-};
-
-struct leat__join_output {
-    const struct leat__join_spec *spec;
-    struct leat_expr_scratch *where;
-    struct leat__projection_scratch *projection;
-    struct leat_key_scratch *out_key; /* of what is checked; or NULL */
-    struct leat_copier *copier;
-    struct lane lanes[LEAT__JOIN_LANES];
-    uint32_t rows_max; /* rows of an output batch */
-    uint32_t given;
-    bool judged; /* `where` holds for all pairs that come */
-    bool is_held;
-    int64_t forwarded_us; /* is_held */
-    /* For `where`: what it says of pairs, and pairs without those that have no other side. */
-    uint8_t *ok;
-    const void **left, **right;
-};
+/* Pairs that are made rows at once: few enough that all of this stays in the innermost cache. */
+#define PAIRS_TOGETHER 256u
 
 /* ---- pairs that can not be made ---- */
 
@@ -131,7 +105,7 @@ int leat__join_matches(struct leat__join_output *output, struct leat__ctx *ctx, 
     return 0;
 }
 
-static void move_pair(struct lane *lane, uint32_t to, uint32_t from)
+static void move_pair(struct leat__join_lane *lane, uint32_t to, uint32_t from)
 {
     lane->left[to] = lane->left[from];
     lane->right[to] = lane->right[from];
@@ -143,7 +117,7 @@ static void move_pair(struct lane *lane, uint32_t to, uint32_t from)
 }
 
 /* Keeps the pairs that `where` holds for, and those that it is not about. */
-static int sift(struct leat__join_output *output, struct leat__ctx *ctx, struct lane *lane)
+static int sift(struct leat__join_output *output, struct leat__ctx *ctx, struct leat__join_lane *lane)
 {
     const void *const *left = lane->left, *const *right = lane->right;
     const int64_t *event_us = lane->event_us;
@@ -181,7 +155,7 @@ static int64_t passed_us(const struct leat__join_output *output, const struct le
     return output->is_held ? output->forwarded_us : ctx->watermark_us;
 }
 
-static int open_out(struct leat__join_output *output, struct leat__ctx *ctx, struct lane *lane)
+static int open_out(struct leat__join_output *output, struct leat__ctx *ctx, struct leat__join_lane *lane)
 {
     LEAT_TRY(leat__rows_get(ctx, ctx->node->outputs[0].type, &lane->out));
     if (lane == &output->lanes[LEAT__JOIN_BEHIND]) {
@@ -191,15 +165,23 @@ static int open_out(struct leat__join_output *output, struct leat__ctx *ctx, str
     return 0;
 }
 
-static int emit_out(struct leat__join_output *output, struct leat__ctx *ctx, struct lane *lane)
+/* (2) */
+static void make_room(const struct leat__join_output *output, struct leat__join_lane *lane)
+{
+    const uint32_t left = output->rows_max - (lane->out ? lane->out->count : 0);
+    lane->room = left < PAIRS_TOGETHER ? left : PAIRS_TOGETHER;
+}
+
+static int emit_out(struct leat__join_output *output, struct leat__ctx *ctx, struct leat__join_lane *lane)
 {
     struct leat_batch *out = lane->out;
     lane->out = NULL;
+    make_room(output, lane);
     output->given++;
     return leat__emit(ctx, 0, out);
 }
 
-static void set_columns(const struct lane *lane, struct leat_batch *out)
+static void set_columns(const struct leat__join_lane *lane, struct leat_batch *out)
 {
     const uint32_t first = out->count, count = lane->count;
     memcpy(out->event_us + first, lane->event_us, count * sizeof *out->event_us);
@@ -211,7 +193,7 @@ static void set_columns(const struct lane *lane, struct leat_batch *out)
 }
 
 static void set_windows(
-    const struct leat__join_output *output, const struct lane *lane, struct leat_batch *made)
+    const struct leat__join_output *output, const struct leat__join_lane *lane, struct leat_batch *made)
 {
     for (uint32_t which = 0; which < 2; which++) {
         const struct leat__out_field *field = &output->spec->window[which];
@@ -243,7 +225,7 @@ static int check_keys(
 }
 
 /* The lane's pairs as rows behind those that its batch has. */
-static int make_rows(struct leat__join_output *output, struct leat__ctx *ctx, struct lane *lane)
+static int make_rows(struct leat__join_output *output, struct leat__ctx *ctx, struct leat__join_lane *lane)
 {
     struct leat_batch *out = lane->out;
     const uint32_t first = out->count, count = lane->count;
@@ -263,14 +245,13 @@ static int make_rows(struct leat__join_output *output, struct leat__ctx *ctx, st
     LEAT_TRY(end_pairs(output, ctx, left, right, lane->event_us, count, &made));
     if (output->spec->out_key && made.count > 0)
         LEAT_TRY(check_keys(output, ctx, &made));
-    for (uint32_t i = 0; i < made.count; i++)
-        if (leat__copy_adopt(output->copier, out, leat_batch_at(&made, i)) < 0)
-            return leat__rows_nomem(ctx, "the strings of results");
+    if (leat__copy_adopt_rows(output->copier, out, first, made.count) < 0)
+        return leat__rows_nomem(ctx, "the strings of results");
     out->count = first + made.count;
     return 0;
 }
 
-static int flush_lane(struct leat__join_output *output, struct leat__ctx *ctx, struct lane *lane)
+static int flush_lane(struct leat__join_output *output, struct leat__ctx *ctx, struct leat__join_lane *lane)
 {
     if (lane->count == 0)
         return 0;
@@ -285,6 +266,7 @@ static int flush_lane(struct leat__join_output *output, struct leat__ctx *ctx, s
     lane->changes = false;
     if (lane->out && (lane->out->count == output->rows_max || leat__batch_is_full(lane->out)))
         return emit_out(output, ctx, lane);
+    make_room(output, lane);
     return 0;
 }
 
@@ -292,7 +274,7 @@ int leat__join_output_pair(
     struct leat__join_output *output, struct leat__ctx *ctx, const struct leat__join_pair *pair)
 {
     const bool is_behind = leat__join_is_passed(pair->event_us, passed_us(output, ctx), 0);
-    struct lane *lane = &output->lanes[is_behind ? LEAT__JOIN_BEHIND : LEAT__JOIN_ON_TIME];
+    struct leat__join_lane *lane = &output->lanes[is_behind ? LEAT__JOIN_BEHIND : LEAT__JOIN_ON_TIME];
     const uint32_t i = lane->count++;
     lane->left[i] = pair->left;
     lane->right[i] = pair->right;
@@ -305,9 +287,19 @@ int leat__join_output_pair(
         lane->window[0][i] = pair->window_start_us;
         lane->window[1][i] = pair->window_end_us;
     }
-    if (lane->count + (lane->out ? lane->out->count : 0) == output->rows_max) /* (2) */
-        return flush_lane(output, ctx, lane);
-    return 0;
+    return lane->count == lane->room ? flush_lane(output, ctx, lane) : 0;
+}
+
+void leat__join_output_begin(struct leat__join_output *output, const struct leat__ctx *ctx)
+{
+    /* A lane with windows has more to set than leat__join_output_add knows. */
+    output->plain_after_us =
+        output->lanes[LEAT__JOIN_ON_TIME].window[0] ? LEAT_TIME_MAX : passed_us(output, ctx);
+}
+
+int leat__join_output_full(struct leat__join_output *output, struct leat__ctx *ctx)
+{
+    return flush_lane(output, ctx, &output->lanes[LEAT__JOIN_ON_TIME]);
 }
 
 int leat__join_output_flush(struct leat__join_output *output, struct leat__ctx *ctx)
@@ -326,11 +318,6 @@ int leat__join_output_end(struct leat__join_output *output, struct leat__ctx *ct
     return 0;
 }
 
-uint32_t *leat__join_output_given(struct leat__join_output *output)
-{
-    return &output->given;
-}
-
 void leat__join_output_judged(struct leat__join_output *output, bool judged)
 {
     output->judged = judged;
@@ -346,9 +333,11 @@ void leat__join_output_forwarded(struct leat__join_output *output, int64_t water
 
 /* ---- life ---- */
 
-static int make_lane(const struct leat__join_output *output, struct leat__ctx *ctx, struct lane *lane)
+static int make_lane(
+    const struct leat__join_output *output, struct leat__ctx *ctx, struct leat__join_lane *lane)
 {
     const uint32_t n = output->rows_max;
+    make_room(output, lane);
     lane->left = leat__calloc(n, sizeof *lane->left);
     lane->right = leat__calloc(n, sizeof *lane->right);
     lane->event_us = leat__calloc(n, sizeof *lane->event_us);
@@ -395,7 +384,7 @@ void leat__join_output_free(struct leat__join_output *output)
     if (!output)
         return;
     for (uint32_t i = 0; i < LEAT__JOIN_LANES; i++) {
-        struct lane *lane = &output->lanes[i];
+        struct leat__join_lane *lane = &output->lanes[i];
         leat__batch_release(lane->out);
         leat__free(lane->left);
         leat__free(lane->right);

@@ -75,7 +75,38 @@ void leat__join_has_late(struct leat_node *node);
  * watermarks back it is the one that was forwarded: leat__join_output_forwarded. */
 enum { LEAT__JOIN_ON_TIME, LEAT__JOIN_BEHIND, LEAT__JOIN_LANES };
 
-struct leat__join_output; /* one per instance */
+/* Pairs that wait to be made rows, as pointers. */
+struct leat__join_lane {
+    const void **left, **right;
+    int64_t *event_us;
+    uint64_t *key_hash;
+    uint8_t *change;
+    int64_t *window[2]; /* starts and ends; NULL: no field shows them */
+    uint32_t count, room; /* count < room: when that is reached they are flushed */
+    uint32_t missing; /* pairs with one record */
+    bool changes; /* some pair is no insert */
+    struct leat_batch *out; /* NULL: none yet */
+};
+
+struct
+    leat__join_output { /* one per instance; apart from what the inline functions below use join_output.c's */
+    struct leat__join_lane lanes[LEAT__JOIN_LANES];
+    int64_t
+        plain_after_us; /* later pairs of leat__join_output_add are on time, and all that they need is set there */
+    const struct leat__join_spec *spec;
+    struct leat_expr_scratch *where;
+    struct leat__projection_scratch *projection;
+    struct leat_key_scratch *out_key; /* of what is checked; or NULL */
+    struct leat_copier *copier;
+    uint32_t rows_max; /* rows of an output batch */
+    uint32_t given;
+    bool judged; /* `where` holds for all pairs that come */
+    bool is_held;
+    int64_t forwarded_us; /* is_held */
+    /* For `where`: what it says of pairs, and pairs without those that have no other side. */
+    uint8_t *ok;
+    const void **left, **right;
+};
 LEAT_NODISCARD int leat__join_output_new(
     const struct leat__join_spec *spec, struct leat__ctx *ctx, struct leat__join_output **output);
 void leat__join_output_free(struct leat__join_output *output);
@@ -90,6 +121,28 @@ struct leat__join_pair {
 /* Takes note of a pair; flushes and gives batches as needed. Errors as of leat__emit. */
 LEAT_NODISCARD int leat__join_output_pair(
     struct leat__join_output *output, struct leat__ctx *ctx, const struct leat__join_pair *pair);
+/* The same for many pairs: both records are there, it is an insert, no window. Before the first one of a call, and
+ * after the watermark has changed: leat__join_output_begin. */
+void leat__join_output_begin(struct leat__join_output *output, const struct leat__ctx *ctx);
+LEAT_NODISCARD int leat__join_output_full(struct leat__join_output *output, struct leat__ctx *ctx);
+static inline int leat__join_output_add(struct leat__join_output *output, struct leat__ctx *ctx,
+    const void *left, const void *right, int64_t event_us, uint64_t key_hash)
+{
+    struct leat__join_lane *lane = &output->lanes[LEAT__JOIN_ON_TIME];
+    if (__builtin_expect(event_us <= output->plain_after_us, 0)) {
+        const struct leat__join_pair pair = {
+            .left = left, .right = right, .event_us = event_us, .key_hash = key_hash
+        };
+        return leat__join_output_pair(output, ctx, &pair);
+    }
+    const uint32_t i = lane->count++;
+    lane->left[i] = left;
+    lane->right[i] = right;
+    lane->event_us[i] = event_us;
+    lane->key_hash[i] = key_hash;
+    lane->change[i] = LEAT_INSERT;
+    return lane->count == lane->room ? leat__join_output_full(output, ctx) : 0;
+}
 LEAT_NODISCARD int leat__join_output_flush(struct leat__join_output *output, struct leat__ctx *ctx);
 /* Flushes and gives all that there is. */
 LEAT_NODISCARD int leat__join_output_end(struct leat__join_output *output, struct leat__ctx *ctx);
@@ -97,7 +150,10 @@ LEAT_NODISCARD int leat__join_output_end(struct leat__join_output *output, struc
  * late there. */
 void leat__join_output_forwarded(struct leat__join_output *output, int64_t watermark_us);
 /* Batches given since the operator set it to 0: LEAT_OP_BATCHES_PER_CALL is the bound of one call. */
-uint32_t *leat__join_output_given(struct leat__join_output *output);
+static inline uint32_t *leat__join_output_given(struct leat__join_output *output)
+{
+    return &output->given;
+}
 /* Whether a pair satisfies `where` (true without one): for joins that must know what matched before they give
  * anything. ok[i] for pair i; a row that can not be judged meets the node's policy and does not match. */
 LEAT_NODISCARD int leat__join_matches(struct leat__join_output *output, struct leat__ctx *ctx,

@@ -28,6 +28,7 @@ int leat__pairing_init(struct leat__pairing *p, struct leat__ctx *ctx, const str
     p->checks_max = out_rows < LEAT__PAIRING_CHECKS ? out_rows : LEAT__PAIRING_CHECKS;
     LEAT_TRY(leat__join_output_new(spec, ctx, &p->output));
     leat__join_output_judged(p->output, true);
+    p->shows_windows = spec->window[0].type || spec->window[1].type;
     for (uint32_t side = 0; side < LEAT__SIDES; side++) {
         const struct leat_type *type = leat__input_type(ctx->node, side);
         const uint32_t rows = leat__pool_batch_rows(ctx->pool, type);
@@ -313,14 +314,38 @@ static int pause_meeting(struct leat__pairing *p, struct leat__ctx *ctx)
     return LEAT_MORE;
 }
 
+/* All pairs of a row with the rest of the piece, where nothing is to be asked about them. */
+static int meet_plain(struct leat__pairing *p, struct leat__ctx *ctx, uint32_t row)
+{
+    const void *own = leat_batch_at(p->block, row);
+    const uint64_t hash = p->hashes[p->key];
+    const int64_t event_us = p->windows ? p->windows[p->key].end : p->made.event_us;
+    const bool is_left = p->side == LEAT__LEFT;
+    p->matched[row] |= p->at < p->piece_count;
+    while (p->at < p->piece_count) {
+        if (leat__pairing_is_spent(p))
+            return pause_meeting(p, ctx);
+        p->scanned++;
+        const void *other = p->piece[p->at++];
+        LEAT_TRY(leat__join_output_add(
+            p->output, ctx, is_left ? own : other, is_left ? other : own, event_us, hash));
+    }
+    return 0;
+}
+
 /* The rows of the key meet the piece. */
 static int meet_piece(struct leat__pairing *p, struct leat__ctx *ctx)
 {
     const uint32_t end = p->starts[p->key + 1];
+    const bool is_plain = p->gives_pairs && !p->judges && !p->shows_windows;
+    leat__join_output_begin(p->output, ctx);
     for (; p->row < end; p->row++, p->at = 0) {
         const uint32_t row = p->order[p->row];
         if (!p->gives_pairs && p->matched[row])
             continue;
+        const int code = is_plain ? meet_plain(p, ctx, row) : 0;
+        if (code != 0)
+            return code;
         for (; p->at < p->piece_count; p->at++) {
             if (leat__pairing_is_spent(p))
                 return pause_meeting(p, ctx);

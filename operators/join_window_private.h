@@ -103,6 +103,7 @@ struct leat__pairing {
     uint32_t checks, checks_max; /* of one batch of results at most */
 
     uint32_t scanned; /* in this call */
+    bool shows_windows; /* of each pair */
 };
 LEAT_NODISCARD int leat__pairing_init(
     struct leat__pairing *p, struct leat__ctx *ctx, const struct leat__join_spec *spec);
@@ -112,8 +113,7 @@ void leat__pairing_begin_call(struct leat__pairing *p);
 /* The call has done enough. */
 static inline bool leat__pairing_is_spent(const struct leat__pairing *p)
 {
-    return p->scanned >= LEAT__PAIRING_SCANNED ||
-        *leat__join_output_given(p->output) >= LEAT_OP_BATCHES_PER_CALL;
+    return p->scanned >= LEAT__PAIRING_SCANNED || p->output->given >= LEAT_OP_BATCHES_PER_CALL;
 }
 /* Forgets the keys; then adds one, copying it. */
 void leat__pairing_begin_keys(struct leat__pairing *p);

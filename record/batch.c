@@ -372,7 +372,7 @@ static int append_buffer(struct leat_batch *batch, struct leat_buffer *buffer)
 
 /* Makes room for `size` bytes at the arena's end. Large pieces get a buffer of their own, so that the rest of
  * the current one is not lost. */
-static void *alloc_slow(struct leat_batch *batch, size_t size)
+void *leat__batch_alloc_slow(struct leat_batch *batch, size_t size)
 {
     struct leat_buffer *buffer;
     const bool own = size > LEAT_BUFFER_BYTES_DEFAULT / 4;
@@ -388,19 +388,6 @@ static void *alloc_slow(struct leat_batch *batch, size_t size)
         batch->arena_end = buffer->data + buffer->capacity;
     }
     return buffer->data;
-}
-
-void *leat__batch_alloc(struct leat_batch *batch, size_t size, size_t align)
-{
-    LEAT_ASSERT(align && align <= 16 && (align & (align - 1)) == 0);
-    const uintptr_t at = ((uintptr_t)batch->arena_at + align - 1) & ~(uintptr_t)(align - 1);
-    const uintptr_t end = (uintptr_t)batch->arena_end;
-    if (batch->arena_at && at <= end && size <= end - at) {
-        char *p = batch->arena_at + (at - (uintptr_t)batch->arena_at);
-        batch->arena_at = p + size;
-        return p;
-    }
-    return alloc_slow(batch, size);
 }
 
 /* Whether one of the last references is to this buffer: enough to keep repeated sharing cheap. */

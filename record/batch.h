@@ -24,6 +24,7 @@
  * out by leat__batch_rows). */
 #ifndef LEAT_RECORD_BATCH_H
 #define LEAT_RECORD_BATCH_H
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include <leat/batch.h>
@@ -70,7 +71,19 @@ void leat__batch_rows(struct leat_batch *batch, uint32_t n);
 
 /* `size` bytes that live as long as the batch (and whoever shares its buffers), aligned to `align`
  * (a power of two <= 16), with 16 writable slack bytes behind. NULL when out of memory. */
-void *leat__batch_alloc(struct leat_batch *batch, size_t size, size_t align);
+void *leat__batch_alloc_slow(struct leat_batch *batch, size_t size);
+static inline void *leat__batch_alloc(struct leat_batch *batch, size_t size, size_t align)
+{
+    LEAT_ASSERT(align && align <= 16 && (align & (align - 1)) == 0);
+    const uintptr_t at = ((uintptr_t)batch->arena_at + align - 1) & ~(uintptr_t)(align - 1);
+    const uintptr_t end = (uintptr_t)batch->arena_end;
+    if (batch->arena_at && at <= end && size <= end - at) {
+        char *p = batch->arena_at + (at - (uintptr_t)batch->arena_at);
+        batch->arena_at = p + size;
+        return p;
+    }
+    return leat__batch_alloc_slow(batch, size); /* a new buffer: aligned to anything */
+}
 /* The batch takes a reference to the buffer. */
 LEAT_NODISCARD int leat__batch_add_buffer(struct leat_batch *batch, struct leat_buffer *buffer);
 /* `to` takes references to all that `from` points to: rows of `to` may then hold views of `from`'s rows. */

@@ -17,6 +17,7 @@ enum { COPY_END, COPY_VIEW, COPY_ITEMS, COPY_NULLABLE, COPY_UNION, COPY_JUMP };
 struct leat_copier {
     struct leat__program program;
     uint32_t size; /* of the struct */
+    bool only_strings; /* that are always there: the program is a list of them */
 };
 
 /* ---- compiling ---- */
@@ -112,6 +113,14 @@ static void compile_subprograms(struct leat__program *p)
     }
 }
 
+static bool has_only_strings(const struct leat__program *p)
+{
+    uint32_t i = 0;
+    while (p->ops[i].code == COPY_VIEW)
+        i++;
+    return p->ops[i].code == COPY_END;
+}
+
 int leat__copier_new(const struct leat_type *type, struct leat_copier **copier)
 {
     struct leat_copier *made = leat__calloc(1, sizeof *made);
@@ -121,6 +130,7 @@ int leat__copier_new(const struct leat_type *type, struct leat_copier **copier)
     made->size = type->size;
     compile(&made->program, type, 0);
     (void)leat__program_emit(&made->program, COPY_END, 0, 0, 0, NULL);
+    made->only_strings = !made->program.failed && has_only_strings(&made->program);
     compile_subprograms(&made->program);
     const int code = made->program.failed;
     if (code < 0)
@@ -284,6 +294,63 @@ int leat__copy_adopt(struct leat_copier *copier, struct leat_batch *to, void *ro
 {
     struct visit v = { .copier = copier, .batch = to };
     return adopt(&v, 0, row);
+}
+
+/* Copies `size` bytes, mostly few: by two overlapping words, and reads nothing beyond them. */
+static inline void copy_short(char *to, const char *from, size_t size)
+{
+    if (size > 32) {
+        memcpy(to, from, size);
+    } else if (size >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + size - 16, from + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + size - 8, from + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + size - 4, from + size - 4, 4);
+    } else {
+        for (size_t i = 0; i < size; i++)
+            to[i] = from[i];
+    }
+}
+
+/* One string of each row. */
+static int adopt_strings(struct leat_batch *to, unsigned char *row, size_t stride, uint32_t count)
+{
+    struct leat_sv last = { NULL, 0 };
+    const void *copy = NULL;
+    for (uint32_t i = 0; i < count; i++, row += stride) {
+        struct leat_sv *view = (struct leat_sv *)(void *)row;
+        if (view->len == 0) {
+            view->data = (const char *)&nothing;
+        } else if (view->data == last.data && view->len == last.len) {
+            view->data = copy;
+        } else {
+            char *bytes = leat__batch_alloc(to, view->len, 8);
+            if (!bytes)
+                return LEAT_ENOMEM;
+            copy_short(bytes, view->data, view->len);
+            last = *view;
+            view->data = copy = bytes;
+        }
+    }
+    return 0;
+}
+
+int leat__copy_adopt_rows(struct leat_copier *copier, struct leat_batch *to, uint32_t first, uint32_t count)
+{
+    const struct leat__op *ops = copier->program.ops;
+    unsigned char *rows = to->rows + (size_t)first * to->stride;
+    if (!copier->only_strings) {
+        for (uint32_t i = 0; i < count; i++)
+            LEAT_TRY(leat__copy_adopt(copier, to, rows + (size_t)i * to->stride));
+        return 0;
+    }
+    for (; ops->code != COPY_END; ops++)
+        LEAT_TRY(adopt_strings(to, rows + ops->offset, to->stride, count));
+    return 0;
 }
 
 int leat__copy_push(struct leat_copier *copier, struct leat_batch *to, const void *record)

@@ -17,6 +17,11 @@ LEAT_NODISCARD int leat__copy_push(struct leat_copier *copier, struct leat_batch
 /* Makes the record at `row` (in batch `to`) independent: copies all that its views show into to's arena. */
 LEAT_NODISCARD int leat__copy_adopt(struct leat_copier *copier, struct leat_batch *to, void *row);
 
+/* The same for rows first .. first+count-1 of `to`: several times as fast. Rows that follow each other and show the
+ * same string may then share one copy. */
+LEAT_NODISCARD int leat__copy_adopt_rows(
+    struct leat_copier *copier, struct leat_batch *to, uint32_t first, uint32_t count);
+
 /* Bytes that leat__copy_to writes for this record: the struct and all it shows, each part aligned to 8. */
 size_t leat__copy_size(struct leat_copier *copier, const void *record);
 /* Writes a self-contained copy into `memory` (aligned to 8, leat__copy_size bytes): the struct first, its

@@ -167,6 +167,54 @@ static void test_copy__given_a_row_of_foreign_views__when_adopted__then_it_is_in
     free_copier(&m);
 }
 
+struct labelled {
+    struct leat_sv first, second;
+};
+
+/* Of every length around the widths that are copied at once; every third shows the same as the one before. */
+static void test_copy__given_rows_of_strings__when_adopted_together__then_each_has_its_own(void **state)
+{
+    (void)state;
+    enum { ROWS = 70 };
+    struct made m =
+        make_copier("{\"type\":\"record\",\"name\":\"Labelled\",\"fields\":["
+                    "{\"name\":\"first\",\"type\":\"string\"},{\"name\":\"second\",\"type\":\"string\"}]}");
+    struct leat_pool *pool;
+    struct leat_batch *batch;
+    char *texts[ROWS];
+    assert_int_equal(m.type->size, sizeof(struct labelled));
+    assert_int_equal(leat__pool_new(ROWS + 1, &pool), 0);
+    assert_int_equal(leat__batch_get(pool, m.type, &batch), 0);
+    (void)leat__batch_push(batch); /* rows before the first are not touched */
+    for (uint32_t i = 0; i < ROWS; i++) {
+        texts[i] = malloc(i + 1); /* of exact size */
+        assert_non_null(texts[i]);
+        memset(texts[i], 'a' + (int)(i % 26), i + 1);
+        struct labelled *row = leat__batch_push(batch);
+        row->first = (struct leat_sv){ texts[i], i };
+        row->second = i % 3 == 2 ? row[-1].second : (struct leat_sv){ texts[i], i + 1 };
+    }
+    assert_int_equal(leat__copy_adopt_rows(m.copier, batch, 1, ROWS), 0);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        memset(texts[i], '?', i + 1);
+        free(texts[i]);
+    }
+    assert_null(((const struct labelled *)leat_batch_at(batch, 0))->first.data);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        const struct labelled *row = leat_batch_at(batch, i + 1);
+        const uint32_t shown = i % 3 == 2 ? i - 1 : i;
+        assert_true(row->first.len == i && row->second.len == shown + 1);
+        assert_non_null(row->first.data); /* also of an empty string */
+        for (uint32_t k = 0; k < i; k++)
+            assert_int_equal(row->first.data[k], 'a' + (int)(i % 26));
+        for (uint32_t k = 0; k <= shown; k++)
+            assert_int_equal(row->second.data[k], 'a' + (int)(shown % 26));
+    }
+    leat__batch_release(batch);
+    leat__pool_free(pool);
+    free_copier(&m);
+}
+
 static void test_copy__given_a_block__when_copied_and_moved__then_it_is_whole_and_of_the_measured_size(
     void **state)
 {
@@ -260,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_copy__given_types__when_compiled__then_flat_ones_are_known),
         cmocka_unit_test(test_copy__given_a_record_with_views__when_pushed__then_the_copy_is_deep),
         cmocka_unit_test(test_copy__given_a_row_of_foreign_views__when_adopted__then_it_is_independent),
+        cmocka_unit_test(test_copy__given_rows_of_strings__when_adopted_together__then_each_has_its_own),
         cmocka_unit_test(
             test_copy__given_a_block__when_copied_and_moved__then_it_is_whole_and_of_the_measured_size),
         cmocka_unit_test(
