@@ -1,7 +1,9 @@
 /* state/split.c -- the stores of one parallelism made into those of another.
  *
- * Each old store is read once, in the order of its keys; an entry goes to the new owner of its key's group, as
- * it is. What a new store gets is gathered in runs of bounded size, so the memory that is needed does not
+ * Each old store is read once, in the order of its keys; an entry goes to the new owner of its key's group. Values
+ * are as they were. Segments of lists are numbered anew, as they come: where an operator keeps rows that were not sent
+ * to their owner (behind a broadcast table) several old stores have a list of the same key, which become one. What a
+ * new store gets is gathered in runs of bounded size, so the memory that is needed does not
  * depend on the size of the state. Operators with one subtask have all their state on worker 0; entries of
  * tables that are not saved any more stay behind.
  *
@@ -31,6 +33,7 @@ struct target {
     struct leat_strbuf counts; /* of namespaces, for the meta entry */
     struct leat_strbuf last; /* head and key, without the segment, of the entry it got last */
     uint64_t keys; /* of the namespace of `last` */
+    uint32_t segment; /* of the list that it got last */
 };
 
 struct split {
@@ -38,7 +41,6 @@ struct split {
     struct saved_table *tables;
     struct target *targets;
     size_t run_bytes;
-    uint32_t segment;
     struct leat_strbuf plain; /* an unescaped key */
     struct leat_arena arena;
     struct leat_error *err;
@@ -110,16 +112,36 @@ static int count_key(struct split *split, struct target *target, struct leat_sv 
     return target->last.failed || target->counts.failed ? no_memory(split) : 0;
 }
 
-static int add_entry(struct split *split, struct target *target, struct leat_sv key, struct leat_sv value)
+/* The number behind the key of a list; that of flags is the same everywhere. */
+static int next_segment(struct split *split, struct target *target, struct leat_sv key, uint32_t *segment)
 {
+    memcpy(segment, key.data + key.len - sizeof *segment, sizeof *segment);
+    if (*segment == 0)
+        return 0;
+    if (target->segment == UINT32_MAX)
+        return leat__error(split->err, LEAT_ELIMIT,
+            "splitting keyed state: more than %u parts of lists on one worker; take more workers",
+            UINT32_MAX);
+    *segment = ++target->segment;
+    return 0;
+}
+
+/* `tail`: how much of the key is the number of a segment. */
+static int add_entry(
+    struct split *split, struct target *target, struct leat_sv key, size_t tail, struct leat_sv value)
+{
+    uint32_t segment = 0;
     if (target->run && leat__run_bytes(target->run) >= split->run_bytes)
         LEAT_TRY(write_run(split, target));
     if (!target->run && leat__run_new(split->run_bytes, &target->run) < 0)
         return no_memory(split);
     struct leat__run *run = target->run;
+    const struct leat_sv rest = { key.data + LEAT__STORE_HEAD, key.len - LEAT__STORE_HEAD - tail };
+    if (tail)
+        LEAT_TRY(next_segment(split, target, key, &segment));
     if (!leat__run_group(run, key.data) ||
-        !leat__run_begin(
-            run, (struct leat_sv){ key.data + LEAT__STORE_HEAD, key.len - LEAT__STORE_HEAD }, LEAT_STORE_PUT))
+        !(tail ? leat__run_begin_segment(run, rest, segment, LEAT_STORE_PUT)
+               : leat__run_begin(run, rest, LEAT_STORE_PUT)))
         return no_memory(split);
     leat__strbuf_add(&run->data, value.data, value.len);
     return leat__run_end(run) ? 0 : no_memory(split);
@@ -143,11 +165,7 @@ static int note_meta(struct split *split, struct leat_sv value)
     leat__arena_release(&arena);
     if (code == LEAT_ENOMEM)
         return no_memory(split);
-    if (code < 0)
-        return bad_entry(split, "the store's own entry");
-    if (split->segment < segment)
-        split->segment = segment;
-    return 0;
+    return code < 0 ? bad_entry(split, "the store's own entry") : 0;
 }
 
 static const struct saved_table *table_of(const struct split *split, uint32_t prefix)
@@ -189,7 +207,7 @@ static int split_entry(void *arg, struct leat_sv key, struct leat_sv value)
     }
     struct target *target = &split->targets[owner];
     LEAT_TRY(count_key(split, target, (struct leat_sv){ key.data, key.len - tail }));
-    return add_entry(split, target, key, value);
+    return add_entry(split, target, key, tail, value);
 }
 
 /* ---- begin and end ---- */
@@ -230,7 +248,7 @@ static int finish_target(struct split *split, struct target *target)
     if (!target->store)
         return 0;
     struct leat_strbuf meta = { 0 };
-    leat__meta_begin(split->segment, &meta);
+    leat__meta_begin(target->segment, &meta);
     leat__strbuf_add(&meta, target->counts.data, target->counts.len);
     leat__meta_key(key);
     const struct leat_store_entry entry = { { key, sizeof key }, { meta.data, meta.len }, LEAT_STORE_PUT };

@@ -1,12 +1,14 @@
 /* tests/differential/test_differential.c -- random plans in the engine and in the oracle: both must say the same.
  *
  * LEAT_SEED is the first seed (1), LEAT_ROUNDS how many (500; with LEAT_SEED: 1). LEAT_PLAN runs the plan in a file
- * instead, and shows all of it. What differs is made small and written below $TMPDIR as a plan that can be put into
- * tests/differential/found/, where every run replays it. */
+ * instead, and shows all of it; LEAT_SHOW=1 only prints the plans; LEAT_SLOW=n names those that take n milliseconds.
+ * What differs is made small and written below $TMPDIR as a plan that can be put into tests/differential/found/, where
+ * every run replays it. When the engine stops the process the seed is told. */
 #include "base/env.h"
 #include "tests/differential/run.h"
 #include "tests/support/unit.h"
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +152,37 @@ static void test_differential__given_plans_that_have_differed__then_they_do_no_m
 
 /* ---- random plans ---- */
 
+static uint64_t running_seed;
+
+/* The engine has found a bug of its own, or has one that it has not. */
+static void tell_seed(int sig)
+{
+    (void)fprintf(stderr, "the process has stopped in seed %" PRIu64 "\n", running_seed);
+    (void)signal(sig, SIG_DFL);
+    (void)raise(sig);
+}
+
+static void print_plan(const struct plan *plan)
+{
+    char *text = plan_print(plan);
+    print_message("%s", text);
+    free(text);
+}
+
+/* As differences(), with the time it takes. */
+static char *run_seed(const struct plan *plan, uint64_t seed)
+{
+    const uint64_t slow_ms = number_from("LEAT_SLOW", UINT64_MAX);
+    struct leat_env *env = leat__env_posix();
+    const int64_t before = env->mono_ns(env);
+    running_seed = seed;
+    char *text = differences(plan, seed);
+    const uint64_t took_ms = (uint64_t)(env->mono_ns(env) - before) / 1000000;
+    if (took_ms >= slow_ms)
+        print_message("seed %" PRIu64 ": %" PRIu64 " ms\n", seed, took_ms);
+    return text;
+}
+
 static void write_plan(const char *text, uint64_t seed)
 {
     char path[256];
@@ -193,7 +226,9 @@ static void test_differential__given_random_plans__then_the_engine_says_what_the
     uint64_t failures = 0;
     for (uint64_t i = 0; i < rounds && failures < failures_max && !getenv("LEAT_PLAN"); i++) {
         struct plan *plan = plan_generate(first + i);
-        char *text = differences(plan, first + i);
+        if (getenv("LEAT_SHOW"))
+            print_plan(plan);
+        char *text = getenv("LEAT_SHOW") ? NULL : run_seed(plan, first + i);
         show_progress(i, rounds, failures);
         if (!text) {
             plan_free(plan);
@@ -254,5 +289,7 @@ int main(void)
         cmocka_unit_test(test_differential__given_random_plans__then_the_engine_says_what_the_oracle_says),
         cmocka_unit_test(test_differential__given_an_oracle_with_a_mistake__then_it_is_found),
     };
+    (void)signal(SIGABRT, tell_seed);
+    (void)signal(SIGSEGV, tell_seed);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -438,6 +438,71 @@ static void test_split__given_any_old_and_new_parallelism__then_every_key_is_wit
         }
 }
 
+/* As an operator has them whose rows are not sent to the owner of their key. */
+static void test_split__given_lists_of_a_key_on_several_workers__then_they_become_one(void **unused)
+{
+    (void)unused;
+    enum { OLD = 3 };
+    const struct leat_sv words[] = { LEAT_SV("odd"), LEAT_SV("even") };
+    struct leat_table_opts opts = { .node = "n", .name = "rows", .kind = LEAT_TABLE_LIST };
+    opts.row_type = type_of(schema_1);
+    opts.schema = schema_1;
+    opts.format = "v1";
+    for (uint32_t q = 1; q <= 4; q++) {
+        char from[OLD][128], to[4][128];
+        const char *from_dirs[OLD], *to_dirs[4];
+        const struct leat_table_info *infos = NULL;
+        uint32_t count = 0, rows = 0;
+        struct leat_error err = { 0 };
+        for (uint32_t w = 0; w < OLD; w++) {
+            struct leat_state *state = new_state(0, NULL, NULL, 0);
+            struct leat_table *table = open_table(state, &opts);
+            append_rows(table, opts.row_type);
+            infos = snapshot(state, from[w], &count);
+            append_rows(table, opts.row_type); /* two segments */
+            infos = snapshot(state, from[w], &count);
+            from_dirs[w] = from[w];
+            leat__table_close(table);
+            leat__state_free(state);
+        }
+        for (uint32_t w = 0; w < q; w++)
+            to_dirs[w] = new_dir(to[w]);
+        const struct leat_split_opts split = { .env = leat__env_posix(),
+            .store_class = &leat__store_memory,
+            .from = from_dirs,
+            .from_count = OLD,
+            .to = to_dirs,
+            .to_count = q,
+            .key_groups = 16,
+            .tables = infos,
+            .tables_count = count,
+            .parallelism = all_of,
+            .arg = &q };
+        FAIL_UNLESS(leat__state_split(&split, &err) == 0, "%s", err.message);
+        for (uint32_t w = 0; w < q; w++) {
+            struct leat_file_info info;
+            const bool made = leat__env_posix()->fs_stat(leat__env_posix(), to[w], &info, NULL) == 0;
+            struct leat_state *state = new_state(0, made ? to[w] : NULL, infos, made ? count : 0);
+            struct leat_table *table = open_table(state, &opts);
+            for (uint32_t i = 0; i < COUNT_OF(words); i++) {
+                const uint64_t hash = leat__hash(words[i].data, words[i].len);
+                const struct leat_list_row *list;
+                if (leat__key_group_owner(leat__key_group(hash, 16), 16, q) != w)
+                    continue;
+                assert_int_equal(leat__table_lists(table, 3, &words[i], &hash, NULL, 1, &list, NULL), 0);
+                uint32_t n = 0;
+                for (; list; list = list->next, n++)
+                    assert_int_equal(((const struct row_1 *)list->record)->id, 2 * (n % 10) + (i == 0));
+                assert_int_equal(n, OLD * 20u);
+                rows += n;
+            }
+            leat__table_close(table);
+            leat__state_free(state);
+        }
+        assert_int_equal(rows, 2 * OLD * 20);
+    }
+}
+
 /* ---- many keys ---- */
 
 static int add_sums(void *arg, struct leat_sv older, struct leat_sv newer, struct leat_strbuf *out)
@@ -551,6 +616,7 @@ int main(void)
         cmocka_unit_test(test_rows__given_another_schema__then_they_are_resolved_or_refused),
         cmocka_unit_test(
             test_split__given_any_old_and_new_parallelism__then_every_key_is_with_its_owner_once),
+        cmocka_unit_test(test_split__given_lists_of_a_key_on_several_workers__then_they_become_one),
         cmocka_unit_test(
             test_budget__given_many_more_keys_than_it_holds__then_all_counts_are_right_and_it_is_kept),
         cmocka_unit_test(test_budget__given_large_namespaces__then_the_oldest_leave_piece_by_piece),
