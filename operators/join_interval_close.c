@@ -345,6 +345,8 @@ int leat__interval_close_side(struct leat__interval *j, struct leat__ctx *ctx, u
         }
         const bool stays =
             !leat__interval_is_closed(j, ctx, side, leat__interval_bucket_last_us(j->spec, bucket));
+        if (!stays && *drops == 0) /* before it gives anything: it would again with the next call */
+            return LEAT_MORE;
         code = !keeps ? 0 : stays ? give_due(j, ctx, side, bucket) : give_bucket(j, ctx, side, bucket);
         if (code != 0)
             return code;
@@ -352,8 +354,6 @@ int leat__interval_close_side(struct leat__interval *j, struct leat__ctx *ctx, u
             c->done_us = w;
             break;
         }
-        if (*drops == 0)
-            return LEAT_MORE;
         --*drops;
         LEAT_TRY(drop_bucket(j, ctx, side, bucket));
     }

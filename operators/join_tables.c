@@ -20,7 +20,8 @@
  * LEAT_MORE returned. Between batches everything is in the tables.
  *
  * Invariants: (1) pairs are flushed before a call on the state that may move what they point into; (2) no pointer into
- * a list outlives a call of this operator; (3) the place in a list stays good, since nobody else writes these tables. */
+ * a list outlives a call of this operator; (3) the place in a list stays good, since nobody else writes these tables; (4)
+ * changes leave in their order, also where some are behind the watermark, and so in batches of their own. */
 #include "base/alloc.h"
 #include "operators/join_private.h"
 #include "operators/window_private.h"
@@ -67,6 +68,7 @@ struct tables {
     uint32_t run_from, run_to; /* a run under way: run_from < run_to */
     uint32_t list_at; /* and how many of the other side's list are done */
     bool has_partner, is_leaving, has_others;
+    bool was_behind; /* the result given last: (4) */
     const struct leat_list_row *lists[CHUNK]; /* of picks[at ..] */
     uint32_t scanned; /* in this call */
     int64_t now_us[LEAT__SIDES]; /* by the clock of each side's time to live */
@@ -283,6 +285,16 @@ static int change_own_side(struct tables *j, struct leat__ctx *ctx)
 
 /* ---- pairs ---- */
 
+/* (4) */
+static int keep_order(struct tables *j, struct leat__ctx *ctx, int64_t event_us)
+{
+    const bool is_behind = leat__join_is_passed(event_us, ctx->watermark_us, 0);
+    if (j->spec->gives_changes && is_behind != j->was_behind)
+        LEAT_TRY(leat__join_output_end(j->output, ctx));
+    j->was_behind = is_behind;
+    return 0;
+}
+
 /* By row `row` of the batch; one of the two may be NULL. */
 static int give(
     struct tables *j, struct leat__ctx *ctx, const void *own, const void *other, uint32_t row, uint8_t change)
@@ -294,6 +306,7 @@ static int give(
         .key_hash = j->in->key_hash[row],
         .change = j->spec->gives_changes ? (enum leat_change)change : LEAT_INSERT,
     };
+    LEAT_TRY(keep_order(j, ctx, pair.event_us));
     return leat__join_output_pair(j->output, ctx, &pair);
 }
 

@@ -236,13 +236,23 @@ static bool passes(struct pre_aggregate *p, uint32_t count)
     return true;
 }
 
+/* A row at the last time may be late without being behind anything, since its window ends where it begins; then it goes
+ * to the late output as it is. */
+static bool has_last_time(const struct leat_batch *batch)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < batch->count; i++)
+        found |= batch->event_us[i] == LEAT_TIME_MAX;
+    return found;
+}
+
 static int64_t pre_add(struct leat_combiner *combiner, struct leat__ctx *ctx, const struct leat_batch *batch,
     const struct leat_sv *keys, uint32_t from)
 {
     struct pre_aggregate *p = (struct pre_aggregate *)combiner;
     uint32_t done = from;
     if (from == 0) {
-        if (passes(p, batch->count))
+        if (passes(p, batch->count) || (p->spec->assigner && has_last_time(batch)))
             return 0;
         const int evaluated = eval_columns(p, ctx, batch);
         if (evaluated <= 0)

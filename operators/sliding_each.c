@@ -437,12 +437,22 @@ static void note_timers(struct sliding_each *a, struct leat__sliding *key, uint3
     }
 }
 
+/* (2) of cells without a window, which have no end of their own: a batch's mark may be ahead of the operator's watermark,
+ * so that there are some before it. */
+static void pass_cells(const struct sliding_each *a, struct leat__sliding *key, int64_t watermark_us)
+{
+    while (key->fired < key->count && is_mute(a, key, key->fired) &&
+        leat__time_passed(leat__sliding_last_us(time_of(a, key, key->fired)), watermark_us))
+        key->fired++;
+}
+
 /* The cell of a time, with its window, unless that is over by the mark of the batch. */
 static int find_cell(
     struct sliding_each *a, struct leat__ctx *ctx, struct leat__sliding *key, int64_t us, uint32_t *at)
 {
     const struct leat__agg_memory mem = memory_of(a);
     const bool is_over = leat__sliding_is_over(a->spec, us, a->late_wm_us);
+    pass_cells(a, key, ctx->watermark_us);
     *at = leat__cell_from(&a->layout, key, us);
     if (*at == key->count || time_of(a, key, *at) != us) {
         const int code = leat__cell_insert(&a->layout, &mem, key, at, us);
@@ -633,6 +643,7 @@ static int sliding_each_on_batch(
 
 static int fire_end(struct sliding_each *a, struct leat__ctx *ctx, struct leat__sliding *key, uint32_t at)
 {
+    pass_cells(a, key, ctx->watermark_us);
     LEAT_ASSERT(at == key->fired);
     if (a->plan.on_watermark)
         LEAT_TRY(give(a, ctx, key, at, LEAT_PANE_ON_TIME));
@@ -673,6 +684,7 @@ static void trim(struct sliding_each *a, struct leat__ctx *ctx, struct leat__sli
 {
     const struct leat__agg_memory mem = memory_of(a);
     uint32_t end = key->first;
+    pass_cells(a, key, ctx->watermark_us);
     while (end < key->fired && is_mute(a, key, end) &&
         leat__time_passed(leat__sliding_gone_us(a->spec, time_of(a, key, end)), ctx->watermark_us))
         end++;

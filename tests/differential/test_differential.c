@@ -165,7 +165,7 @@ static void tell_seed(int sig)
 static void print_plan(const struct plan *plan)
 {
     char *text = plan_print(plan);
-    print_message("%s", text);
+    (void)fputs(text, stdout);
     free(text);
 }
 
