@@ -82,6 +82,7 @@ static void add_node(struct leat_strbuf *out, const struct leat_node_metrics *no
     add_count(out, "busy_us", node->busy_us);
     add_count(out, "backpressured_us", node->backpressured_us);
     add_count(out, "paused_us", node->paused_us);
+    add_count(out, "records_lag", node->records_lag);
     add_count(out, "state_bytes", node->state_bytes);
     add_count(out, "state_keys", node->state_keys);
     add_watermark(out, node->watermark_us);

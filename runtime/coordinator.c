@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/point.h"
 #include "runtime/coordinator_private.h"
+#include "runtime/discovery.h"
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -268,6 +269,7 @@ static void succeed(struct leat_coordinator *c)
     struct leat_job *job = c->job;
     struct leat_manifest *m = &c->completion.manifest;
     note_metrics(c);
+    leat__publish(job, m);
     for (uint32_t w = 0; w < job->workers_count; w++) {
         leat__handle_list_release(&job->workers[w].share.handles, job->env);
         leat__outbox_list_release(&job->workers[w].share.outboxes, job->env);
@@ -527,6 +529,8 @@ void leat__coordinator_end_attempt(struct leat_coordinator *c, bool commits, boo
         if (finish_job(c, &err) < 0)
             leat__job_fail(job, &err);
     }
+    if (ended && __atomic_load_n(&job->failed, __ATOMIC_ACQUIRE) == 0)
+        leat__publish_last(job, was_stopped ? 0 : c->id);
     discard_shares(c);
     answer_all(&c->completion.requests, c->id, &err);
     leat__completion_release(&c->completion);

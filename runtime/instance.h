@@ -113,6 +113,17 @@ void leat__out_edge_release(struct leat_out_edge *edge);
 /* Sources (runtime/source_host.c). */
 LEAT_NODISCARD int leat__source_host_new(struct leat_instance *inst, const struct leat_split_list *splits);
 void leat__source_host_free(struct leat_source_host *host);
+/* Whether splits of the source may come while the job runs. */
+bool leat__source_grows(const struct leat_source_class *source_class, const struct leat_node *node);
+/* A split that has come, for this subtask: by the coordinator's thread. Both live as long as the attempt. */
+struct leat_split_offer {
+    struct leat_split_offer *next;
+    const struct leat_split *split;
+};
+void leat__source_host_offer(struct leat_source_host *host, struct leat_split_offer *offer);
+/* Where the splits would go on, once the worker rests; how many, at most max. Texts are the host's. */
+uint32_t leat__source_host_positions(
+    const struct leat_source_host *host, struct leat_split_position *positions, uint32_t max);
 /* What the splits of this subtask are to a checkpoint, into the arena of the share. */
 LEAT_NODISCARD int leat__source_host_snapshot(
     struct leat_source_host *host, struct leat_arena *arena, struct leat_part *part);

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "runtime/coordinator_private.h"
+#include "runtime/discovery.h"
 #include "runtime/endpoints.h"
 #include "runtime/tree.h"
 #include <stdio.h>
@@ -237,6 +238,8 @@ int leat__job_prepare(struct leat_job *job)
     }
     if (result == 0)
         result = close_dead_ends(job, &err);
+    if (result == 0)
+        result = leat__discovery_new(job);
     if (result < 0) {
         if (err.code == 0)
             (void)leat__error(&err, result, "cannot start the job: %s", leat_error_text(result));
@@ -347,6 +350,7 @@ static void release_worker(struct leat_worker *worker)
 
 void leat__job_teardown(struct leat_job *job)
 {
+    leat__discovery_free(job);
     for (uint32_t c = 0; c < job->channels_count; c++)
         leat__channel_release(&job->channels[c]);
     for (uint32_t w = 0; job->workers && w < job->workers_count; w++)

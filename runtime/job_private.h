@@ -15,6 +15,7 @@
 #include <leat/job.h>
 
 struct leat_coordinator;
+struct leat_discovery;
 struct leat_places;
 struct leat_request;
 struct leat_shell;
@@ -39,6 +40,7 @@ struct leat_job {
     struct leat_plan *plan;
     struct leat_split_list splits[LEAT_NODES_MAX]; /* by node id; sources only */
     struct leat_align align; /* groups of sources: runtime/align.h */
+    struct leat_discovery *discovery; /* of an attempt: runtime/discovery.h */
     struct leat_worker *workers;
     uint32_t workers_count;
     struct leat_channel *channels;

@@ -26,6 +26,7 @@ static void add_instance(struct leat_node_metrics *to, const struct leat_instanc
     to->backpressured_us += load(&from->backpressured_ns) / 1000;
     to->paused_us += load(&from->paused_ns) / 1000;
     to->state_keys += load(&from->state_keys);
+    to->records_lag += load(&from->lag);
     if (wm_us < to->watermark_us)
         to->watermark_us = wm_us;
 }

@@ -8,6 +8,7 @@
  * and the error says so. */
 #include "base/alloc.h"
 #include "runtime/coordinator.h"
+#include "runtime/discovery.h"
 #include "runtime/job_private.h"
 
 #define BUDGET_MAX 4u
@@ -99,6 +100,7 @@ int leat__sim_turn(struct leat_job *job, struct leat_sim_pass *pass)
         set_backgrounds(job, (struct leat_background){ job, submit_task, wait_for_task });
     const uint64_t bits = job->env->random(job->env);
     leat__coordinator_step(job);
+    leat__discovery_step(job);
     if (leat__job_must_quit(job))
         return LEAT_ECANCELLED;
     if (job->sim_tasks.count > 0 && (pass->rested >= job->workers_count || (bits >> 24) % TASK_ODDS == 0)) {
@@ -126,7 +128,9 @@ bool leat__sim_settle(struct leat_job *job, int64_t *wake_us, bool *all_done)
     int result;
     while ((result = leat__sim_turn(job, &pass)) > 0)
         ;
-    const int64_t due_us = leat__coordinator_wake_us(job);
+    const int64_t checkpoint_us = leat__coordinator_wake_us(job);
+    const int64_t discovery_us = leat__discovery_wake_us(job);
+    const int64_t due_us = checkpoint_us < discovery_us ? checkpoint_us : discovery_us;
     *wake_us = due_us < pass.wake_us ? due_us : pass.wake_us;
     *all_done = leat__workers_rest(job);
     return result == 0;

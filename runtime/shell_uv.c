@@ -12,6 +12,7 @@
  * A job that is restarted uses its shell again, with new threads: whoever asks for a stop meanwhile reaches it. */
 #include "base/alloc.h"
 #include "runtime/coordinator.h"
+#include "runtime/discovery.h"
 #include "runtime/job_private.h"
 #include "runtime/shell_background.h"
 #include "runtime/shell_control.h"
@@ -147,7 +148,9 @@ static void on_due(uv_timer_t *handle);
 
 static void arm_due(struct leat_shell *shell)
 {
-    const int64_t wake_us = leat__coordinator_wake_us(shell->job);
+    const int64_t checkpoint_us = leat__coordinator_wake_us(shell->job);
+    const int64_t discovery_us = leat__discovery_wake_us(shell->job);
+    const int64_t wake_us = checkpoint_us < discovery_us ? checkpoint_us : discovery_us;
     (void)uv_timer_stop(&shell->due);
     if (wake_us == LEAT_TIME_MAX)
         return;
@@ -164,6 +167,7 @@ static void attend(struct leat_shell *shell)
     if (__atomic_load_n(&job->stop_requested, __ATOMIC_SEQ_CST) && leat_job_state(job) == LEAT_JOB_RUNNING)
         leat__job_set_state(job, LEAT_JOB_STOPPING);
     leat__coordinator_step(job);
+    leat__discovery_step(job);
     if (leat__workers_rest(job))
         __atomic_store_n(&shell->finished, 1, __ATOMIC_RELEASE);
     wake_all(shell);

@@ -12,6 +12,10 @@
  *   - before late rows everything downstream has been told the watermark that made them late.
  * Watermarks of splits are merged as those of channels are (runtime/watermark.h).
  *
+ * Splits that come while the job runs (runtime/discovery.h) are offered by the coordinator's thread and taken at the
+ * host's next turn; like those that a checkpoint does not know they hold nothing back until they have caught up. A
+ * host that may get some never ends by itself: without an active split it is idle.
+ *
  * At a barrier every split gives its position, its newest time, its watermark and whether it is idle. After a
  * restore (runtime/restore.c finds them by id, whichever worker has them now) they go on from there; a split
  * that the checkpoint does not know holds nothing back until it has caught up (semantics 4 and 9). */
@@ -20,6 +24,7 @@
 #include "runtime/instance.h"
 #include "runtime/job_private.h"
 #include "runtime/restore.h"
+#include <string.h>
 
 #define STREAK_MAX 64u /* reads of one split in a row where time does not decide */
 #define WAIT_US 2000 /* how soon a split is asked again that has nothing now and names no time */
@@ -32,6 +37,7 @@ struct host_split {
     int64_t wait_until_us; /* wall time; 0: readable */
     int64_t active_ns; /* when it last gave rows, moved by the time for which the outputs were full */
     int64_t paused_ns; /* since when it is too far ahead of its group; 0: it is not */
+    uint64_t lag; /* as told to the counter */
     bool ended;
     struct leat_strbuf resume; /* where it goes on when it is opened; data NULL: at its begin */
 };
@@ -40,7 +46,10 @@ struct leat_source_host {
     struct leat_instance *inst;
     const struct leat_source_class *source_class;
     struct host_split *splits;
-    uint32_t splits_count;
+    uint32_t splits_count, splits_capacity;
+    struct leat_split_offer
+        *offers; /* atomic stack: pushed by the coordinator's thread, taken by the worker */
+    bool grows; /* there may be some */
     uint32_t last; /* split read last */
     uint32_t streak; /* reads, for turns among splits without event time */
     struct leat_wm_merge merge;
@@ -63,6 +72,14 @@ static int64_t merged_before(const struct leat_source_host *host, const struct l
     return all_own ? own->watermark_us : leat__saved_least_us(saved);
 }
 
+static int set_resume(struct leat_source_host *host, struct host_split *split, const char *text, size_t len)
+{
+    leat__strbuf_clear(&split->resume);
+    leat__strbuf_add(&split->resume, text, len);
+    return split->resume.failed ? leat__fail(&host->inst->ctx, LEAT_ENOMEM, "out of memory for positions")
+                                : 0;
+}
+
 static int restore_split(struct leat_source_host *host, uint32_t index, const struct leat_split_part *part)
 {
     struct host_split *split = &host->splits[index];
@@ -74,11 +91,7 @@ static int restore_split(struct leat_source_host *host, uint32_t index, const st
         (void)leat__wm_end(&host->merge, index);
     else if (part->idle)
         (void)leat__wm_set_idle(&host->merge, index);
-    if (part->ended || !part->position.data)
-        return 0;
-    leat__strbuf_add(&split->resume, part->position.data, part->position.len);
-    return split->resume.failed ? leat__fail(&host->inst->ctx, LEAT_ENOMEM, "out of memory for positions")
-                                : 0;
+    return part->position.data ? set_resume(host, split, part->position.data, part->position.len) : 0;
 }
 
 static int restore_splits(struct leat_source_host *host, const struct leat_split_list *splits)
@@ -149,6 +162,34 @@ static void note_paused(struct leat_source_host *host, bool paused)
     host->paused_ns = paused ? now_ns : 0;
 }
 
+static int add_split(struct leat_source_host *host, const struct leat_split *split)
+{
+    if (host->splits_count == host->splits_capacity) {
+        const uint32_t capacity = host->splits_capacity ? 2 * host->splits_capacity : 8;
+        struct host_split *grown = leat__realloc(host->splits, capacity * sizeof *grown);
+        if (!grown)
+            return LEAT_ENOMEM;
+        host->splits = grown;
+        host->splits_capacity = capacity;
+    }
+    host->splits[host->splits_count++] = (struct host_split){ .split = split,
+        .newest_us = LEAT_TIME_MIN,
+        .wm_us = LEAT_TIME_MIN,
+        .active_ns = host->inst->worker->env->mono_ns(host->inst->worker->env) };
+    return 0;
+}
+
+/* Where splits of a job that begins new begin. */
+static int begin_splits(struct leat_source_host *host)
+{
+    for (uint32_t i = 0; i < host->splits_count; i++) {
+        const char *begin = host->splits[i].split->begin;
+        if (begin)
+            LEAT_TRY(set_resume(host, &host->splits[i], begin, strlen(begin)));
+    }
+    return 0;
+}
+
 int leat__source_host_new(struct leat_instance *inst, const struct leat_split_list *splits)
 {
     struct leat_source_host *host = leat__calloc(1, sizeof *host);
@@ -157,26 +198,30 @@ int leat__source_host_new(struct leat_instance *inst, const struct leat_split_li
     inst->source = host;
     host->inst = inst;
     host->source_class = leat__worker_source_class(inst->worker, inst->plan->node);
+    host->grows = leat__source_grows(host->source_class, inst->plan->node);
     host->sent_wm_us = LEAT_TIME_MIN;
-    host->splits = leat__calloc(splits->count, sizeof *host->splits);
-    if (!host->splits)
-        return LEAT_ENOMEM;
     for (uint32_t i = inst->ctx.subtask; i < splits->count; i += inst->ctx.parallelism)
-        host->splits[host->splits_count++] = (struct host_split){ .split = &splits->splits[i],
-            .newest_us = LEAT_TIME_MIN,
-            .wm_us = LEAT_TIME_MIN,
-            .active_ns = inst->worker->env->mono_ns(inst->worker->env) };
+        LEAT_TRY(add_split(host, &splits->splits[i]));
     LEAT_TRY(leat__wm_init(&host->merge, host->splits_count));
+    if (host->grows)
+        leat__wm_grows(&host->merge);
     host->slot = leat__align_slot(inst);
-    if (inst->worker->job->restored)
-        LEAT_TRY(restore_splits(host, splits));
+    LEAT_TRY(inst->worker->job->restored ? restore_splits(host, splits) : begin_splits(host));
     tell_group(host);
     return 0;
+}
+
+static void note_lag(struct leat_source_host *host, struct host_split *split, uint64_t lag)
+{
+    if (lag != split->lag) /* modulo 2^64: the sum over all splits comes out right */
+        leat__count(&host->inst->counters.lag, lag - split->lag);
+    split->lag = lag;
 }
 
 static void close_split(struct leat_source_host *host, struct host_split *split)
 {
     if (split->reader) {
+        note_lag(host, split, 0);
         host->source_class->close(split->reader);
         leat__free(split->reader);
         split->reader = NULL;
@@ -216,18 +261,82 @@ bool leat__source_host_has_splits(const struct leat_source_host *host)
     return host->splits_count > 0;
 }
 
+/* ---- splits that come ---- */
+
+bool leat__source_grows(const struct leat_source_class *source_class, const struct leat_node *node)
+{
+    return source_class->discover && node->discover_us > 0;
+}
+
+void leat__source_host_offer(struct leat_source_host *host, struct leat_split_offer *offer)
+{
+    struct leat_split_offer *first = __atomic_load_n(&host->offers, __ATOMIC_RELAXED);
+    do
+        offer->next = first;
+    while (!__atomic_compare_exchange_n(
+        &host->offers, &first, offer, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    leat__waker_wake(host->inst->worker->waker);
+}
+
+static bool has_offers(const struct leat_source_host *host)
+{
+    return __atomic_load_n(&host->offers, __ATOMIC_SEQ_CST) != NULL;
+}
+
+/* The oldest of the offers that came. */
+static struct leat_split_offer *take_offers(struct leat_source_host *host)
+{
+    struct leat_split_offer *newest = __atomic_exchange_n(&host->offers, NULL, __ATOMIC_SEQ_CST);
+    struct leat_split_offer *oldest = NULL;
+    while (newest) {
+        struct leat_split_offer *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+static int join_offers(struct leat_source_host *host)
+{
+    for (const struct leat_split_offer *offer = take_offers(host); offer; offer = offer->next) {
+        if (add_split(host, offer->split) < 0 || leat__wm_add(&host->merge) < 0)
+            return leat__fail(&host->inst->ctx, LEAT_ENOMEM, "out of memory for splits");
+        if (offer->split->begin)
+            LEAT_TRY(set_resume(host, &host->splits[host->splits_count - 1], offer->split->begin,
+                strlen(offer->split->begin)));
+    }
+    return 0;
+}
+
+/* ---- choosing ---- */
+
+static bool is_due(const struct host_split *split, int64_t wall_us)
+{
+    if (split->ended)
+        return false;
+    return split->wait_until_us <= wall_us ||
+        (split->reader && __atomic_load_n(&split->reader->woken, __ATOMIC_SEQ_CST) != 0);
+}
+
+/* Whether the watermark, or that there is none to wait for, has yet to be told. */
+static bool has_progress(const struct leat_source_host *host)
+{
+    return host->merge.idle != host->sent_idle || host->merge.merged_us > host->sent_wm_us;
+}
+
 bool leat__source_host_is_ready(struct leat_source_host *host, int64_t wall_us)
 {
     if (host->inst->ended)
         return false;
-    if (host->merge.ended || host->inst->must_say || leat__worker_is_stopping(host->inst->worker) ||
-        leat__worker_is_draining(host->inst->worker))
+    if (host->merge.ended || host->inst->must_say || has_progress(host) || has_offers(host) ||
+        leat__worker_is_stopping(host->inst->worker) || leat__worker_is_draining(host->inst->worker))
         return true; /* to say so */
     const int64_t limit = limit_us(host);
     bool paused = false;
     for (uint32_t i = 0; i < host->splits_count; i++) {
         struct host_split *split = &host->splits[i];
-        if (split->ended || split->wait_until_us > wall_us)
+        if (!is_due(split, wall_us))
             continue;
         if (is_admitted(host, split, limit))
             return true;
@@ -263,9 +372,9 @@ static struct host_split *pick_split(struct leat_source_host *host, int64_t wall
     struct host_split *best = NULL;
     const int64_t limit = limit_us(host);
     const bool stay = !host->inst->plan->node->time.field && ++host->streak % STREAK_MAX != 0;
-    for (uint32_t k = stay ? 0 : 1; k <= host->splits_count; k++) {
+    for (uint32_t k = stay ? 0 : 1; host->splits_count > 0 && k <= host->splits_count; k++) {
         struct host_split *split = &host->splits[(host->last + k) % host->splits_count];
-        if (split->ended || split->wait_until_us > wall_us || !is_admitted(host, split, limit))
+        if (!is_due(split, wall_us) || !is_admitted(host, split, limit))
             continue;
         if (!best || split->newest_us < best->newest_us)
             best = split;
@@ -332,10 +441,13 @@ static int stop(struct leat_source_host *host)
 static int end(struct leat_source_host *host)
 {
     for (uint32_t i = 0; i < host->splits_count; i++) {
+        if (host->source_class->publish)
+            LEAT_TRY(note_position(host, &host->splits[i]));
         close_split(host, &host->splits[i]);
         host->splits[i].ended = true; /* also where the job is drained */
         (void)leat__wm_end(&host->merge, i);
     }
+    leat__wm_grown(&host->merge);
     host->inst->ended = true;
     tell_group(host);
     LEAT_TRY(leat__instance_send_watermark(host->inst, LEAT_TIME_MAX));
@@ -514,8 +626,11 @@ static int note_read(
     const int64_t idle_timeout_us = host->inst->plan->node->time.idle_timeout_us;
     const uint32_t index = (uint32_t)(split - host->splits);
     split->wait_until_us = 0;
+    note_lag(host, split, split->reader->lag);
     if (result == LEAT_READ_END) {
         split->ended = true;
+        if (host->source_class->publish)
+            LEAT_TRY(note_position(host, split));
         close_split(host, split);
         (void)leat__wm_end(&host->merge, index);
         return send_progress(host);
@@ -530,6 +645,11 @@ static int note_read(
     const int64_t soon_us = host->inst->worker->wall_us + WAIT_US;
     split->wait_until_us =
         split->reader->wake_us > host->inst->worker->wall_us ? split->reader->wake_us : soon_us;
+    if (split->reader->has_more) {
+        split->active_ns = now_ns;
+        if (leat__wm_set_active(&host->merge, index))
+            LEAT_TRY(send_progress(host));
+    }
     if (idle_timeout_us > 0) {
         const int64_t left_us = idle_timeout_us - (now_ns - split->active_ns) / 1000;
         int64_t due_us;
@@ -552,6 +672,8 @@ int leat__source_host_run(struct leat_source_host *host, int64_t now_ns)
         return end(host);
     if (leat__worker_is_stopping(host->inst->worker))
         return stop(host);
+    LEAT_TRY(join_offers(host));
+    LEAT_TRY(send_progress(host));
     struct host_split *split = pick_split(host, host->inst->worker->wall_us);
     if (!split)
         return 0;
@@ -562,6 +684,8 @@ int leat__source_host_run(struct leat_source_host *host, int64_t now_ns)
     if (leat__batch_get(ctx->pool, host->inst->plan->node->outputs[0].type, &batch) < 0)
         return leat__fail(ctx, LEAT_ENOMEM, "out of memory for a batch");
     split->reader->wake_us = 0;
+    split->reader->has_more = false;
+    __atomic_store_n(&split->reader->woken, 0, __ATOMIC_SEQ_CST); /* what comes from here on wakes it again */
     int result = host->source_class->read(split->reader, batch);
     if (result < 0)
         result = leat__fail_here(ctx);
@@ -591,7 +715,7 @@ static int snapshot_split(
         .newest_us = split->newest_us,
         .watermark_us = split->wm_us,
         .idle = host->merge.parts[index].idle };
-    if (split->ended || !split->resume.data)
+    if (!split->resume.data || (split->ended && !host->source_class->publish))
         return 0;
     part->position.len = split->resume.len;
     part->position.data = leat__arena_copy(arena, split->resume.data, split->resume.len + 1);
@@ -631,4 +755,17 @@ int leat__source_host_lift(struct leat_source_host *host, int64_t wm_us)
     }
     tell_group(host);
     return send_progress(host);
+}
+
+uint32_t leat__source_host_positions(
+    const struct leat_source_host *host, struct leat_split_position *positions, uint32_t max)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < host->splits_count; i++) {
+        const struct host_split *split = &host->splits[i];
+        if (split->resume.data && count < max)
+            positions[count++] =
+                (struct leat_split_position){ split->split->id, { split->resume.data, split->resume.len } };
+    }
+    return count;
 }

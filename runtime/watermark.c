@@ -12,6 +12,7 @@ int leat__wm_init(struct leat_wm_merge *merge, uint32_t count)
     merge->merged_us = count ? LEAT_TIME_MIN : LEAT_TIME_MAX;
     merge->idle = false;
     merge->ended = count == 0;
+    merge->grows = false;
     merge->awaited_count = 0;
     for (uint32_t i = 0; i < count; i++)
         merge->parts[i] = (struct leat_wm_part){ .wm_us = LEAT_TIME_MIN, .counts = true };
@@ -27,7 +28,7 @@ void leat__wm_release(struct leat_wm_merge *merge)
 
 void leat__wm_restore(struct leat_wm_merge *merge, int64_t merged_us)
 {
-    if (merge->count == 0)
+    if (merge->ended)
         return;
     merge->merged_us = merged_us;
     merge->awaited_count = merge->count;
@@ -50,7 +51,7 @@ static bool merge_again(struct leat_wm_merge *merge)
     const int64_t before_us = merge->merged_us;
     const bool idle_before = merge->idle, ended_before = merge->ended;
     int64_t minimum_us = LEAT_TIME_MAX, maximum_us = LEAT_TIME_MIN;
-    bool any_counts = false, all_ended = true, any_active = false;
+    bool any_counts = false, all_ended = !merge->grows, any_active = false;
 
     for (uint32_t i = 0; i < merge->count; i++) {
         struct leat_wm_part *part = &merge->parts[i];
@@ -79,6 +80,34 @@ static bool merge_again(struct leat_wm_merge *merge)
     merge->idle = !all_ended && !any_active;
     LEAT_ASSERT(merge->merged_us >= before_us);
     return merge->merged_us != before_us || merge->idle != idle_before || merge->ended != ended_before;
+}
+
+void leat__wm_grows(struct leat_wm_merge *merge)
+{
+    merge->grows = true;
+    if (merge->count > 0)
+        return;
+    merge->merged_us = LEAT_TIME_MIN;
+    merge->ended = false;
+    merge->idle = true;
+}
+
+int leat__wm_add(struct leat_wm_merge *merge)
+{
+    LEAT_ASSERT(merge->grows && merge->awaited_count == 0);
+    struct leat_wm_part *parts = leat__realloc(merge->parts, (merge->count + 1) * sizeof *parts);
+    if (!parts)
+        return LEAT_ENOMEM;
+    merge->parts = parts;
+    parts[merge->count++] = (struct leat_wm_part){ .wm_us = LEAT_TIME_MIN };
+    (void)merge_again(merge);
+    return 0;
+}
+
+void leat__wm_grown(struct leat_wm_merge *merge)
+{
+    merge->grows = false;
+    (void)merge_again(merge);
 }
 
 bool leat__wm_advance(struct leat_wm_merge *merge, uint32_t i, int64_t wm_us)

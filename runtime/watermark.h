@@ -16,7 +16,10 @@
  *
  * (6) After a restore the merged watermark begins where it was, and stays there until every part has been
  * heard: with its watermark (as low as LEAT_TIME_MIN), its idleness or its end. Then rule (4) tells which
- * count, as before the interruption. */
+ * count, as before the interruption.
+ *
+ * (7) A merge that grows may get parts later: it never ends by its parts, and without an active one it is idle. A
+ * part that is added holds nothing back before rule (4) lets it in. */
 #ifndef LEAT_RUNTIME_WATERMARK_H
 #define LEAT_RUNTIME_WATERMARK_H
 #include "base/error.h"
@@ -35,13 +38,20 @@ struct leat_wm_merge {
     int64_t merged_us;
     bool idle; /* all parts that have not ended are idle, and there is such a part */
     bool ended; /* all parts have ended */
+    bool grows; /* rule (7) */
     uint32_t awaited_count;
 };
 
 /* `count` parts; with none the merge is ended from the start. */
 LEAT_NODISCARD int leat__wm_init(struct leat_wm_merge *merge, uint32_t count);
+/* After init, before anything else: rule (7). */
+void leat__wm_grows(struct leat_wm_merge *merge);
+/* One more part of a merge that grows; its number is the count before. */
+LEAT_NODISCARD int leat__wm_add(struct leat_wm_merge *merge);
+/* No part will come any more. */
+void leat__wm_grown(struct leat_wm_merge *merge);
 void leat__wm_release(struct leat_wm_merge *merge);
-/* After init, before anything else: begins at merged_us, rule (6). */
+/* After init (and grows), before anything else: begins at merged_us, rule (6). */
 void leat__wm_restore(struct leat_wm_merge *merge, int64_t merged_us);
 
 /* Each says whether merged_us, idle or ended of the whole may have changed (compare with what was sent). */

@@ -84,6 +84,7 @@ struct leat_node {
     int32_t late_ports[2]; /* of late records, by input; -1: not taken */
     bool has_late_sides; /* leat_late_left and _right may be asked for */
     struct leat_source_time time; /* sources */
+    int64_t discover_us; /* sources: how often new splits are looked for; 0: never */
     bool taken; /* virtual: something goes through it */
 };
 

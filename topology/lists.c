@@ -1,6 +1,7 @@
 /* topology/lists.c -- what sources and sinks hand to the runtime: splits, commit handles, rows that can not
  * be decoded. Lists grow by doubling in their own arena, which is also where their texts live. */
 #include "base/point.h"
+#include "base/waker.h"
 #include "topology/dead_letter_private.h"
 #include "topology/sink.h"
 #include "topology/source.h"
@@ -36,6 +37,13 @@ struct leat_split *leat__split_add(struct leat_split_list *list, const char *id)
     struct leat_split *split = &splits[list->count++];
     *split = (struct leat_split){ .id = copy };
     return split;
+}
+
+void leat__reader_wake(struct leat_reader *reader)
+{
+    __atomic_store_n(&reader->woken, 1, __ATOMIC_SEQ_CST);
+    if (reader->ctx->waker)
+        leat__waker_wake(reader->ctx->waker);
 }
 
 void leat__split_list_release(struct leat_split_list *list)

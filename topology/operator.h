@@ -83,6 +83,7 @@ struct leat_counters {
     int64_t watermark_us;
     uint64_t busy_ns, backpressured_ns, state_keys;
     uint64_t paused_ns; /* sources: too far ahead of their group */
+    uint64_t lag; /* sources: rows that are there and were not read; a figure, not a count */
 };
 static inline void leat__count(uint64_t *counter, uint64_t n)
 {

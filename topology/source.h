@@ -15,6 +15,9 @@ struct leat_split {
     uint64_t from, to; /* the class's own: byte range, index, ... */
     uint64_t bytes; /* for progress; 0: unknown */
     void *data; /* the class's own, in the list's arena */
+    /* A text of `position`, in the list's arena: where it is to begin in a job that begins new, and part of every
+     * checkpoint from then on. NULL, and of splits that have come since: `seek` is not called. */
+    const char *begin;
 };
 
 struct leat_split_list {
@@ -30,6 +33,13 @@ struct leat_split_position {
     const char *id;
     struct leat_sv position;
 };
+/* What a checkpoint says of one source. */
+struct leat_published {
+    uint64_t checkpoint;
+    const struct leat_split_position
+        *positions; /* of all splits that were begun, also of those that have ended */
+    uint32_t count;
+};
 
 enum leat_read_result {
     LEAT_READ_ROWS = 1, /* rows were added (possibly none) and there may be more at once */
@@ -44,11 +54,15 @@ struct leat_reader {
     struct leat__ctx
         *ctx; /* the source's context: pool, env, error, counters (bytes_in is the class's to count) */
     int64_t wake_us;
-    bool
-        has_more; /* the class's: what it waits for is there, and only on its way (a fetch): the split is not idle */
+    /* The class's, looked at after LEAT_READ_WAIT: there is more, and only on its way (a fetch): the split is not idle,
+     * however long that takes (semantics 4). */
+    bool has_more;
+    uint64_t lag; /* the class's: rows that are there and were not read; for metrics */
+    uint32_t woken; /* atomic: leat__reader_wake since the last read */
 };
 
-/* From any thread while the reader is open: it is asked again although it has said LEAT_READ_WAIT. */
+/* From any thread while the reader is open, after what there is to see was written: it is asked again although it
+ * has said LEAT_READ_WAIT. */
 void leat__reader_wake(struct leat_reader *reader);
 
 struct leat_source_class {
@@ -72,15 +86,19 @@ struct leat_source_class {
      * usable time. event_us of that row is still as `read` has left it, and may be where the class keeps
      * this. NULL: unknown. */
     int64_t (*row_position)(const struct leat_reader *reader, const struct leat_batch *batch, uint32_t row);
-    /* May be NULL: splits never come while the job runs. Else called by the coordinator's background every discover_us of
-     * the node: all splits that there are now, as list_splits; may block. Those with new ids are read too, from
-     * `from`, by worker (index modulo workers); none goes. */
+    /* May be NULL: splits never come while the job runs. Else, where the node has a discover_us, called by the
+     * coordinator's background so often: all splits that there are now, as list_splits; may block, for seconds at
+     * most. Those with new ids are read too, by worker (their number modulo workers); none goes. Such a source does
+     * not end when its splits have ended: it is idle. An error is logged and changes nothing. */
     int (*discover)(const struct leat_node *node, struct leat_env *env, struct leat_split_list *list,
         struct leat_error *err);
-    /* May be NULL. Behind a checkpoint whose manifest is durable, by the coordinator's background: where each split would go
-     * on (the texts of `position`), for who watches from outside. An error is logged and changes nothing. */
-    int (*publish)(const struct leat_node *node, struct leat_env *env,
-        const struct leat_split_position *positions, uint32_t count, struct leat_error *err);
+    /* May be NULL. Behind a checkpoint whose manifest is durable and whose sinks have committed, by the coordinator's
+     * background, one call of a node at a time: where its splits would go on, for who watches from outside. May block,
+     * for seconds at most; checkpoints that come meanwhile are skipped but for the newest. *held is NULL at first and
+     * the class's own: `unpublish` ends it. An error is logged and changes nothing. */
+    int (*publish)(const struct leat_node *node, struct leat_env *env, const struct leat_published *what,
+        void **held, struct leat_error *err);
+    void (*unpublish)(void *held);
 };
 
 /* A row that can not be decoded, or has no usable time: applies the node's policy. `position` is the class's

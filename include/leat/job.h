@@ -102,6 +102,7 @@ struct leat_node_metrics {
         paused_us; /* of sources, summed over subtasks: all that could be read was too far ahead of its group */
     uint64_t partials_in; /* rows that came combined (enum leat_pre_aggregate) ... */
     uint64_t combined_records; /* ... of so many of records_in */
+    uint64_t records_lag; /* of sources that know it: records that are there and were not read */
 };
 
 /* Counters of a job's checkpoints, since it was made; the last completed one in detail. */

@@ -152,6 +152,53 @@ static void test_watermark__given_random_events__then_it_is_monotone_and_below_w
     }
 }
 
+static void
+test_watermark__given_a_merge_that_grows__then_new_parts_hold_nothing_back_until_they_have_caught_up(
+    void **state)
+{
+    struct leat_wm_merge merge;
+    (void)state;
+    assert_int_equal(leat__wm_init(&merge, 1), 0);
+    leat__wm_grows(&merge);
+    assert_true(leat__wm_advance(&merge, 0, 10));
+    assert_int_equal(leat__wm_add(&merge), 0);
+    assert_true(leat__wm_advance(&merge, 0, 50));
+    assert_int_equal(merge.merged_us, 50);
+    (void)leat__wm_advance(&merge, 1, 49);
+    (void)leat__wm_advance(&merge, 0, 60);
+    assert_int_equal(merge.merged_us, 60);
+    (void)leat__wm_advance(&merge, 1, 60);
+    (void)leat__wm_advance(&merge, 0, 90);
+    assert_int_equal(merge.merged_us, 60);
+    (void)leat__wm_end(&merge, 0);
+    (void)leat__wm_end(&merge, 1);
+    assert_false(merge.ended); /* more may come */
+    assert_true(merge.idle);
+    assert_int_equal(merge.merged_us, 60);
+    leat__wm_grown(&merge);
+    assert_true(merge.ended);
+    assert_int_equal(merge.merged_us, LEAT_TIME_MAX);
+    leat__wm_release(&merge);
+}
+
+static void test_watermark__given_no_parts_yet__when_it_grows__then_it_is_idle_and_not_ended(void **state)
+{
+    struct leat_wm_merge merge;
+    (void)state;
+    assert_int_equal(leat__wm_init(&merge, 0), 0);
+    leat__wm_grows(&merge);
+    assert_true(merge.idle && !merge.ended);
+    leat__wm_restore(&merge, 70);
+    assert_int_equal(merge.merged_us, 70);
+    assert_int_equal(leat__wm_add(&merge), 0);
+    assert_false(merge.idle);
+    (void)leat__wm_advance(&merge, 0, 20);
+    assert_int_equal(merge.merged_us, 70);
+    (void)leat__wm_advance(&merge, 0, 80);
+    assert_int_equal(merge.merged_us, 80);
+    leat__wm_release(&merge);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +206,9 @@ int main(void)
             test_watermark__given_a_script__when_parts_speak__then_the_merged_one_follows_the_rules),
         cmocka_unit_test(test_watermark__given_no_parts__then_the_merge_has_ended),
         cmocka_unit_test(test_watermark__given_random_events__then_it_is_monotone_and_below_what_counts),
+        cmocka_unit_test(
+            test_watermark__given_a_merge_that_grows__then_new_parts_hold_nothing_back_until_they_have_caught_up),
+        cmocka_unit_test(test_watermark__given_no_parts_yet__when_it_grows__then_it_is_idle_and_not_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
