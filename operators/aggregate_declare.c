@@ -83,7 +83,7 @@ leat_stream *leat_aggregate_sized(
     }
     if (!leat__node_is_inert(node)) {
         bind_late(node, in);
-        spec->key_types = leat__key_describe(node, spec->key, spec->in, LEAT_KEY_NULLS_GROUP);
+        spec->key_types = leat__key_describe(node, spec->key, LEAT_KEY_NULLS_GROUP);
         const struct leat_op_class *op = leat__aggregate_class_of(node, spec);
         if (op)
             node->op = op;

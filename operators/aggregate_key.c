@@ -38,12 +38,6 @@ static int32_t symbol_index(const struct leat_type *type, struct leat_sv symbol)
     return -1;
 }
 
-static const char *last_step(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return dot ? dot + 1 : path;
-}
-
 static const struct leat_field *field_named(const struct leat_type *type, const char *name)
 {
     for (uint32_t i = 0; i < type->fields_count; i++)
@@ -76,8 +70,8 @@ static void check_symbols(
 static void find_field(
     struct leat_node *node, const struct leat__aggregate_spec *spec, struct leat__key_part *part)
 {
-    const char *name = last_step(part->path);
-    const struct leat_field *field = spec->out ? field_named(spec->out, name) : NULL;
+    const char *name = part->name;
+    const struct leat_field *field = spec->out && name ? field_named(spec->out, name) : NULL;
     if (!field || is_result(spec, name))
         return;
     part->copied = true;
@@ -117,19 +111,10 @@ static void declare_fn(struct leat_node *node, struct leat__aggregate_spec *spec
         return;
     parts->count = 1;
     parts->is_fn = true;
-    parts->parts[0] = (struct leat__key_part){ .path = leat__key_text(key), .type = &bytes_type };
+    parts->parts[0] = (struct leat__key_part){
+        .path = leat__key_text(key), .name = leat__key_text(key), .type = &bytes_type
+    };
     find_field(node, spec, &parts->parts[0]);
-}
-
-static bool resolve(const struct leat_type *type, const char *path, struct leat__key_part *part)
-{
-    struct leat_place place;
-    if (leat_record_find(type, path, &place, NULL) < 0)
-        return false;
-    part->path = path;
-    part->type = place.type;
-    part->nullable = place.has_offset != LEAT_NOT_NULLABLE || place.outer_has[0] != LEAT_NOT_NULLABLE;
-    return true;
 }
 
 /* Two parts of one name can not both be shown by the field of that name. */
@@ -140,11 +125,12 @@ static void check_ambiguous(struct leat_node *node, const struct leat__aggregate
         for (uint32_t k = 0; k < i; k++)
             if (parts->parts[i].copied && parts->parts[k].copied &&
                 strcmp(parts->parts[i].path, parts->parts[k].path) != 0 &&
-                strcmp(last_step(parts->parts[i].path), last_step(parts->parts[k].path)) == 0)
+                strcmp(parts->parts[i].name, parts->parts[k].name) == 0)
                 leat__declare_error(node, "out", LEAT_EDECLARE,
-                    "field \"%s\" could be the key %s or the key %s: rename it, and take what you need with "
-                    "an aggregate",
-                    last_step(parts->parts[i].path), parts->parts[k].path, parts->parts[i].path);
+                    "field \"%s\" could be the key %s or the key %s: give one of them another name in the "
+                    "key, "
+                    "as in \"%s as other\"",
+                    parts->parts[i].name, parts->parts[k].path, parts->parts[i].path, parts->parts[i].path);
 }
 
 void leat__key_parts_declare(
@@ -155,16 +141,18 @@ void leat__key_parts_declare(
         declare_fn(node, spec, keyed->key);
         return;
     }
-    const char *keys = leat__key_text(keyed->key);
-    char *text = leat__spec(node, strlen(keys) + 1);
-    parts->parts = leat__spec(node, LEAT_KEY_FIELDS_MAX * sizeof *parts->parts);
-    if (!parts->parts || !text)
+    parts->count = leat__key_parts_count(keyed->key);
+    parts->parts = leat__spec(node, parts->count * sizeof *parts->parts);
+    if (!parts->parts) {
+        parts->count = 0;
         return;
-    memcpy(text, keys, strlen(keys) + 1);
-    char *rest = NULL;
-    for (char *path = strtok_r(text, ", ", &rest); path; path = strtok_r(NULL, ", ", &rest))
-        if (resolve(spec->in, path, &parts->parts[parts->count]))
-            parts->count++;
+    }
+    for (uint32_t i = 0; i < parts->count; i++) {
+        const struct leat_key_part part = leat__key_part(keyed->key, i);
+        parts->parts[i] = (struct leat__key_part){
+            .path = part.text, .name = part.name, .type = part.type, .nullable = part.is_nullable
+        };
+    }
     for (uint32_t i = 0; i < parts->count; i++) {
         parts->parts[i].escaped = parts->count > 1 && is_variable(parts->parts[i].type);
         find_field(node, spec, &parts->parts[i]);

@@ -5,6 +5,7 @@
  * window_start, window_end, pane, pane_index. A field that belongs to none stays null, and so must be
  * nullable, unless a callback may fill it. */
 #include "operators/aggregate_class_private.h"
+#include "operators/key_private.h"
 #include "topology/declare.h"
 
 /* ---- units of time ---- */
@@ -403,8 +404,9 @@ static void declare_field(
         leat__declare_error(node, "out", LEAT_EDECLARE,
             "nothing fills field \"%s\" of %s, and it can not be null: make it nullable, or give an "
             "aggregate `as` \"%s\""
-            " (fields of the key %s are filled by name, and window_start, window_end, pane, pane_index)",
-            field->name, spec->out->name, field->name, leat__key_text(spec->key));
+            " (fields of the key %s are filled by name, %swindow_start, window_end, pane, pane_index)",
+            field->name, spec->out->name, field->name, leat__key_named_text(spec->key),
+            leat__key_has_unnamed(spec->key) ? "an expression by the name that `as` gives it, and " : "and ");
 }
 
 /* The output's rows stay where their key lives if the key can be told from them: all its parts are there, and
@@ -417,9 +419,7 @@ static const char *partitioned_by(struct leat_node *node, const struct leat__agg
         const struct leat__key_part *part = &parts->parts[i];
         if (parts->is_fn || !part->copied || part->nullable || part->out.has_offset != LEAT_NOT_NULLABLE)
             return NULL;
-        const char *dot = strrchr(part->path, '.');
-        const char *name = dot ? dot + 1 : part->path;
-        text = text ? leat__spec_printf(node, "%s, %s", text, name) : leat__spec_printf(node, "%s", name);
+        text = leat__spec_printf(node, "%s%s%s", text ? text : "", text ? ", " : "", part->name);
         if (!text)
             return NULL;
     }

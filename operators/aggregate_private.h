@@ -146,9 +146,10 @@ struct leat__aggregate_head {
 
 /* ---- the output record ---- */
 
-/* A field of the key: where its bytes are from, and where they go. */
+/* A part of the key: where its bytes are from, and where they go. */
 struct leat__key_part {
-    const char *path; /* as grouped by */
+    const char *path; /* as grouped by: of a field, or an expression */
+    const char *name; /* of the output's field that shows it; NULL: none can */
     const struct leat_type *type;
     bool nullable;
     bool escaped; /* variable bytes within a composite key */

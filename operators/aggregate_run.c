@@ -55,6 +55,8 @@ static int eval_batch(struct leat__run *run, struct leat__ctx *ctx)
     const int code = leat__key_eval(run->spec->key, run->key_scratch, &ctx->user, run->batch, &run->keys);
     if (code < 0)
         return leat__fail(ctx, code, "keys: %s", leat_error_text(code));
+    if (leat__key_bad_rows(run->key_scratch) > 0)
+        leat__rows_refuse_keys(ctx, run->spec->key, run->key_scratch, run->batch, run->keys);
     for (uint32_t i = 0; i < run->spec->columns_count; i++)
         LEAT_TRY(leat__column_eval(
             &run->spec->columns[i], &run->column_scratches[i], ctx, run->batch, &run->views[i]));

@@ -4,6 +4,9 @@
  * One row out for one row in; what it shows stays where it is. The inputs come over hash edges by their own keys, and
  * the key of what is made has the same bytes: so what follows by that key is not exchanged again.
  *
+ * What expressions of a key give is worked out once more for the fields that show it; rows for which they fail were
+ * taken out before.
+ *
  * Invariants: (1) exactly one of the fields of inputs is set in each row; (2) bytes of the made key are those of the
  * input's (checked when declared: leat__key_compatible). */
 #include "base/alloc.h"
@@ -19,12 +22,16 @@
 _Static_assert(INPUTS_MAX <= LEAT_NODE_INPUTS_MAX, "a node has as many inputs");
 
 struct key_part {
-    struct leat_place from;
+    const struct leat_type *type;
+    struct leat_place from; /* of a field */
+    const struct leat_expr *expr; /* else */
+    struct leat_expr_store store;
     uint32_t to, has; /* offsets in the row that is made */
 };
 
 struct cogroup_input {
     uint32_t to, has, size;
+    const struct leat_key *exprs_key; /* the input's key, if parts are expressions; else NULL */
     struct key_part parts[LEAT_KEY_FIELDS_MAX];
 };
 
@@ -37,8 +44,10 @@ struct cogroup_spec {
 struct cogroup {
     struct leat_op op;
     const struct cogroup_spec *spec;
-    const struct cogroup_input *input; /* of the batch in work */
+    uint32_t input; /* of the batch in work */
     struct leat__one_to_one rows;
+    struct leat_key_scratch *keys; /* where an input's key has expressions */
+    struct leat_expr_scratch *exprs[INPUTS_MAX][LEAT_KEY_FIELDS_MAX];
 };
 
 static bool is_null(const struct leat_place *place, const unsigned char *row)
@@ -51,12 +60,50 @@ static bool is_null(const struct leat_place *place, const unsigned char *row)
     return place->has_offset != LEAT_NOT_NULLABLE && !row[place->has_offset];
 }
 
+/* Texts that an expression has made live no longer than its scratch. */
+static int own_texts(
+    struct leat__ctx *ctx, const struct leat_vector *values, uint32_t to, struct leat_batch *out)
+{
+    for (uint32_t r = 0; r < values->count; r++) {
+        const struct leat_sv text = values->strings[r];
+        if ((values->is_null && values->is_null[r]) || text.len == 0)
+            continue;
+        char *copy = leat__batch_alloc(out, text.len, 1);
+        if (!copy)
+            return leat__rows_nomem(ctx, "the texts of keys");
+        memcpy(copy, text.data, text.len);
+        const struct leat_sv own = { copy, text.len };
+        memcpy((unsigned char *)leat_batch_at(out, r) + to, &own, sizeof own);
+    }
+    return 0;
+}
+
+static int make_exprs(
+    struct cogroup *c, struct leat__ctx *ctx, const struct leat_batch *in, struct leat_batch *out)
+{
+    const struct cogroup_input *input = &c->spec->inputs[c->input];
+    for (uint32_t p = 0; p < c->spec->parts_count; p++) {
+        const struct key_part *part = &input->parts[p];
+        struct leat_error err = { 0 };
+        struct leat_vector values;
+        if (!part->expr)
+            continue;
+        int code = leat__expr_eval(part->expr, c->exprs[c->input][p], in, &values, NULL, &err);
+        if (code == 0)
+            code = leat__expr_store(&part->store, &values, out, NULL, &err);
+        if (code < 0)
+            return leat__fail(ctx, code, "%s", err.message);
+        if (values.value_class == LEAT_VALUE_STRING)
+            LEAT_TRY(own_texts(ctx, &values, part->to, out));
+    }
+    return 0;
+}
+
 static int cogroup_make(
     struct leat_op *op, struct leat__ctx *ctx, const struct leat_batch *in, struct leat_batch *out)
 {
-    const struct cogroup *c = (const struct cogroup *)op;
-    const struct cogroup_input *input = c->input;
-    (void)ctx;
+    struct cogroup *c = (struct cogroup *)op;
+    const struct cogroup_input *input = &c->spec->inputs[c->input];
     for (uint32_t r = 0; r < in->count; r++) {
         const unsigned char *from = leat_batch_at(in, r);
         unsigned char *to = leat_batch_at(out, r);
@@ -64,22 +111,29 @@ static int cogroup_make(
         to[input->has] = 1;
         for (uint32_t p = 0; p < c->spec->parts_count; p++) {
             const struct key_part *part = &input->parts[p];
-            if (is_null(&part->from, from))
+            if (part->expr || is_null(&part->from, from))
                 continue;
-            memcpy(to + part->to, from + part->from.offset, part->from.type->size);
+            memcpy(to + part->to, from + part->from.offset, part->type->size);
             if (part->has != LEAT_NOT_NULLABLE)
                 to[part->has] = 1;
         }
     }
-    return 0;
+    return input->exprs_key ? make_exprs(c, ctx, in, out) : 0;
 }
 
 static int cogroup_init(struct leat_op *op, struct leat__ctx *ctx)
 {
     struct cogroup *c = (struct cogroup *)op;
-    (void)ctx;
     c->spec = op->node->spec;
     c->rows.make = cogroup_make;
+    for (uint32_t i = 0; i < c->spec->inputs_count; i++) {
+        const struct cogroup_input *input = &c->spec->inputs[i];
+        if (input->exprs_key && !c->keys && leat__key_scratch_new(&c->keys) < 0)
+            return leat__rows_nomem(ctx, "keys");
+        for (uint32_t p = 0; p < c->spec->parts_count; p++)
+            if (input->parts[p].expr && leat__expr_scratch_new(input->parts[p].expr, &c->exprs[i][p]) < 0)
+                return leat__rows_nomem(ctx, "keys");
+    }
     return 0;
 }
 
@@ -88,7 +142,16 @@ static int cogroup_on_batch(
 {
     struct cogroup *c = (struct cogroup *)op;
     LEAT_ASSERT(input < c->spec->inputs_count);
-    c->input = &c->spec->inputs[input];
+    const struct leat_key *key = c->spec->inputs[input].exprs_key;
+    const struct leat_sv *keys;
+    c->input = input;
+    if (key) {
+        const int code = leat__rows_keys(ctx, key, c->keys, &batch, &keys);
+        if (code < 0)
+            leat__batch_release(batch);
+        if (code < 0 || !batch)
+            return code;
+    }
     return leat__one_to_one_batch(&c->rows, op, ctx, batch);
 }
 
@@ -99,8 +162,13 @@ static int cogroup_step(struct leat_op *op, struct leat__ctx *ctx)
 
 static void cogroup_release(struct leat_op *op, struct leat__ctx *ctx)
 {
+    struct cogroup *c = (struct cogroup *)op;
     (void)ctx;
-    leat__one_to_one_release(&((struct cogroup *)op)->rows);
+    leat__one_to_one_release(&c->rows);
+    leat__key_scratch_free(c->keys);
+    for (uint32_t i = 0; i < INPUTS_MAX; i++)
+        for (uint32_t p = 0; p < LEAT_KEY_FIELDS_MAX; p++)
+            leat__expr_scratch_free(c->exprs[i][p]);
 }
 
 static const struct leat_op_class cogroup_class = {
@@ -119,6 +187,7 @@ struct plan {
     struct leat_node *node;
     const struct leat_cogroup_opts *o;
     struct cogroup_spec *spec;
+    const struct leat_key *first_key;
     struct leat__made_field fields[LEAT_KEY_FIELDS_MAX + INPUTS_MAX];
     uint32_t fields_count;
 };
@@ -134,53 +203,46 @@ static const char *option_of(const struct plan *plan, uint32_t i, const char *wh
     return text ? text : what;
 }
 
-/* Where the parts of an input's key are: "customer.id, region". */
-static void find_parts(struct plan *plan, uint32_t i, const char *names)
+/* Where the parts of an input's key come from. */
+static void find_parts(struct plan *plan, uint32_t i, const struct leat_key *key)
 {
-    const struct leat_type *type = leat__input_type(plan->node, i);
-    uint32_t count = 0;
-    while (*names && type && count < LEAT_KEY_FIELDS_MAX) {
-        struct leat_expr *expr;
-        struct leat_error err = { 0 };
-        const size_t len = strcspn(names, ",");
-        const char *path = leat__spec_printf(plan->node, "%.*s", (int)len, names);
-        if (!path)
-            return;
-        if (leat__expr_new(path, type, &expr, &err) < 0) {
-            leat__declare_error_of(plan->node, option_of(plan, i, "key"), &err);
-            return;
-        }
-        struct leat_place *place = &plan->spec->inputs[i].parts[count].from;
-        if (leat__expr_place(expr, place) < 0)
+    struct cogroup_input *input = &plan->spec->inputs[i];
+    const uint32_t count = leat__key_parts_count(key);
+    for (uint32_t p = 0; p < count; p++) {
+        const struct leat_key_part part = leat__key_part(key, p);
+        input->parts[p].type = part.type;
+        input->parts[p].from = part.place;
+        input->parts[p].expr = part.expr;
+        if (part.expr)
+            input->exprs_key = key;
+        if (i == 0 && !part.name)
             leat__declare_error(plan->node, option_of(plan, i, "key"), LEAT_EDECLARE,
-                "%s is no field: project it before the cogroup", path);
-        leat__expr_free(expr);
-        count++;
-        names += len;
-        names += strspn(names, ", ");
+                "%s needs a name, for the field that shows it: write \"%s as name\"", part.text, part.text);
+        if (i > 0 && part.as && plan->first_key && p < leat__key_parts_count(plan->first_key)) {
+            const char *name = leat__key_part(plan->first_key, p).name;
+            if (name && strcmp(part.as, name) != 0)
+                leat__declare_error(plan->node, option_of(plan, i, "key"), LEAT_EDECLARE,
+                    "the field that shows %s has its name of the first input, \"%s\": leave \"as %s\" out",
+                    part.text, name, part.as);
+        }
     }
-    plan->spec->parts_count = i == 0 ? count : plan->spec->parts_count;
+    if (i == 0) {
+        plan->spec->parts_count = count;
+        plan->first_key = key;
+    }
 }
 
 /* The fields of the key, as the first input has and names them. */
 static void add_key_fields(struct plan *plan)
 {
-    const char *names = plan->o->inputs[0].key;
     for (uint32_t p = 0; p < plan->spec->parts_count; p++) {
-        const struct leat_place *from = &plan->spec->inputs[0].parts[p].from;
-        const size_t len = strcspn(names, ", ");
-        size_t at = len;
-        while (at > 0 && names[at - 1] != '.')
-            at--;
-        const char *name = leat__spec_printf(plan->node, "%.*s", (int)(len - at), names + at);
-        plan->fields[plan->fields_count++] = (struct leat__made_field){ name ? name : "", from->type,
-            from->has_offset != LEAT_NOT_NULLABLE || from->outer_has[0] != LEAT_NOT_NULLABLE };
-        plan->spec->key_text = leat__spec_printf(
-            plan->node, "%s%s%s", p ? plan->spec->key_text : "", p ? ", " : "", name ? name : "");
+        const struct leat_key_part part = leat__key_part(plan->first_key, p);
+        plan->fields[plan->fields_count++] =
+            (struct leat__made_field){ part.name, part.type, part.is_nullable };
+        plan->spec->key_text =
+            leat__spec_printf(plan->node, "%s%s%s", p ? plan->spec->key_text : "", p ? ", " : "", part.name);
         if (!plan->spec->key_text)
             return;
-        names += len;
-        names += strspn(names, ", ");
     }
 }
 
@@ -210,7 +272,7 @@ static void declare_key(struct plan *plan, uint32_t i)
     struct leat_key *key = NULL;
     if (!plan->o->inputs[i].key) {
         leat__declare_error(node, option_of(plan, i, "key"), LEAT_EDECLARE,
-            "missing: one field or several, such as \"customer_id, region\"");
+            "missing: fields or expressions, such as \"customer_id, region\" or \"lower(email) as email\"");
         return;
     }
     if (!type)
@@ -224,7 +286,7 @@ static void declare_key(struct plan *plan, uint32_t i)
     node->inputs[i].key = key;
     if (i > 0 && node->inputs[0].key && leat__key_compatible(node->inputs[0].key, key, &err) < 0)
         leat__declare_error_of(node, option_of(plan, i, "key"), &err);
-    find_parts(plan, i, plan->o->inputs[i].key);
+    find_parts(plan, i, key);
 }
 
 /* Where everything goes in the type that was made. */
@@ -238,13 +300,18 @@ static void lay_out(struct plan *plan, const struct leat_type *made)
         input->has = field->has_offset;
         input->size = field->type->size;
         for (uint32_t p = 0; p < spec->parts_count; p++) {
-            input->parts[p].to = made->fields[p].offset;
-            input->parts[p].has = made->fields[p].has_offset;
-            if (input->parts[p].from.type->size != made->fields[p].type->size ||
-                input->parts[p].from.type->kind != made->fields[p].type->kind)
+            struct key_part *part = &input->parts[p];
+            struct leat_error err = { 0 };
+            part->to = made->fields[p].offset;
+            part->has = made->fields[p].has_offset;
+            if (part->type->size != made->fields[p].type->size ||
+                part->type->kind != made->fields[p].type->kind)
                 leat__declare_error(plan->node, option_of(plan, i, "key"), LEAT_EDECLARE,
-                    "field %u is a %s, of the first input it is a %s: they must be of one type", p + 1,
-                    input->parts[p].from.type->name, made->fields[p].type->name);
+                    "part %u is a %s, of the first input it is a %s: they must be of one type", p + 1,
+                    part->type->name, made->fields[p].type->name);
+            else if (part->expr &&
+                leat__expr_store_new(part->expr, made, made->fields[p].name, &part->store, &err) < 0)
+                leat__declare_error_of(plan->node, option_of(plan, i, "key"), &err);
         }
     }
 }

@@ -427,11 +427,11 @@ static int deduplicate_on_batch(
     LEAT_TRY(leat__rows_writable(ctx, batch, &batch));
     d->batch = batch;
     d->at = d->late_count = 0;
-    LEAT_TRY(leat__rows_reserve(ctx, &d->late, &d->late_capacity, batch->count));
     leat__ctx_begin(ctx, batch, NULL);
-    const int code = leat__key_eval(d->spec->key, d->key_scratch, &ctx->user, batch, &d->keys);
-    if (code < 0)
-        return leat__fail(ctx, code, "keys: %s", leat_error_text(code));
+    LEAT_TRY(leat__rows_keys(ctx, d->spec->key, d->key_scratch, &d->batch, &d->keys));
+    if (!d->batch)
+        return 0;
+    LEAT_TRY(leat__rows_reserve(ctx, &d->late, &d->late_capacity, d->batch->count));
     if (d->spec->is_processing) {
         d->now_us = ctx->api->now_us(ctx);
         LEAT_TRY(drop_buckets(d, ctx, d->now_us));
@@ -556,7 +556,7 @@ leat_stream *leat_deduplicate_sized(
     (void)leat__output(node, type, "late");
     if (!leat__node_is_inert(node)) {
         node->outputs[port].partitioned_by = leat__key_is_fn(in->key) ? NULL : leat__key_text(in->key);
-        spec->key_types = leat__key_describe(node, in->key, type, LEAT_KEY_NULLS_GROUP);
+        spec->key_types = leat__key_describe(node, in->key, LEAT_KEY_NULLS_GROUP);
     }
     return leat__stream(node, 0);
 }

@@ -94,7 +94,7 @@ leat_stream *leat_group_aggregate_sized(
     check_mini_batch(node, spec, &o);
     declare_aggs(node, spec, &o, in);
     if (!leat__node_is_inert(node))
-        spec->aggs.key_types = leat__key_describe(node, in->key, spec->aggs.in, LEAT_KEY_NULLS_GROUP);
+        spec->aggs.key_types = leat__key_describe(node, in->key, LEAT_KEY_NULLS_GROUP);
     leat__pre_aggregate_declare(node, &spec->aggs, o.pre_aggregate);
     return leat__stream(node, 0);
 }

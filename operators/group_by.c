@@ -15,7 +15,7 @@ static leat_keyed_stream *keyed_stream(struct leat_node *node, leat_stream *in, 
         leat__topology_defer(node, free_key, key);
     if (leat__node_is_inert(node))
         return leat__keyed_inert(node->t);
-    node->detail = leat__spec_str(node, leat__key_text(key));
+    node->detail = leat__spec_str(node, leat__key_named_text(key));
     struct leat_keyed_stream *stream = leat__spec(node, sizeof *stream);
     if (!stream || leat__node_is_inert(node))
         return leat__keyed_inert(node->t);
@@ -31,8 +31,8 @@ leat_keyed_stream *leat_group_by(leat_stream *in, const char *name, const char *
     leat__input(node, 0, in, LEAT_FORWARD, NULL);
     const struct leat_type *type = leat__input_type(node, 0);
     if (!fields)
-        leat__declare_error(
-            node, "fields", LEAT_EDECLARE, "missing: one field or several, such as \"customer_id, region\"");
+        leat__declare_error(node, "fields", LEAT_EDECLARE,
+            "missing: fields or expressions, such as \"customer_id, region\" or \"lower(email) as email\"");
     else if (type && leat__key_new(type, fields, LEAT_KEY_NULLS_GROUP, &key, &err) < 0)
         leat__declare_error_of(node, "fields", &err);
     return keyed_stream(node, in, key);

@@ -352,6 +352,8 @@ static int work(struct asof *a, struct leat__ctx *ctx)
         return code;
     if (!j->is_taken) {
         LEAT_TRY(leat__interval_take(j, ctx));
+        if (!j->in)
+            return 0;
         LEAT_TRY(leat__join_output_flush(j->output, ctx));
         LEAT_TRY(j->side == LEAT__RIGHT ? append_right(a, ctx) : leat__interval_append(j, ctx));
     }
@@ -491,6 +493,7 @@ static void declare_pairs(struct leat_node *node, const struct leat_asof_join_op
         .out = o->out,
         .fields = o->fields,
         .fields_max = sizeof o->fields / sizeof o->fields[0],
+        .key_as = o->key_as,
     };
     leat__join_declare(node, &pairs, &spec->interval.pairs);
 }

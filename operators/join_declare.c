@@ -55,8 +55,8 @@ static void declare_keys(
     const char *const texts[LEAT__SIDES] = { o->left_key, o->right_key ? o->right_key : o->left_key };
     struct leat_error err = { 0 };
     if (!o->left_key) {
-        leat__declare_error(
-            node, "left_key", LEAT_EDECLARE, "missing: the fields that both sides have in common");
+        leat__declare_error(node, "left_key", LEAT_EDECLARE,
+            "missing: the fields or expressions that both sides have in common");
         return;
     }
     for (uint32_t side = 0; side < LEAT__SIDES; side++) {
@@ -68,6 +68,9 @@ static void declare_keys(
             leat__declare_error_of(node, options[side], &err);
         }
         leat__topology_defer(node, free_key, spec->keys[side]);
+        if (spec->keys[side])
+            leat__key_refuse_names(
+                node, options[side], spec->keys[side], ".key_as says what the output calls it");
     }
     if (!leat__node_is_inert(node) &&
         leat__key_compatible(spec->keys[LEAT__LEFT], spec->keys[LEAT__RIGHT], &err) < 0)
@@ -87,32 +90,23 @@ static void use_keys(struct leat_node *node, const struct leat__join_opts *o, st
     const uint32_t size = leat__key_fixed_size(spec->keys[LEAT__LEFT]);
     spec->key_size = size == leat__key_fixed_size(spec->keys[LEAT__RIGHT]) ? size : 0;
     for (uint32_t side = 0; side < LEAT__SIDES; side++)
-        spec->key_types[side] =
-            leat__key_describe(node, spec->keys[side], leat__input_type(node, side), LEAT_KEY_NULLS_SKIP);
+        spec->key_types[side] = leat__key_describe(node, spec->keys[side], LEAT_KEY_NULLS_SKIP);
 }
 
-/* Whether rows leave with the key's value in fields of these names: then they are where their key lives. */
-static bool keeps_key(
-    const struct leat__projection *p, const char *names, const char *left, const char *right)
+/* Whether rows leave with the values of the key of `side` in the fields that it names: then they are where their key
+ * lives. Of an expression that would take a look into it: .key_as says so. */
+static bool keeps_key(const struct leat__join_spec *spec, uint32_t side)
 {
-    while (*names) {
-        char out[LEAT_NAME_BYTES_MAX + 1], in[LEAT__SIDES][LEAT_NAME_BYTES_MAX + 1];
-        const char *const texts[] = { names, left, right };
-        size_t lens[3];
-        for (uint32_t i = 0; i < 3; i++) {
-            lens[i] = strcspn(texts[i], ", ");
-            if (lens[i] > LEAT_NAME_BYTES_MAX)
-                return false;
-            char *to = i == 0 ? out : in[i - 1];
-            memcpy(to, texts[i], lens[i]);
-            to[lens[i]] = '\0';
+    const uint32_t count = leat__key_parts_count(spec->keys[side]);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct leat_key_part out = leat__key_part(spec->keys[side], i);
+        bool copies = false;
+        for (uint32_t from = 0; from < LEAT__SIDES && !out.expr; from++) {
+            const struct leat_key_part in = leat__key_part(spec->keys[from], i);
+            copies |= !in.expr && leat__projection_copies(spec->projection, out.text, from, in.text);
         }
-        if (!leat__projection_copies(p, out, LEAT__LEFT, in[LEAT__LEFT]) &&
-            !leat__projection_copies(p, out, LEAT__RIGHT, in[LEAT__RIGHT]))
+        if (!copies)
             return false;
-        names += lens[0] + strspn(names + lens[0], ", ");
-        left += lens[1] + strspn(left + lens[1], ", ");
-        right += lens[2] + strspn(right + lens[2], ", ");
     }
     return true;
 }
@@ -127,6 +121,7 @@ static void declare_key_as(struct leat_node *node, const char *key_as, struct le
         return;
     }
     leat__topology_defer(node, free_key, spec->out_key);
+    leat__key_refuse_names(node, "key_as", spec->out_key, "it is what the fields of the output are called");
     if (leat__key_compatible(spec->keys[LEAT__LEFT], spec->out_key, &err) < 0)
         leat__declare_error_of(node, "key_as", &err);
     node->outputs[0].partitioned_by = leat__key_text(spec->out_key);
@@ -144,12 +139,9 @@ static void declare_partitioning(
         declare_key_as(node, o->key_as, spec);
     if (o->key_as || !spec->projection)
         return;
-    const char *left = leat__key_text(spec->keys[LEAT__LEFT]);
-    const char *right = leat__key_text(spec->keys[LEAT__RIGHT]);
-    if (keeps_key(spec->projection, left, left, right))
-        node->outputs[0].partitioned_by = left;
-    else if (keeps_key(spec->projection, right, left, right))
-        node->outputs[0].partitioned_by = right;
+    for (uint32_t side = 0; side < LEAT__SIDES && !node->outputs[0].partitioned_by; side++)
+        if (keeps_key(spec, side))
+            node->outputs[0].partitioned_by = leat__key_text(spec->keys[side]);
 }
 
 /* ---- condition and result ---- */

@@ -431,12 +431,13 @@ static int reserve_rows(struct leat__interval *j, struct leat__ctx *ctx, uint32_
     return j->lists_capacity ? 0 : leat__rows_nomem(ctx, "lists of partners");
 }
 
-/* Sorts a batch out. */
+/* Sorts a batch out; j->in is NULL if no row of it has a key. */
 int leat__interval_take(struct leat__interval *j, struct leat__ctx *ctx)
 {
+    LEAT_TRY(leat__rows_keys(ctx, j->spec->pairs.keys[j->side], j->key_scratch, &j->in, &j->keys));
+    if (!j->in)
+        return 0;
     LEAT_TRY(reserve_rows(j, ctx, j->in->count));
-    if (leat__key_eval(j->spec->pairs.keys[j->side], j->key_scratch, &ctx->user, j->in, &j->keys) < 0)
-        return leat__rows_nomem(ctx, "keys");
     memset(j->matched, 0, j->in->count);
     LEAT_TRY(admit_rows(j, ctx));
     leat__interval_sort(j->in->event_us, j->rows, j->rows_spare, j->rows_count);
@@ -457,6 +458,8 @@ static int work(struct leat__interval *j, struct leat__ctx *ctx)
         return code;
     if (!j->is_taken)
         LEAT_TRY(leat__interval_take(j, ctx));
+    if (!j->in)
+        return 0;
     code = find_pairs(j, ctx);
     if (code != 0)
         return code;

@@ -759,9 +759,10 @@ static int tables_on_batch(
     j->at = j->run_from = j->run_to = j->list_at = 0;
     j->is_leaving = j->has_partner = false;
     *leat__join_output_given(j->output) = 0;
-    LEAT_TRY(reserve_rows(j, ctx, batch->count));
-    if (leat__key_eval(j->spec->join.keys[input], j->key_scratch, &ctx->user, batch, &j->keys) < 0)
-        return leat__rows_nomem(ctx, "keys");
+    LEAT_TRY(leat__rows_keys(ctx, j->spec->join.keys[input], j->key_scratch, &j->in, &j->keys));
+    if (!j->in)
+        return 0;
+    LEAT_TRY(reserve_rows(j, ctx, j->in->count));
     admit_rows(j, ctx);
     if (!j->is_outer)
         LEAT_TRY(change_own_side(j, ctx));
@@ -886,7 +887,8 @@ leat_stream *leat_join_tables_sized(leat_stream *left, leat_stream *right, const
         .merge = o.merge,
         .out = o.out,
         .fields = o.fields,
-        .fields_max = sizeof o.fields / sizeof o.fields[0] };
+        .fields_max = sizeof o.fields / sizeof o.fields[0],
+        .key_as = o.key_as };
     leat__join_declare(node, &shared, &spec->join);
     declare_ttl(node, spec, LEAT__LEFT, &o.left_ttl);
     declare_ttl(node, spec, LEAT__RIGHT, &o.right_ttl);

@@ -386,9 +386,10 @@ static int window_join_on_batch(
     j->slow_at = j->late_count = 0;
     j->slow_begun = j->slow_pairing = false;
     leat__pairing_begin_call(&j->pairing);
-    LEAT_TRY(reserve_rows(j, ctx, batch->count));
-    if (leat__key_eval(j->spec->join.keys[input], j->key_scratch, &ctx->user, batch, &j->in_keys) < 0)
-        return leat__rows_nomem(ctx, "keys");
+    LEAT_TRY(leat__rows_keys(ctx, j->spec->join.keys[input], j->key_scratch, &j->in, &j->in_keys));
+    if (!j->in)
+        return 0;
+    LEAT_TRY(reserve_rows(j, ctx, j->in->count));
     LEAT_TRY(add_plain(j, ctx));
     return add_slow(j, ctx);
 }

@@ -496,10 +496,11 @@ static int session_join_on_batch(
     j->late_wm_us = batch->late && batch->late_wm_us > w ? batch->late_wm_us : w;
     j->at = j->late_count = j->pending_count = 0;
     leat__pairing_begin_call(&j->pairing);
-    LEAT_TRY(leat__rows_reserve(ctx, &j->late, &j->late_capacity, batch->count));
-    LEAT_TRY(leat__rows_reserve(ctx, &j->pending, &j->pending_capacity, batch->count));
-    if (leat__key_eval(j->spec->join.keys[input], j->key_scratch, &ctx->user, batch, &j->in_keys) < 0)
-        return leat__rows_nomem(ctx, "keys");
+    LEAT_TRY(leat__rows_keys(ctx, j->spec->join.keys[input], j->key_scratch, &j->in, &j->in_keys));
+    if (!j->in)
+        return 0;
+    LEAT_TRY(leat__rows_reserve(ctx, &j->late, &j->late_capacity, j->in->count));
+    LEAT_TRY(leat__rows_reserve(ctx, &j->pending, &j->pending_capacity, j->in->count));
     return add_rows(j, ctx);
 }
 

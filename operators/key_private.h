@@ -5,8 +5,13 @@
 #include "topology/declare.h"
 
 /* "customer_id long, region string or null": fields and how they are written in key bytes, so that int and
- * long, float and double, string and enum are one. `type`: of the records, `nulls`: as the key was made with.
+ * long, float and double, string and enum are one. Expressions as leat__key_text spells them. `nulls`: as the key was
+ * made with.
  * Memory of the node's topology; NULL when that is out of memory (the node is inert then). */
-const char *leat__key_describe(struct leat_node *node, const struct leat_key *key,
-    const struct leat_type *type, enum leat_key_nulls nulls);
+const char *leat__key_describe(struct leat_node *node, const struct leat_key *key, enum leat_key_nulls nulls);
+/* Whether a part is an expression without a name. */
+bool leat__key_has_unnamed(const struct leat_key *key);
+/* An error of the option if a part of the key has a name: nothing shows it here. `instead` is what to do. */
+void leat__key_refuse_names(
+    struct leat_node *node, const char *option, const struct leat_key *key, const char *instead);
 #endif

@@ -22,40 +22,48 @@ static const char *word_of(const struct leat_type *type)
     }
 }
 
-static void print_field(
-    struct leat_strbuf *out, const struct leat_type *type, const char *path, enum leat_key_nulls nulls)
+static void print_part(struct leat_strbuf *out, const struct leat_key_part *part, enum leat_key_nulls nulls)
 {
-    struct leat_place place;
-    leat__strbuf_str(out, path);
-    if (leat_record_find(type, path, &place, NULL) < 0)
-        return; /* told when the key was declared */
-    leat__strbuf_printf(out, " %s", word_of(place.type));
-    if (place.type->kind == LEAT_KIND_FIXED)
-        leat__strbuf_printf(out, " %u", place.type->size);
-    if (place.type->logical)
-        leat__strbuf_printf(out, " (%s)", leat__logical_name(place.type->logical));
-    const bool nullable = place.has_offset != LEAT_NOT_NULLABLE || place.outer_has[0] != LEAT_NOT_NULLABLE;
-    if (nullable && nulls == LEAT_KEY_NULLS_GROUP)
+    const struct leat_type *type = part->type;
+    leat__strbuf_printf(out, "%s %s", part->text, word_of(type));
+    if (type->kind == LEAT_KIND_FIXED)
+        leat__strbuf_printf(out, " %u", type->size);
+    if (type->logical)
+        leat__strbuf_printf(out, " (%s)", leat__logical_name(type->logical));
+    if (part->is_nullable && nulls == LEAT_KEY_NULLS_GROUP)
         leat__strbuf_str(out, " or null");
 }
 
-const char *leat__key_describe(struct leat_node *node, const struct leat_key *key,
-    const struct leat_type *type, enum leat_key_nulls nulls)
+const char *leat__key_describe(struct leat_node *node, const struct leat_key *key, enum leat_key_nulls nulls)
 {
     struct leat_strbuf out = { 0 };
-    const char *text = leat__key_text(key);
     if (leat__key_is_fn(key))
-        return leat__spec_printf(node, "callback %s", text);
-    char *paths = leat__spec(node, strlen(text) + 1);
-    if (!paths)
-        return NULL;
-    memcpy(paths, text, strlen(text) + 1);
-    char *rest = NULL;
-    for (char *path = strtok_r(paths, ", \t\r\n", &rest); path; path = strtok_r(NULL, ", \t\r\n", &rest)) {
-        leat__strbuf_str(&out, out.len ? ", " : "");
-        print_field(&out, type, path, nulls);
+        return leat__spec_printf(node, "callback %s", leat__key_text(key));
+    for (uint32_t i = 0; i < leat__key_parts_count(key); i++) {
+        const struct leat_key_part part = leat__key_part(key, i);
+        leat__strbuf_str(&out, i ? ", " : "");
+        print_part(&out, &part, nulls);
     }
     const char *described = out.failed ? NULL : leat__spec_str(node, out.data ? out.data : "");
     leat__strbuf_release(&out);
     return described;
+}
+
+bool leat__key_has_unnamed(const struct leat_key *key)
+{
+    for (uint32_t i = 0; i < leat__key_parts_count(key); i++)
+        if (!leat__key_part(key, i).name)
+            return true;
+    return false;
+}
+
+void leat__key_refuse_names(
+    struct leat_node *node, const char *option, const struct leat_key *key, const char *instead)
+{
+    for (uint32_t i = 0; i < leat__key_parts_count(key); i++) {
+        const struct leat_key_part part = leat__key_part(key, i);
+        if (part.as)
+            leat__declare_error(node, option, LEAT_EDECLARE,
+                "nothing shows the name in \"%s as %s\": remove it; %s", part.text, part.as, instead);
+    }
 }

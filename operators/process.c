@@ -272,6 +272,8 @@ static int eval_keys(struct leat__process *p)
         const int code = leat__key_eval(p->spec->key, p->key_scratch, &ctx->user, p->in, &p->keys);
         if (code < 0)
             return leat__fail(ctx, code, "keys: %s", leat_error_text(code));
+        if (leat__key_bad_rows(p->key_scratch) > 0)
+            leat__rows_refuse_keys(ctx, p->spec->key, p->key_scratch, p->in, p->keys);
         if (ctx->user.failures_count == 0) {
             LEAT_TRY(own_keys(p));
             return leat__ctx_end(ctx, p->in, NULL);

@@ -287,7 +287,7 @@ static void declare_key(
         return;
     leat__key_parts_declare(node, &parts, keyed);
     spec->key_parts = parts.key_parts;
-    spec->key_types = leat__key_describe(node, keyed->key, spec->in, LEAT_KEY_NULLS_GROUP);
+    spec->key_types = leat__key_describe(node, keyed->key, LEAT_KEY_NULLS_GROUP);
 }
 
 void leat__process_declare(struct leat_node *node, struct leat__process_spec *spec,

@@ -52,6 +52,74 @@ int leat__rows_gather(struct leat__ctx *ctx, const struct leat_batch *batch, con
     return 0;
 }
 
+/* ---- keys ---- */
+
+static int eval_keys(struct leat__ctx *ctx, const struct leat_key *key, struct leat_key_scratch *scratch,
+    const struct leat_batch *batch, const struct leat_sv **keys)
+{
+    const int code = leat__key_eval(key, scratch, &ctx->user, batch, keys);
+    return code < 0 ? leat__fail(ctx, code, "keys: %s", leat_error_text(code)) : 0;
+}
+
+void leat__rows_refuse_keys(struct leat__ctx *ctx, const struct leat_key *key,
+    struct leat_key_scratch *scratch, const struct leat_batch *batch, const struct leat_sv *keys)
+{
+    const uint32_t bad = leat__key_bad_rows(scratch);
+    for (uint32_t i = 0, seen = 0; seen < bad; i++) {
+        struct leat_error err = { 0 };
+        LEAT_ASSERT(i < batch->count);
+        if (!leat__key_is_bad(keys[i]))
+            continue;
+        (void)leat__key_explain(key, scratch, batch, i, &err);
+        leat__ctx_refuse(ctx, i, "%s", err.message);
+        seen++;
+    }
+}
+
+/* Of a batch of our own. */
+static int take_out_bad(struct leat__ctx *ctx, const struct leat_key *key, struct leat_key_scratch *scratch,
+    struct leat_batch *batch, const struct leat_sv *keys, bool quietly)
+{
+    if (quietly) {
+        for (uint32_t i = 0; i < batch->count; i++)
+            batch->keep[i] = !leat__key_is_bad(keys[i]);
+        leat__batch_compact(batch);
+        return 0;
+    }
+    leat__ctx_begin(ctx, batch, NULL);
+    leat__rows_refuse_keys(ctx, key, scratch, batch, keys);
+    return leat__ctx_end(ctx, batch, batch);
+}
+
+static int make_keys(struct leat__ctx *ctx, const struct leat_key *key, struct leat_key_scratch *scratch,
+    struct leat_batch **batch, const struct leat_sv **keys, bool quietly)
+{
+    LEAT_TRY(eval_keys(ctx, key, scratch, *batch, keys));
+    if (leat__key_bad_rows(scratch) == 0)
+        return 0;
+    LEAT_TRY(leat__rows_writable(ctx, *batch, batch));
+    LEAT_TRY(take_out_bad(ctx, key, scratch, *batch, *keys, quietly));
+    if ((*batch)->count > 0)
+        return eval_keys(ctx, key, scratch, *batch, keys);
+    leat__batch_release(*batch);
+    *batch = NULL;
+    return 0;
+}
+
+int leat__rows_keys(struct leat__ctx *ctx, const struct leat_key *key, struct leat_key_scratch *scratch,
+    struct leat_batch **batch, const struct leat_sv **keys)
+{
+    return make_keys(ctx, key, scratch, batch, keys, false);
+}
+
+int leat__rows_keys_broadcast(struct leat__ctx *ctx, const struct leat_key *key,
+    struct leat_key_scratch *scratch, struct leat_batch **batch, const struct leat_sv **keys)
+{
+    return make_keys(ctx, key, scratch, batch, keys, ctx->subtask != 0);
+}
+
+/* ---- one row for one ---- */
+
 /* One batch of output from the rows at o->at. */
 static int make_batch(struct leat__one_to_one *o, struct leat_op *op, struct leat__ctx *ctx)
 {

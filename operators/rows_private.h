@@ -49,6 +49,17 @@ LEAT_NODISCARD int leat__rows_reserve(
     struct leat__ctx *ctx, uint32_t **rows, uint32_t *capacity, uint32_t count);
 int leat__rows_nomem(struct leat__ctx *ctx, const char *what);
 
+/* Keys of all rows (leat__key_eval). Rows for which an expression of the key fails meet the node's policy: the others
+ * are in *batch then, which may be a copy, or NULL when none is left. The caller's batch also after errors. */
+LEAT_NODISCARD int leat__rows_keys(struct leat__ctx *ctx, const struct leat_key *key,
+    struct leat_key_scratch *scratch, struct leat_batch **batch, const struct leat_sv **keys);
+/* The same where every subtask has these rows: the first one speaks for all. */
+LEAT_NODISCARD int leat__rows_keys_broadcast(struct leat__ctx *ctx, const struct leat_key *key,
+    struct leat_key_scratch *scratch, struct leat_batch **batch, const struct leat_sv **keys);
+/* Refuses the rows that leat__key_eval has found bad, between leat__ctx_begin and _end. */
+void leat__rows_refuse_keys(struct leat__ctx *ctx, const struct leat_key *key,
+    struct leat_key_scratch *scratch, const struct leat_batch *batch, const struct leat_sv *keys);
+
 /* One row out for one row in (map, project). The output's rows may be larger than the input's, so that
  * several batches come of one: a call makes LEAT_OP_BATCHES_PER_CALL of them. `make` fills `out`, whose
  * zeroed rows belong one to one to those of `in`, and applies the policy; `out` shares the memory of `in` and

@@ -87,12 +87,18 @@ int leat__table_join_reserve(void **memory, uint32_t *capacity, uint32_t count, 
 }
 
 int leat__table_join_keys(
-    struct leat__table_join *j, struct leat__ctx *ctx, uint32_t side, struct leat_batch *batch)
+    struct leat__table_join *j, struct leat__ctx *ctx, uint32_t side, struct leat_batch **from)
 {
+    const struct leat_key *key = j->spec->join.keys[side];
+    if (j->spec->broadcast && side == LEAT__RIGHT)
+        LEAT_TRY(leat__rows_keys_broadcast(ctx, key, j->key_scratch, from, &j->keys));
+    else
+        LEAT_TRY(leat__rows_keys(ctx, key, j->key_scratch, from, &j->keys));
+    const struct leat_batch *batch = *from;
+    if (!batch)
+        return 0;
     LEAT_TRY(leat__rows_reserve(ctx, &j->picks, &j->picks_capacity, batch->count));
     LEAT_TRY(leat__rows_reserve(ctx, &j->spare, &j->spare_capacity, batch->count));
-    if (leat__key_eval(j->spec->join.keys[side], j->key_scratch, &ctx->user, batch, &j->keys) < 0)
-        return leat__rows_nomem(ctx, "keys");
     j->hashes = batch->key_hash;
     if (!j->spec->broadcast)
         return 0;
@@ -212,12 +218,14 @@ static int give_late(
 /* Sorts the batch's rows out: due, waiting, late. */
 static int take_stream(struct leat__table_join *j, struct leat__ctx *ctx)
 {
+    LEAT_TRY(leat__table_join_keys(j, ctx, LEAT__LEFT, &j->in));
     struct leat_batch *in = j->in;
     const struct leat__table_join_spec *spec = j->spec;
+    if (!in)
+        return 0;
     const int64_t own_w = leat__join_side_watermark(ctx, LEAT__LEFT);
     const int64_t w = in->late && in->late_wm_us > own_w ? in->late_wm_us : own_w;
     uint32_t waiting = 0, late = in->count;
-    LEAT_TRY(leat__table_join_keys(j, ctx, LEAT__LEFT, in));
     j->due = in;
     j->due_count = j->at = 0;
     for (uint32_t i = 0; i < in->count; i++) {

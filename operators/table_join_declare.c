@@ -61,6 +61,7 @@ leat_stream *leat_table_join_sized(leat_stream *stream, leat_stream *table, cons
         .out = o.out,
         .fields = o.fields,
         .fields_max = sizeof o.fields / sizeof o.fields[0],
+        .key_as = o.key_as,
         .forward_left = o.broadcast };
     leat__join_declare(node, &shared, &spec->join);
     leat__join_has_late(node);

@@ -106,9 +106,9 @@ static inline bool leat__table_join_speaks(const struct leat__table_join *j, con
 {
     return !j->spec->broadcast || ctx->subtask == 0;
 }
-/* Keys and hashes of a batch of that side. */
+/* Keys and hashes of a batch of that side; as leat__rows_keys, *batch is NULL when no row is left. */
 LEAT_NODISCARD int leat__table_join_keys(
-    struct leat__table_join *j, struct leat__ctx *ctx, uint32_t side, struct leat_batch *batch);
+    struct leat__table_join *j, struct leat__ctx *ctx, uint32_t side, struct leat_batch **batch);
 LEAT_NODISCARD int leat__table_join_reserve(void **memory, uint32_t *capacity, uint32_t count, size_t size);
 
 /* ---- table_join_versions.c ---- */

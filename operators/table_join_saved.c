@@ -131,14 +131,15 @@ static int read_row(
     return rows == 1 && at == copy + bytes.len ? 0 : rows < 0 ? (int)rows : LEAT_EDATA;
 }
 
-static int append_batch(struct leat__table_join *j, struct leat__ctx *ctx, struct leat_batch *batch)
+static int append_batch(struct leat__table_join *j, struct leat__ctx *ctx, struct leat_batch **batch)
 {
-    if (batch->count == 0)
+    if ((*batch)->count == 0)
         return 0;
     LEAT_TRY(leat__table_join_keys(j, ctx, LEAT__RIGHT, batch));
-    for (uint32_t i = 0; i < batch->count; i++)
+    const uint32_t count = *batch ? (*batch)->count : 0;
+    for (uint32_t i = 0; i < count; i++)
         j->picks[i] = i;
-    return leat__versions_append(j, ctx, batch, j->picks, batch->count);
+    return count ? leat__versions_append(j, ctx, *batch, j->picks, count) : 0;
 }
 
 static int read_rows(struct leat__table_join *j, struct leat__ctx *ctx, struct saved *from)
@@ -152,7 +153,7 @@ static int read_rows(struct leat__table_join *j, struct leat__ctx *ctx, struct s
         while (code == 0 && from->len > 0 && !leat__batch_is_full(batch))
             code = read_row(j, ctx, from, batch);
         if (code == 0)
-            code = append_batch(j, ctx, batch);
+            code = append_batch(j, ctx, &batch);
         leat__batch_release(batch);
     }
     return code;

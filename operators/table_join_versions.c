@@ -323,11 +323,13 @@ static int apply_alone(struct leat__table_join *j, struct leat__ctx *ctx, uint32
 
 int leat__versions_apply(struct leat__table_join *j, struct leat__ctx *ctx)
 {
+    LEAT_TRY(leat__table_join_keys(j, ctx, LEAT__RIGHT, &j->in));
     const struct leat_batch *in = j->in;
+    if (!in)
+        return 0;
     const int64_t own_w = leat__join_side_watermark(ctx, LEAT__RIGHT);
     const int64_t w = in->late && in->late_wm_us > own_w ? in->late_wm_us : own_w;
     uint32_t run = 0, nulls = 0; /* picks[0 .. run-1] are to be appended together */
-    LEAT_TRY(leat__table_join_keys(j, ctx, LEAT__RIGHT, j->in));
     LEAT_TRY(leat__versions_reserve(j, ctx, in->count));
     j->late_count = 0;
     for (uint32_t i = 0; i < in->count; i++) {

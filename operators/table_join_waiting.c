@@ -308,8 +308,9 @@ static int use_ready(struct leat__table_join *j, struct leat__ctx *ctx)
     batch->next = NULL;
     j->due = batch;
     j->at = 0;
+    LEAT_TRY(leat__table_join_keys(j, ctx, LEAT__LEFT, &j->due));
+    LEAT_ASSERT(j->due == batch); /* no row waits that has no key */
     j->due_count = batch->count;
-    LEAT_TRY(leat__table_join_keys(j, ctx, LEAT__LEFT, batch));
     for (uint32_t i = 0; i < batch->count; i++)
         j->picks[i] = i;
     return 0;

@@ -182,8 +182,9 @@ static int top_n_step(struct leat_op *op, struct leat__ctx *ctx)
 static int top_n_on_batch(struct leat_op *op, struct leat__ctx *ctx, uint32_t input, struct leat_batch *batch)
 {
     LEAT_ASSERT(input == 0 && batch->count > 0);
-    LEAT_TRY(leat__top_prepare(&((struct top_n *)op)->top, ctx, batch));
-    return top_n_step(op, ctx);
+    struct leat__top *top = &((struct top_n *)op)->top;
+    LEAT_TRY(leat__top_prepare(top, ctx, batch));
+    return top->batch ? top_n_step(op, ctx) : 0;
 }
 
 const struct leat_op_class leat__top_n_class = {

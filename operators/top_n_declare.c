@@ -115,5 +115,5 @@ void leat__top_declare(struct leat_node *node, struct leat__top_spec *spec, cons
     for (uint32_t i = 0; spec->copies && i < spec->out->fields_count; i++)
         declare_field(node, spec, &spec->out->fields[i]);
     if (!leat__node_is_inert(node))
-        spec->key_types = leat__key_describe(node, in->key, spec->in, LEAT_KEY_NULLS_GROUP);
+        spec->key_types = leat__key_describe(node, in->key, LEAT_KEY_NULLS_GROUP);
 }

@@ -57,8 +57,7 @@ int leat__top_prepare(struct leat__top *top, struct leat__ctx *ctx, struct leat_
     top->batch = batch;
     top->at = 0;
     leat__ctx_begin(ctx, batch, NULL);
-    const int code = leat__key_eval(top->spec->key, top->key_scratch, &ctx->user, batch, &top->keys);
-    return code < 0 ? leat__fail(ctx, code, "keys: %s", leat_error_text(code)) : 0;
+    return leat__rows_keys(ctx, top->spec->key, top->key_scratch, &top->batch, &top->keys);
 }
 
 /* ---- the order ---- */

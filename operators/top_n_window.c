@@ -99,6 +99,9 @@ static int window_top_n_on_batch(
     struct window_top_n *t = (struct window_top_n *)op;
     LEAT_ASSERT(input == 0 && batch->count > 0 && !t->cursor);
     LEAT_TRY(leat__top_prepare(&t->top, ctx, batch));
+    batch = t->top.batch;
+    if (!batch)
+        return 0;
     LEAT_TRY(leat__rows_reserve(ctx, &t->late, &t->late_capacity, batch->count));
     t->late_count = 0;
     for (uint32_t row = 0; row < batch->count; row++)

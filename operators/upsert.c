@@ -526,10 +526,12 @@ static int upsert_on_batch(
     u->batch = batch;
     u->at = u->late_count = 0;
     LEAT_TRY(mark_deletes(u, ctx));
-    LEAT_TRY(leat__rows_reserve(ctx, &u->late, &u->late_capacity, batch->count));
     leat__ctx_begin(ctx, batch, NULL);
-    const int code = leat__key_eval(u->spec->key, u->key_scratch, &ctx->user, batch, &u->keys);
-    return code < 0 ? leat__fail(ctx, code, "keys: %s", leat_error_text(code)) : go_on(u, ctx);
+    LEAT_TRY(leat__rows_keys(ctx, u->spec->key, u->key_scratch, &u->batch, &u->keys));
+    if (!u->batch)
+        return 0;
+    LEAT_TRY(leat__rows_reserve(ctx, &u->late, &u->late_capacity, u->batch->count));
+    return go_on(u, ctx);
 }
 
 static int upsert_on_watermark(struct leat_op *op, struct leat__ctx *ctx, int64_t w)
@@ -598,7 +600,7 @@ static void declare_key(struct leat_node *node, struct upsert_spec *spec, const 
     const struct leat_type *type = leat__input_type(node, 0);
     if (!text) {
         leat__declare_error(node, "key", LEAT_EDECLARE,
-            "missing: the fields in which records are the same row, such as \"id\"");
+            "missing: the fields or expressions in which records are the same row, such as \"id\"");
         return;
     }
     if (!type)
@@ -609,6 +611,7 @@ static void declare_key(struct leat_node *node, struct upsert_spec *spec, const 
         return;
     }
     leat__topology_defer(node, free_key, spec->key);
+    leat__key_refuse_names(node, "key", spec->key, "rows stay as they are");
     node->inputs[0].partitioning = LEAT_HASH;
     node->inputs[0].key = spec->key;
 }
@@ -693,7 +696,7 @@ leat_stream *leat_upsert_sized(
     node->outputs[late].changes = leat__input_changes(node, 0);
     if (!leat__node_is_inert(node)) {
         node->outputs[port].partitioned_by = leat__key_text(spec->key);
-        spec->key_types = leat__key_describe(node, spec->key, type, LEAT_KEY_NULLS_GROUP);
+        spec->key_types = leat__key_describe(node, spec->key, LEAT_KEY_NULLS_GROUP);
         node->detail = describe(node, spec, &o);
     }
     return leat__stream(node, 0);

@@ -64,6 +64,7 @@ static int compile(struct expr_compiler *c)
     const bool is_path = root->kind == EXPR_PATH;
     LEAT_TRY(leat__expr_type_node(c, root));
     expr->type = natural_type(root->value_class);
+    expr->is_constant = leat__expr_is_literal(root);
     if (is_path) {
         expr->type = root->load->place.type;
         expr->is_place = c->sides == 1;
@@ -144,6 +145,11 @@ int leat__expr_place(const struct leat_expr *expr, struct leat_place *place)
     if (expr->is_place)
         *place = expr->place;
     return expr->is_place;
+}
+
+bool leat__expr_is_constant(const struct leat_expr *expr)
+{
+    return expr->is_constant;
 }
 
 const struct leat_type *leat__expr_type(const struct leat_expr *expr)

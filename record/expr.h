@@ -62,6 +62,8 @@ void leat__expr_free(struct leat_expr *expr);
 enum leat_value_class leat__expr_class(const struct leat_expr *expr);
 /* Whether the result can be null. */
 bool leat__expr_is_nullable(const struct leat_expr *expr);
+/* Whether the result is the same for all records. */
+bool leat__expr_is_constant(const struct leat_expr *expr);
 /* If the expression (of one record) is nothing but a field path: the resolved place (1), else 0. For fast
  * paths and naming. Paths to arrays, maps, unions, whole records and decimals are no expressions:
  * leat_record_find. */

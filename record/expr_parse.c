@@ -288,7 +288,7 @@ static int parse_path(struct parser *p, struct expr_node **node)
     return (*node)->steps ? 0 : leat__expr_no_memory(&p->c->source);
 }
 
-static bool is_reserved(const struct expr_token *token)
+bool leat__expr_is_reserved(const struct expr_token *token)
 {
     static const char *const words[] = { "and", "or", "not", "between", "in", "like", "is", "case", "when",
         "then", "else", "end", "null", "true", "false" };
@@ -308,7 +308,7 @@ static int parse_word(struct parser *p, struct expr_node **node)
     else if (is_word(&p->now, "true"))
         value.as.boolean = 1;
     else if (!is_word(&p->now, "false")) {
-        if (is_reserved(&p->now))
+        if (leat__expr_is_reserved(&p->now))
             return unexpected(p, "a value (a field of this name is written in \"double quotes\")");
         if (p->next.kind == EXPR_TEXT && (is_word(&p->now, "timestamp") || is_word(&p->now, "interval")))
             return parse_time_literal(p, node);

@@ -240,6 +240,7 @@ struct leat_expr {
     struct expr_program program;
     struct leat_place place;
     bool is_place;
+    bool is_constant;
     const struct leat_type *type;
     uint32_t sides; /* 1 or 2 */
     uint32_t may_miss; /* bit per side */
@@ -261,6 +262,7 @@ struct expr_compiler {
 };
 
 LEAT_NODISCARD int leat__expr_parse(struct expr_compiler *c, struct expr_node **root);
+bool leat__expr_is_reserved(const struct expr_token *token); /* a word that is no name */
 /* A node with room for arguments; NULL after an error (too many, too deep, no memory). */
 struct expr_node *leat__expr_node(
     struct expr_compiler *c, enum expr_kind kind, uint32_t at, uint32_t args_count);

@@ -1,93 +1,51 @@
-/* record/key.c -- keys: fields of a record to bytes whose order is that of the values.
+/* record/key.c -- keys: what they are made of, whether two agree, and as text. How rows become bytes: key_eval.c; how
+ * text becomes parts: key_parse.c.
  *
- *   one long or int, never null   each key is 8 bytes of the scratch, swapped and with the sign flipped
- *   one string, never null        each key is the view in the row
- *   anything else                 measure: the most bytes that this batch's keys can take, reserved once
- *                                 write: part behind part, so that keys can point at their bytes at once
- *   a callback                    fills the views itself
- *
- * A string in a composite: 0x00 becomes 0x00 0xFF and 0x00 0x00 ends it. The end sorts before any
- * continuation, so a prefix comes first, and no string can be taken for the beginning of another with its
- * neighbour. Keys are immutable and shared; a scratch belongs to one thread. */
-#include "record/key.h"
+ * A part is a field, or an expression, whose values are written as those of a field of its natural type are. An
+ * expression that is nothing but a field is that field, so that `"order"` in quotes costs what order does. Keys are
+ * immutable and shared. */
+#include "record/key_private.h"
 #include "record/schema.h"
 #include "base/alloc.h"
 #include "base/assert.h"
-#include "base/hash.h"
-#include <endian.h>
-#include <math.h>
-
-#define SIGN_BIT (UINT64_C(1) << 63)
-#define NAN_BITS UINT64_C(0x7ff8000000000000)
-#define NULL_MARK 0x00
-#define VALUE_MARK 0x01
-
-enum part_class { PART_BOOLEAN = 1, PART_INTEGER, PART_FLOAT, PART_STRING };
-
-struct part {
-    enum part_class part_class;
-    bool is_nullable;
-    bool is_marked; /* a byte before it says whether it is null */
-    struct leat_place place;
-    const struct leat_sv *symbols; /* of an enum */
-    const char *name;
-};
-
-enum shape { SHAPE_LONG = 1, SHAPE_INT, SHAPE_STRING, SHAPE_PARTS, SHAPE_CALLBACK };
-
-struct leat_key {
-    struct leat_arena arena;
-    const char *text;
-    enum shape shape;
-    leat_key_batch_fn fn;
-    uint32_t parts_count;
-    uint32_t fixed_size;
-    struct part parts[LEAT_KEY_FIELDS_MAX];
-};
-
-struct leat_key_scratch {
-    struct leat_sv *keys;
-    uint32_t keys_capacity;
-    unsigned char *bytes;
-    size_t bytes_capacity;
-};
+#include "base/strbuf.h"
 
 /* ---- making ---- */
 
-static const char *class_name(enum part_class part_class)
+static const char *class_name(enum leat__key_class key_class)
 {
-    switch (part_class) {
-    case PART_BOOLEAN:
+    switch (key_class) {
+    case LEAT__KEY_BOOLEAN:
         return "boolean";
-    case PART_INTEGER:
+    case LEAT__KEY_INTEGER:
         return "integer";
-    case PART_FLOAT:
+    case LEAT__KEY_FLOAT:
         return "float";
-    case PART_STRING:
+    case LEAT__KEY_STRING:
         return "string";
     }
     return "?";
 }
 
 /* 0: can not be a key. */
-static enum part_class class_of(const struct leat_type *type)
+static enum leat__key_class class_of(const struct leat_type *type)
 {
     if (type->logical == LEAT_LOGICAL_DECIMAL)
         return 0; /* one value has several byte strings */
     switch (type->kind) {
     case LEAT_KIND_BOOLEAN:
-        return PART_BOOLEAN;
+        return LEAT__KEY_BOOLEAN;
     case LEAT_KIND_INT:
     case LEAT_KIND_LONG:
-        return PART_INTEGER;
+        return LEAT__KEY_INTEGER;
     case LEAT_KIND_FLOAT:
     case LEAT_KIND_DOUBLE:
-        return PART_FLOAT;
+        return LEAT__KEY_FLOAT;
     case LEAT_KIND_STRING:
     case LEAT_KIND_BYTES:
     case LEAT_KIND_FIXED:
     case LEAT_KIND_ENUM:
-        return PART_STRING;
+        return LEAT__KEY_STRING;
     default:
         return 0;
     }
@@ -113,77 +71,123 @@ static int fail_kind(const char *name, const struct leat_type *type, struct leat
         name, type->name);
 }
 
-static int add_symbols(struct leat_key *key, struct part *part, struct leat_error *err)
+static int add_symbols(struct leat_key *key, struct leat__key_field *part, struct leat_error *err)
 {
-    const struct leat_type *type = part->place.type;
-    struct leat_sv *symbols = leat__arena_array(&key->arena, type->symbols_count + 1, sizeof *symbols);
+    struct leat_sv *symbols = leat__arena_array(&key->arena, part->type->symbols_count + 1, sizeof *symbols);
     if (!symbols)
         return no_memory(err);
-    for (uint32_t i = 0; i < type->symbols_count; i++)
-        symbols[i] = leat_sv_of(type->symbols[i]);
+    for (uint32_t i = 0; i < part->type->symbols_count; i++)
+        symbols[i] = leat_sv_of(part->type->symbols[i]);
     part->symbols = symbols;
     return 0;
 }
 
-static int add_part(struct leat_key *key, const struct leat_type *type, struct leat_sv name,
-    enum leat_key_nulls nulls, struct leat_error *err)
+static int set_field(struct leat_key *key, struct leat__key_field *part, struct leat_error *err)
 {
-    if (key->parts_count == LEAT_KEY_FIELDS_MAX)
-        return leat__error(err, LEAT_EDECLARE, "a key of more than %u fields", LEAT_KEY_FIELDS_MAX);
-    if (name.len == 0)
-        return leat__error(err, LEAT_EDECLARE, "a key has a field without a name; expected \"a, b\"");
-    struct part *part = &key->parts[key->parts_count++];
-    char *text = leat__arena_strn(&key->arena, name.data, name.len);
-    part->name = text;
-    if (!text)
-        return no_memory(err);
-    if (leat_record_find(type, text, &part->place, err) != 0) {
+    part->type = part->place.type;
+    part->key_class = class_of(part->type);
+    if (!part->key_class)
+        return fail_kind(part->text, part->type, err);
+    part->is_nullable =
+        part->place.has_offset != LEAT_NOT_NULLABLE || part->place.outer_has[0] != LEAT_NOT_NULLABLE;
+    return part->type->kind == LEAT_KIND_ENUM ? add_symbols(key, part, err) : 0;
+}
+
+static int add_path(
+    struct leat_key *key, const struct leat_type *type, struct leat__key_field *part, struct leat_error *err)
+{
+    if (leat_record_find(type, part->text, &part->place, err) != 0) {
         if (err)
             err->code = LEAT_EDECLARE;
         return LEAT_EDECLARE;
     }
-    part->part_class = class_of(part->place.type);
-    if (!part->part_class)
-        return fail_kind(text, part->place.type, err);
-    part->is_nullable =
-        part->place.has_offset != LEAT_NOT_NULLABLE || part->place.outer_has[0] != LEAT_NOT_NULLABLE;
-    part->is_marked = part->is_nullable && nulls == LEAT_KEY_NULLS_GROUP;
-    return part->place.type->kind == LEAT_KIND_ENUM ? add_symbols(key, part, err) : 0;
+    return set_field(key, part, err);
 }
 
-static bool is_blank(char c)
+/* The expression with blanks before it, so that errors name columns of the whole text. */
+static char *with_margin(struct leat_key *key, const char *text, const struct leat__key_piece *piece)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    char *padded = leat__arena_alloc(&key->arena, piece->to + 1);
+    char *at = padded;
+    for (uint32_t i = 0; padded && i < piece->from; i++) {
+        if (text[i] == '\n')
+            *at++ = '\n';
+        else if (((unsigned char)text[i] & 0xc0) != 0x80) /* a character is one column */
+            *at++ = ' ';
+    }
+    if (!padded)
+        return NULL;
+    memcpy(at, text + piece->from, piece->to - piece->from);
+    at[piece->to - piece->from] = '\0';
+    return padded;
 }
 
-static int add_parts(struct leat_key *key, const struct leat_type *type, const char *fields,
+static int add_expr(struct leat_key *key, const struct leat_type *type, struct leat__key_field *part,
+    const char *text, struct leat_error *err)
+{
+    LEAT_TRY(leat__expr_new(text, type, &part->expr, err));
+    if (leat__expr_place(part->expr, &part->place)) {
+        leat__expr_free(part->expr);
+        part->expr = NULL;
+        return set_field(key, part, err);
+    }
+    if (leat__expr_is_constant(part->expr))
+        return leat__error(err, LEAT_EDECLARE,
+            "%s is the same for all records, which would all have one key: use fields of the record",
+            part->text);
+    part->type = leat__expr_type(part->expr);
+    part->key_class = class_of(part->type);
+    part->is_nullable = leat__expr_is_nullable(part->expr);
+    LEAT_ASSERT(part->key_class);
+    return 0;
+}
+
+static int add_part(struct leat_key *key, const struct leat_type *type, const char *text,
+    const struct leat__key_piece *piece, struct leat_error *err)
+{
+    struct leat__key_field *part = &key->parts[key->parts_count++];
+    part->text = piece->text;
+    part->as = piece->as;
+    if (piece->is_path)
+        return add_path(key, type, part, err);
+    const char *padded = with_margin(key, text, piece);
+    return padded ? add_expr(key, type, part, padded, err) : no_memory(err);
+}
+
+static int check_names(const struct leat_key *key, struct leat_error *err)
+{
+    for (uint32_t i = 0; i < key->parts_count; i++)
+        for (uint32_t k = 0; key->parts[i].as && k < i; k++)
+            if (key->parts[k].as && strcmp(key->parts[i].as, key->parts[k].as) == 0)
+                return leat__error(err, LEAT_EDECLARE,
+                    "%s and %s are both named \"%s\": give each a name of its own", key->parts[k].text,
+                    key->parts[i].text, key->parts[i].as);
+    return 0;
+}
+
+static int add_parts(struct leat_key *key, const struct leat_type *type, const char *text,
     enum leat_key_nulls nulls, struct leat_error *err)
 {
-    for (const char *at = fields;; at++) {
-        struct leat_sv name = { at, strcspn(at, ",") };
-        at += name.len;
-        while (name.len > 0 && is_blank(name.data[0])) {
-            name.data++;
-            name.len--;
-        }
-        while (name.len > 0 && is_blank(name.data[name.len - 1]))
-            name.len--;
-        LEAT_TRY(add_part(key, type, name, nulls, err));
-        if (*at == '\0')
-            return 0;
+    struct leat__key_piece pieces[LEAT_KEY_FIELDS_MAX];
+    uint32_t count;
+    LEAT_TRY(leat__key_parse(&key->arena, text, pieces, &count, err));
+    for (uint32_t i = 0; i < count; i++) {
+        LEAT_TRY(add_part(key, type, text, &pieces[i], err));
+        key->parts[i].is_marked = key->parts[i].is_nullable && nulls == LEAT_KEY_NULLS_GROUP;
     }
+    return check_names(key, err);
 }
 
 /* Bytes of a part, 0 when they vary. */
-static uint32_t part_size(const struct part *part, bool alone)
+static uint32_t part_size(const struct leat__key_field *part, bool alone)
 {
     if (part->is_marked)
         return 0;
-    switch (part->part_class) {
-    case PART_BOOLEAN:
+    switch (part->key_class) {
+    case LEAT__KEY_BOOLEAN:
         return 1;
-    case PART_STRING:
-        return alone && part->place.type->kind == LEAT_KIND_FIXED ? part->place.type->size : 0;
+    case LEAT__KEY_STRING:
+        return alone && part->type->kind == LEAT_KIND_FIXED ? part->type->size : 0;
     default:
         return 8;
     }
@@ -191,30 +195,41 @@ static uint32_t part_size(const struct part *part, bool alone)
 
 static void describe(struct leat_key *key)
 {
-    const struct part *part = &key->parts[0];
+    const struct leat__key_field *part = &key->parts[0];
     const bool alone = key->parts_count == 1;
-    key->shape = SHAPE_PARTS;
+    key->shape = LEAT__KEY_OF_FIELDS;
     for (uint32_t i = 0; i < key->parts_count; i++) {
         const uint32_t size = part_size(&key->parts[i], alone);
         key->fixed_size = size && (i == 0 || key->fixed_size) ? key->fixed_size + size : 0;
+        if (key->parts[i].expr)
+            key->shape = LEAT__KEY_OF_EXPRS;
     }
-    if (!alone || part->is_nullable)
+    if (!alone || part->is_nullable || part->expr)
         return;
-    if (part->place.type->kind == LEAT_KIND_LONG)
-        key->shape = SHAPE_LONG;
-    else if (part->place.type->kind == LEAT_KIND_INT)
-        key->shape = SHAPE_INT;
-    else if (part->place.type->kind == LEAT_KIND_STRING || part->place.type->kind == LEAT_KIND_BYTES)
-        key->shape = SHAPE_STRING;
+    if (part->type->kind == LEAT_KIND_LONG)
+        key->shape = LEAT__KEY_OF_LONG;
+    else if (part->type->kind == LEAT_KIND_INT)
+        key->shape = LEAT__KEY_OF_INT;
+    else if (part->type->kind == LEAT_KIND_STRING || part->type->kind == LEAT_KIND_BYTES)
+        key->shape = LEAT__KEY_OF_STRING;
 }
 
 static int write_text(struct leat_key *key, struct leat_error *err)
 {
-    const char *text = "";
-    for (uint32_t i = 0; i < key->parts_count && text; i++)
-        text = leat__arena_printf(&key->arena, "%s%s%s", text, i ? ", " : "", key->parts[i].name);
-    key->text = text;
-    return text ? 0 : no_memory(err);
+    struct leat_strbuf text = { 0 }, named = { 0 };
+    for (uint32_t i = 0; i < key->parts_count; i++) {
+        const struct leat__key_field *part = &key->parts[i];
+        leat__strbuf_printf(&text, "%s%s", i ? ", " : "", part->text);
+        leat__strbuf_printf(
+            &named, "%s%s%s%s", i ? ", " : "", part->text, part->as ? " as " : "", part->as ? part->as : "");
+    }
+    if (!text.failed && !named.failed) {
+        key->text = leat__arena_strn(&key->arena, text.data, text.len);
+        key->named_text = leat__arena_strn(&key->arena, named.data, named.len);
+    }
+    leat__strbuf_release(&text);
+    leat__strbuf_release(&named);
+    return key->text && key->named_text ? 0 : no_memory(err);
 }
 
 int leat__key_new(const struct leat_type *type, const char *fields, enum leat_key_nulls nulls,
@@ -244,9 +259,9 @@ int leat__key_new_fn(const struct leat_type *type, const char *name, leat_key_ba
     *key = made;
     if (!made)
         return no_memory(err);
-    made->shape = SHAPE_CALLBACK;
+    made->shape = LEAT__KEY_OF_CALLBACK;
     made->fn = fn;
-    made->text = leat__arena_str(&made->arena, name);
+    made->text = made->named_text = leat__arena_str(&made->arena, name);
     if (made->text)
         return 0;
     leat__key_free(made);
@@ -258,6 +273,8 @@ void leat__key_free(struct leat_key *key)
 {
     if (!key)
         return;
+    for (uint32_t i = 0; i < key->parts_count; i++)
+        leat__expr_free(key->parts[i].expr);
     leat__arena_release(&key->arena);
     leat__free(key);
 }
@@ -267,9 +284,36 @@ const char *leat__key_text(const struct leat_key *key)
     return key->text;
 }
 
+const char *leat__key_named_text(const struct leat_key *key)
+{
+    return key->named_text;
+}
+
+uint32_t leat__key_parts_count(const struct leat_key *key)
+{
+    return key->parts_count;
+}
+
+struct leat_key_part leat__key_part(const struct leat_key *key, uint32_t i)
+{
+    LEAT_ASSERT(i < key->parts_count);
+    const struct leat__key_field *part = &key->parts[i];
+    const char *dot = strrchr(part->text, '.');
+    struct leat_key_part told = { .text = part->text,
+        .as = part->as,
+        .name = part->as,
+        .type = part->type,
+        .is_nullable = part->is_nullable,
+        .expr = part->expr,
+        .place = part->place };
+    if (!told.name && !part->expr)
+        told.name = dot ? dot + 1 : part->text;
+    return told;
+}
+
 bool leat__key_is_fn(const struct leat_key *key)
 {
-    return key->shape == SHAPE_CALLBACK;
+    return key->shape == LEAT__KEY_OF_CALLBACK;
 }
 
 uint32_t leat__key_fixed_size(const struct leat_key *key)
@@ -279,29 +323,29 @@ uint32_t leat__key_fixed_size(const struct leat_key *key)
 
 /* ---- compatibility ---- */
 
-static int compare_parts(const struct part *a, const struct part *b, struct leat_error *err)
+static int compare_parts(
+    const struct leat__key_field *a, const struct leat__key_field *b, struct leat_error *err)
 {
-    const int a_unit = leat__logical_unit(a->place.type->logical),
-              b_unit = leat__logical_unit(b->place.type->logical);
-    if (a->part_class != b->part_class)
+    const int a_unit = leat__logical_unit(a->type->logical), b_unit = leat__logical_unit(b->type->logical);
+    if (a->key_class != b->key_class)
         return leat__error(err, LEAT_EDECLARE,
-            "key fields \"%s\" (%s) and \"%s\" (%s) never are equal; use fields of one class", a->name,
-            class_name(a->part_class), b->name, class_name(b->part_class));
+            "key fields \"%s\" (%s) and \"%s\" (%s) never are equal; use fields of one class", a->text,
+            class_name(a->key_class), b->text, class_name(b->key_class));
     if (a_unit && b_unit && a_unit != b_unit)
         return leat__error(err, LEAT_EDECLARE,
-            "key fields \"%s\" and \"%s\" count time in different units; convert one of them first", a->name,
-            b->name);
+            "key fields \"%s\" and \"%s\" count time in different units; convert one of them first", a->text,
+            b->text);
     if (a->is_marked != b->is_marked)
         return leat__error(err, LEAT_EDECLARE,
             "key field \"%s\" groups nulls and \"%s\" can not be null, so that equal values have different "
             "bytes",
-            a->is_marked ? a->name : b->name, a->is_marked ? b->name : a->name);
+            a->is_marked ? a->text : b->text, a->is_marked ? b->text : a->text);
     return 0;
 }
 
 int leat__key_compatible(const struct leat_key *a, const struct leat_key *b, struct leat_error *err)
 {
-    if (a->shape == SHAPE_CALLBACK || b->shape == SHAPE_CALLBACK)
+    if (a->shape == LEAT__KEY_OF_CALLBACK || b->shape == LEAT__KEY_OF_CALLBACK)
         return 0; /* whoever writes the bytes answers for them */
     if (a->parts_count != b->parts_count)
         return leat__error(err, LEAT_EDECLARE,
@@ -310,236 +354,4 @@ int leat__key_compatible(const struct leat_key *a, const struct leat_key *b, str
     for (uint32_t i = 0; i < a->parts_count; i++)
         LEAT_TRY(compare_parts(&a->parts[i], &b->parts[i], err));
     return 0;
-}
-
-/* ---- evaluation ---- */
-
-int leat__key_scratch_new(struct leat_key_scratch **scratch)
-{
-    *scratch = leat__calloc(1, sizeof **scratch);
-    return *scratch ? 0 : LEAT_ENOMEM;
-}
-
-void leat__key_scratch_free(struct leat_key_scratch *scratch)
-{
-    if (!scratch)
-        return;
-    leat__free(scratch->keys);
-    leat__free(scratch->bytes);
-    leat__free(scratch);
-}
-
-static int reserve_keys(struct leat_key_scratch *s, uint32_t count)
-{
-    if (count <= s->keys_capacity)
-        return 0;
-    leat__free(s->keys);
-    s->keys_capacity = 0;
-    s->keys = leat__malloc(count * sizeof *s->keys);
-    if (!s->keys)
-        return LEAT_ENOMEM;
-    s->keys_capacity = count;
-    return 0;
-}
-
-static int reserve_bytes(struct leat_key_scratch *s, size_t bytes)
-{
-    if (bytes <= s->bytes_capacity)
-        return 0;
-    const size_t capacity = bytes > 2 * s->bytes_capacity ? bytes : 2 * s->bytes_capacity;
-    leat__free(s->bytes);
-    s->bytes_capacity = 0;
-    s->bytes = leat__malloc(capacity);
-    if (!s->bytes)
-        return LEAT_ENOMEM;
-    s->bytes_capacity = capacity;
-    return 0;
-}
-
-static unsigned char *put_integer(unsigned char *to, int64_t value)
-{
-    const uint64_t bits = htobe64((uint64_t)value ^ SIGN_BIT);
-    return (unsigned char *)memcpy(to, &bits, sizeof bits) + sizeof bits;
-}
-
-/* Negative numbers upside down, others behind them: the order of the bits is that of the values. */
-static unsigned char *put_float(unsigned char *to, double value)
-{
-    const double plain = value + 0.0; /* -0.0 + 0.0 is 0.0 */
-    uint64_t bits = NAN_BITS;
-    if (!isnan(value))
-        memcpy(&bits, &plain, sizeof bits);
-    bits = htobe64(bits & SIGN_BIT ? ~bits : bits | SIGN_BIT);
-    return (unsigned char *)memcpy(to, &bits, sizeof bits) + sizeof bits;
-}
-
-static unsigned char *put_string(unsigned char *to, struct leat_sv value)
-{
-    while (value.len > 0) {
-        const char *zero = memchr(value.data, 0, value.len);
-        const size_t len = zero ? (size_t)(zero - value.data) + 1 : value.len;
-        memcpy(to, value.data, len);
-        to += len;
-        if (zero)
-            *to++ = 0xff;
-        value = (struct leat_sv){ value.data + len, value.len - len };
-    }
-    *to++ = 0;
-    *to++ = 0;
-    return to;
-}
-
-/* The string of a part. Data is NULL for an enum's number without a symbol. */
-static struct leat_sv string_at(const struct part *part, const unsigned char *row)
-{
-    const unsigned char *at = row + part->place.offset;
-    struct leat_sv value = { (const char *)at, part->place.type->size };
-    if (part->symbols) {
-        const uint32_t symbol = *(const uint32_t *)(const void *)at;
-        return symbol < part->place.type->symbols_count ? part->symbols[symbol] : (struct leat_sv){ NULL, 0 };
-    }
-    if (part->place.type->kind != LEAT_KIND_FIXED)
-        memcpy(&value, at, sizeof value);
-    return value.data ? value : LEAT_SV("");
-}
-
-static double float_at(const struct part *part, const unsigned char *row)
-{
-    const void *at = row + part->place.offset;
-    return part->place.type->kind == LEAT_KIND_FLOAT ? (double)*(const float *)at : *(const double *)at;
-}
-
-static int64_t integer_at(const struct part *part, const unsigned char *row)
-{
-    const void *at = row + part->place.offset;
-    return part->place.type->kind == LEAT_KIND_INT ? *(const int32_t *)at : *(const int64_t *)at;
-}
-
-static int measure(const struct leat_key *key, const struct leat_batch *batch, size_t *bytes)
-{
-    *bytes = 0;
-    for (uint32_t k = 0; k < key->parts_count; k++) {
-        const struct part *part = &key->parts[k];
-        *bytes += batch->count * (part->part_class == PART_STRING ? (size_t)3 : (size_t)9);
-        if (part->part_class != PART_STRING)
-            continue;
-        for (uint32_t i = 0; i < batch->count; i++) {
-            const unsigned char *row = leat_batch_at(batch, i);
-            if (part->is_nullable && leat_record_is_null(row, &part->place))
-                continue;
-            const struct leat_sv value = string_at(part, row);
-            if (!value.data)
-                return LEAT_EDATA;
-            *bytes += 2 * value.len;
-        }
-    }
-    return 0;
-}
-
-static unsigned char *put_part(
-    const struct part *part, bool alone, const unsigned char *row, unsigned char *to)
-{
-    switch (part->part_class) {
-    case PART_BOOLEAN:
-        *to++ = row[part->place.offset] != 0;
-        return to;
-    case PART_INTEGER:
-        return put_integer(to, integer_at(part, row));
-    case PART_FLOAT:
-        return put_float(to, float_at(part, row));
-    default: {
-        const struct leat_sv value = string_at(part, row);
-        if (!alone)
-            return put_string(to, value);
-        return value.len ? (unsigned char *)memcpy(to, value.data, value.len) + value.len : to;
-    }
-    }
-}
-
-/* The key of one row at `to`; gives its end, NULL for a null key. */
-static unsigned char *put_row(const struct leat_key *key, const unsigned char *row, unsigned char *to)
-{
-    for (uint32_t k = 0; k < key->parts_count; k++) {
-        const struct part *part = &key->parts[k];
-        const bool is_null = part->is_nullable && leat_record_is_null(row, &part->place);
-        if (is_null && !part->is_marked)
-            return NULL;
-        if (part->is_marked)
-            *to++ = is_null ? NULL_MARK : VALUE_MARK;
-        if (!is_null)
-            to = put_part(part, key->parts_count == 1, row, to);
-    }
-    return to;
-}
-
-static int eval_parts(const struct leat_key *key, struct leat_key_scratch *s, const struct leat_batch *batch)
-{
-    size_t bytes;
-    LEAT_TRY(measure(key, batch, &bytes));
-    LEAT_TRY(reserve_bytes(s, bytes));
-    unsigned char *at = s->bytes;
-    for (uint32_t i = 0; i < batch->count; i++) {
-        unsigned char *end = put_row(key, leat_batch_at(batch, i), at);
-        s->keys[i] =
-            end ? (struct leat_sv){ (const char *)at, (size_t)(end - at) } : (struct leat_sv){ NULL, 0 };
-        at = end ? end : at;
-    }
-    LEAT_ASSERT(at <= s->bytes + s->bytes_capacity);
-    return 0;
-}
-
-static int eval_integers(
-    const struct leat_key *key, struct leat_key_scratch *s, const struct leat_batch *batch)
-{
-    const unsigned char *row = batch->rows + key->parts[0].place.offset;
-    const bool is_int = key->shape == SHAPE_INT;
-    LEAT_TRY(reserve_bytes(s, (size_t)batch->count * 8));
-    unsigned char *at = s->bytes;
-    for (uint32_t i = 0; i < batch->count; i++, row += batch->stride) {
-        const void *from = row;
-        s->keys[i] = (struct leat_sv){ (const char *)at, 8 };
-        at = put_integer(at, is_int ? *(const int32_t *)from : *(const int64_t *)from);
-    }
-    return 0;
-}
-
-static void eval_strings(
-    const struct leat_key *key, struct leat_key_scratch *s, const struct leat_batch *batch)
-{
-    const unsigned char *row = batch->rows + key->parts[0].place.offset;
-    for (uint32_t i = 0; i < batch->count; i++, row += batch->stride) {
-        const struct leat_sv value = *(const struct leat_sv *)(const void *)row;
-        s->keys[i] =
-            (struct leat_sv){ value.data ? value.data : "", value.len }; /* NULL would be a null key */
-    }
-}
-
-int leat__key_eval(const struct leat_key *key, struct leat_key_scratch *scratch, struct leat_ctx *ctx,
-    const struct leat_batch *batch, const struct leat_sv **keys)
-{
-    int code = 0;
-    LEAT_TRY(reserve_keys(scratch, batch->capacity > batch->count ? batch->capacity : batch->count));
-    *keys = scratch->keys;
-    switch (key->shape) {
-    case SHAPE_LONG:
-    case SHAPE_INT:
-        code = eval_integers(key, scratch, batch);
-        break;
-    case SHAPE_STRING:
-        eval_strings(key, scratch, batch);
-        break;
-    case SHAPE_CALLBACK:
-        key->fn(ctx, batch, scratch->keys);
-        break;
-    case SHAPE_PARTS:
-        code = eval_parts(key, scratch, batch);
-        break;
-    }
-    return code;
-}
-
-void leat__key_hash(const struct leat_sv *keys, struct leat_batch *batch)
-{
-    for (uint32_t i = 0; i < batch->count; i++)
-        batch->key_hash[i] = keys[i].data ? leat__hash(keys[i].data, keys[i].len) : 0;
 }

@@ -194,7 +194,9 @@ static int flush_edge(struct leat_instance *inst, struct leat_out_edge *edge)
     return 0;
 }
 
-/* Sets key_hash; refused rows (of a key callback) are taken out by the node's policy. *keys: NULL where some were. */
+/* Sets key_hash; refused rows (of a key callback) are taken out by the node's policy. *keys: NULL where some were.
+ * Rows for which an expression fails go on, as if their hash were 0: they meet the policy of the node whose key it is,
+ * which finds them again. */
 static int hash_keys(struct leat_instance *inst, struct leat_out_edge *edge, struct leat_batch *batch,
     const struct leat_sv **keys)
 {
@@ -208,7 +210,7 @@ static int hash_keys(struct leat_instance *inst, struct leat_out_edge *edge, str
         return leat__fail(&inst->ctx, LEAT_ENOMEM, "out of memory for keys");
     leat__key_hash(*keys, batch);
     const int result = ctx ? leat__ctx_end(ctx, batch, batch) : 0;
-    if (batch->count != count)
+    if (batch->count != count || leat__key_bad_rows(edge->keys) > 0)
         *keys = NULL;
     return result;
 }

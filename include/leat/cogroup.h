@@ -6,10 +6,12 @@
  *   leat_window(activity, ...) and leat_aggregate with LEAT_SUM("order.total", "spent"),
  *   LEAT_COUNT_OF("click.url", "clicks"), ...
  *
- * The records are of a type made for it: the fields of the key, named and typed as the first input has them, and one
- * nullable field for each input, named as the options say, of which exactly one is set. Expressions over a field of
- * an input that is not set are null, and aggregates skip them; a condition is not fulfilled by them. Equal keys meet in one subtask, each input's in its order; inputs that are keyed alike are not exchanged
- * again. Late is judged by input, as everywhere. Streams of changes are refused: put leat_changelog before it. */
+ * The records are of a type made for it: the fields of the key, named and typed as the first input has them (an
+ * expression by the name that it is given: "lower(email) as email"), and one nullable field for each input, named as
+ * the options say, of which exactly one is set. Expressions over a field of an input that is not set are null, and
+ * aggregates skip them; a condition is not fulfilled by them. Equal keys meet in one subtask, each input's in its
+ * order; inputs that are keyed alike are not exchanged again. Late is judged by input, as everywhere. Streams of
+ * changes are refused: put leat_changelog before it. */
 #ifndef LEAT_COGROUP_H
 #define LEAT_COGROUP_H
 #include <leat/key.h>
@@ -18,7 +20,7 @@ struct leat_cogroup_input {
     leat_stream *stream;
     const char *as; /* field of the records that are made */
     const char *
-        key; /* "a, b": field paths; of one type over all inputs, nullable in all or in none. Null: a key of its own */
+        key; /* as of leat_group_by; of one type over all inputs, nullable in all or in none. Null: a key of its own */
 };
 
 struct leat_cogroup_opts {

@@ -9,10 +9,15 @@
  *
  * All of them take keys (fields or expressions, of different names if need be; a null key matches nothing), a
  * condition that pairs must satisfy as well, and make results by a callback or by expressions over left.x and
- * right.y. Results are where their key lives, and what follows by the same key is not exchanged, if the output has the
- * key: where projections copy its fields that is known; else `.key_as` names the fields ("customer_id"), and the job
- * fails at the first result whose fields are not the key that it was joined by. Where a side may be missing (kind LEFT, RIGHT, FULL) the callback gets NULL for it, and all of its
- * fields are null in expressions: what shows them in the output must be nullable. */
+ * right.y. Keys are written as for leat_group_by (leat/key.h) but without names. Records for which an expression of the
+ * key fails meet the join's policy for bad data.
+ *
+ * Results are where their key lives, and what follows by the same key is not exchanged, if the output has the key:
+ * where projections copy its fields that is known; else `.key_as` names the fields ("customer_id", or "lower(email)"
+ * of a field of the output), and the job fails at the first result whose fields are not the key that it was joined by.
+ *
+ * Where a side may be missing (kind LEFT, RIGHT, FULL) the callback gets NULL for it, and all of its fields are null in
+ * expressions: what shows them in the output must be nullable. */
 #ifndef LEAT_JOIN_H
 #define LEAT_JOIN_H
 #include <leat/map.h>
@@ -97,6 +102,7 @@ struct leat_asof_join_opts {
     const struct leat_type *out;
     struct leat_projection fields[64];
     enum leat_join_kind kind; /* INNER or LEFT */
+    const char *key_as; /* fields of the output that hold the key: see the begin of this file */
 };
 
 LEAT_BEGIN_DECLS

@@ -12,9 +12,16 @@ struct leat_key_fn {
 };
 
 LEAT_BEGIN_DECLS
-/* `fields`: one field path or several, "customer_id, region". All records with equal keys meet in one
- * subtask, in the order of their split. Null is a key of its own. Kinds that can not be keys: array, map,
- * union, record. */
+/* `fields`: the key, parts separated by commas, each a field or an expression (docs/guide/expressions.md):
+ *
+ *   "customer_id, address.region"      fields, by their paths
+ *   "lower(email) as email"            an expression; outputs that show the key have it in a field of that name
+ *   "floor(price / 100)"               without a name no output shows it
+ *   "address.zip as postcode"          a field by another name; else it is the last word of its path
+ *
+ * What is names and dots is a field, all else is an expression. All records with equal keys meet in one subtask, in the
+ * order of their split. Null is a key of its own. Records for which an expression fails (a division by zero) meet the
+ * policy for bad data of the node behind. Kinds that can not be keys: array, map, union, record, decimal. */
 LEAT_API leat_keyed_stream *leat_group_by(leat_stream *in, const char *name, const char *fields);
 LEAT_API leat_keyed_stream *leat_group_by_fn(leat_stream *in, const char *name, const struct leat_key_fn *fn);
 LEAT_END_DECLS

@@ -62,6 +62,7 @@ struct leat_table_join_opts {
     const struct leat_type *out;
     struct leat_projection fields[64];
     enum leat_join_kind kind; /* INNER (what finds nothing is dropped and counted) or LEFT */
+    const char *key_as; /* fields of the output that hold the key: leat/join.h. Not with broadcast */
 };
 
 /* Pairs of rows of the two sides with equal keys, any number of them. Either side may be a plain stream (only
@@ -78,6 +79,7 @@ struct leat_join_tables_opts {
     /* Rows of a side are forgotten so long after they came, and give nothing then: no change takes back what
      * they were part of. Zero: never. */
     struct leat_ttl left_ttl, right_ttl;
+    const char *key_as; /* fields of the output that hold the key: leat/join.h */
 };
 
 LEAT_BEGIN_DECLS
