@@ -125,5 +125,7 @@ void leat__coordinator_end_attempt(struct leat_coordinator *c, bool commits, boo
 
 /* Chooses what the attempt begins with, verifies it, completes its commits, and makes job->restored. */
 LEAT_NODISCARD int leat__recover(struct leat_coordinator *c, struct leat_error *err);
+/* Fences those slots of transactional sinks that it did not: when the sinks were checked, before workers start. */
+LEAT_NODISCARD int leat__recovery_begin_delivery(struct leat_coordinator *c, struct leat_error *err);
 void leat__recovery_release(struct leat_coordinator *c);
 #endif

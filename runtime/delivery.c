@@ -20,6 +20,9 @@
 struct slot_state {
     char *name; /* of the node, as markers have it */
     uint32_t slot;
+    const struct leat_node *node; /* with its class: NULL before it was fenced */
+    const struct leat_sink_class *sink;
+    bool is_known; /* its marker must be there */
     bool is_fenced;
     bool is_lost; /* to somebody else */
     uint64_t marker; /* the newest that is known: that of the outside system while the slot is fenced */
@@ -40,6 +43,11 @@ struct target {
     const struct leat_sink_class *sink;
     const char *name;
 };
+
+static struct leat_slot slot_of(const struct leat_deliverer *d, const struct slot_state *s)
+{
+    return (struct leat_slot){ .job = d->job, .node = s->name, .slot = s->slot, .is_known = s->is_known };
+}
 
 int leat__delivery_new(struct leat_env *env, const char *job, const char *life,
     struct leat_deliverer **delivery, struct leat_error *err)
@@ -63,8 +71,13 @@ void leat__delivery_free(struct leat_deliverer *d)
 {
     if (!d)
         return;
-    for (uint32_t i = 0; i < d->slots_count; i++)
-        leat__free(d->slots[i].name);
+    for (uint32_t i = 0; i < d->slots_count; i++) {
+        const struct slot_state *s = &d->slots[i];
+        const struct leat_slot slot = slot_of(d, s);
+        if (s->sink && s->sink->release)
+            s->sink->release(s->node, d->env, &slot);
+        leat__free(s->name);
+    }
     leat__free(d->slots);
     leat__free(d->job);
     leat__free(d);
@@ -97,11 +110,6 @@ static int out_of_memory(struct leat_error *err)
     return leat__error(err, LEAT_ENOMEM, "out of memory for the delivery of outboxes");
 }
 
-static struct leat_slot slot_of(const struct leat_deliverer *d, const struct slot_state *s)
-{
-    return (struct leat_slot){ .job = d->job, .node = s->name, .slot = s->slot };
-}
-
 /* Puts the place before an error of the class. Returns its code. */
 static int fail_slot(const struct target *sink, const struct slot_state *s, int code, struct leat_error *err)
 {
@@ -116,6 +124,8 @@ static int fence(
 {
     const struct leat_slot slot = slot_of(d, s);
     uint64_t marker = 0;
+    s->node = sink->node;
+    s->sink = sink->sink;
     const int code = sink->sink->fence(sink->node, d->env, &slot, &marker, err);
     if (code < 0)
         return fail_slot(sink, s, code, err);
@@ -127,22 +137,23 @@ static int fence(
             (unsigned long long)s->marker, (unsigned long long)marker);
         return fail_slot(sink, s, LEAT_EDATA, err);
     }
-    s->is_fenced = true;
+    s->is_fenced = s->is_known = true; /* from now on it has a marker, were it that of no epoch */
     s->marker = marker;
     return 0;
 }
 
-int leat__delivery_fence(struct leat_deliverer *d, const struct leat_node *node,
-    const struct leat_sink_class *sink, const char *name, uint32_t slots, uint64_t id, bool force,
-    uint64_t *marker, struct leat_error *err)
+/* Fences slots 0 .. slots-1: of an earlier checkpoint, or when the job `begins` those that were not. */
+static int fence_all(struct leat_deliverer *d, const struct target *target, uint32_t slots, uint64_t id,
+    bool begins, bool force, uint64_t *marker, struct leat_error *err)
 {
-    const struct target target = { node, sink, name };
-    *marker = 0;
     for (uint32_t i = 0; i < slots; i++) {
-        struct slot_state *s = find_slot(d, name, i);
+        struct slot_state *s = find_slot(d, target->name, i);
         if (!s)
             return out_of_memory(err);
-        LEAT_TRY(fence(d, &target, s, err));
+        if (begins && s->is_fenced)
+            continue;
+        s->is_known = !begins && !force;
+        LEAT_TRY(fence(d, target, s, err));
         s->restored_id = id;
         if (s->marker > *marker)
             *marker = s->marker;
@@ -152,10 +163,28 @@ int leat__delivery_fence(struct leat_deliverer *d, const struct leat_node *node,
                 "between would "
                 "be written twice. Go on from checkpoint %llu, or force it",
                 (unsigned long long)s->marker, (unsigned long long)id, (unsigned long long)s->marker);
-            return fail_slot(&target, s, LEAT_ESTATE, err);
+            return fail_slot(target, s, LEAT_ESTATE, err);
         }
     }
     return 0;
+}
+
+int leat__delivery_fence(struct leat_deliverer *d, const struct leat_node *node,
+    const struct leat_sink_class *sink, const char *name, uint32_t slots, uint64_t id, bool force,
+    uint64_t *marker, struct leat_error *err)
+{
+    const struct target target = { node, sink, name };
+    *marker = 0;
+    return fence_all(d, &target, slots, id, false, force, marker, err);
+}
+
+int leat__delivery_begin(struct leat_deliverer *d, const struct leat_node *node,
+    const struct leat_sink_class *sink, uint32_t slots, uint64_t id, bool force, uint64_t *marker,
+    struct leat_error *err)
+{
+    const struct target target = { node, sink, node->name };
+    *marker = 0;
+    return fence_all(d, &target, slots, id, true, force, marker, err);
 }
 
 /* ---- sending ---- */

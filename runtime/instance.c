@@ -225,8 +225,8 @@ static int note_result(struct leat_instance *inst, int result)
         return result;
     inst->more = result != 0;
     inst->waits = result == LEAT_WAIT;
-    LEAT_ASSERT(!inst->more || inst->op);
-    LEAT_ASSERT(!inst->waits || holds(inst));
+    LEAT_ASSERT(!inst->more || inst->op || inst->sink->sink_class->step);
+    LEAT_ASSERT(!inst->waits || inst->sink || holds(inst));
     return 0;
 }
 
@@ -235,7 +235,7 @@ static int deliver_batch(struct leat_instance *inst, uint32_t input, struct leat
     LEAT_ASSERT(batch->count > 0);
     leat__count(&inst->counters.records_in, batch->count);
     if (inst->sink)
-        return inst->sink->sink_class->on_batch(inst->sink, &inst->ctx, batch);
+        return note_result(inst, inst->sink->sink_class->on_batch(inst->sink, &inst->ctx, batch));
     return note_result(inst, inst->op->op_class->on_batch(inst->op, &inst->ctx, input, batch));
 }
 
@@ -273,9 +273,19 @@ static int on_watermark(struct leat_instance *inst, int64_t wm_us)
                                   : 0;
 }
 
+/* Has the outside system take what the sink is writing to it; it may have more to do then. */
+static int flush_sink(struct leat_instance *inst)
+{
+    if (!inst->sink || !inst->sink->sink_class->flush)
+        return 0;
+    return note_result(inst, inst->sink->sink_class->flush(inst->sink, &inst->ctx));
+}
+
 static int on_end(struct leat_instance *inst)
 {
     inst->after = LEAT_AFTER_END;
+    if (inst->sink)
+        return flush_sink(inst);
     if (inst->stopped || inst->end_told || !inst->op || !inst->op->op_class->on_end)
         return 0;
     return note_result(inst, inst->op->op_class->on_end(inst->op, &inst->ctx));
@@ -332,7 +342,9 @@ static int settle(struct leat_instance *inst)
         } else if (all_channels_ended(inst)) {
             LEAT_TRY(on_end(inst));
         } else if (leat__barrier_is_aligned(inst)) {
-            LEAT_TRY(leat__barrier_pass(inst));
+            LEAT_TRY(flush_sink(inst));
+            if (!inst->more)
+                LEAT_TRY(leat__barrier_pass(inst));
         } else {
             break;
         }
@@ -376,6 +388,12 @@ static int receive(struct leat_instance *inst, struct leat_channel *channel)
     return settle(inst);
 }
 
+static int step(struct leat_instance *inst)
+{
+    return inst->sink ? inst->sink->sink_class->step(inst->sink, &inst->ctx)
+                      : inst->op->op_class->step(inst->op, &inst->ctx);
+}
+
 int leat__instance_run(struct leat_instance *inst, int64_t now_ns)
 {
     if (inst->blocked_since_ns) {
@@ -390,7 +408,7 @@ int leat__instance_run(struct leat_instance *inst, int64_t now_ns)
         return 1;
     }
     if ((inst->more && !inst->waits) || is_woken(inst)) {
-        LEAT_TRY(note_result(inst, inst->op->op_class->step(inst->op, &inst->ctx)));
+        LEAT_TRY(note_result(inst, step(inst)));
         LEAT_TRY(settle(inst));
         return 1;
     }

@@ -221,6 +221,8 @@ int leat__job_prepare(struct leat_job *job)
 {
     struct leat_error err = { 0 };
     int result = look_around(job, &err);
+    if (result == 0 && job->coordinator)
+        result = leat__recovery_begin_delivery(job->coordinator, &err);
     job->workers_count = job->plan->parallelism;
     job->splits_moved = LEAT_SPLITS_UNKNOWN; /* the list is a new one */
     if (result == 0) {

@@ -102,7 +102,7 @@ struct leat_deliverer;
 /* `job` is the topology's name, `life` the manifest's: together they name the markers. Copied. */
 LEAT_NODISCARD int leat__delivery_new(struct leat_env *env, const char *job, const char *life,
     struct leat_deliverer **delivery, struct leat_error *err);
-void leat__delivery_free(struct leat_deliverer *delivery); /* NULL is fine */
+void leat__delivery_free(struct leat_deliverer *delivery); /* has the slots released; NULL is fine */
 
 /* When a job goes on from checkpoint `id`, for each transactional sink of the checkpoint: fences the slots that
  * it had (0 .. slots-1, as many as the node's parallelism was) before anything else is done with it, and before
@@ -113,6 +113,13 @@ void leat__delivery_free(struct leat_deliverer *delivery); /* NULL is fine */
 LEAT_NODISCARD int leat__delivery_fence(struct leat_deliverer *delivery, const struct leat_node *node,
     const struct leat_sink_class *sink, const char *name, uint32_t slots, uint64_t id, bool force,
     uint64_t *marker, struct leat_error *err);
+
+/* The same for the slots of today's job that were not fenced yet, under the node's name of today: before its workers
+ * start. `id`: the checkpoint that it goes on from, 0 without. From here on every checkpoint of the job knows that
+ * each of its slots was fenced (struct leat_slot, is_known). */
+LEAT_NODISCARD int leat__delivery_begin(struct leat_deliverer *delivery, const struct leat_node *node,
+    const struct leat_sink_class *sink, uint32_t slots, uint64_t id, bool force, uint64_t *marker,
+    struct leat_error *err);
 
 /* One outbox of a manifest. */
 struct leat_delivery_file {

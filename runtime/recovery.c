@@ -516,6 +516,22 @@ int leat__recover(struct leat_coordinator *c, struct leat_error *err)
                                                    : result;
 }
 
+int leat__recovery_begin_delivery(struct leat_coordinator *c, struct leat_error *err)
+{
+    const struct leat_plan *plan = c->job->plan;
+    for (uint32_t n = 0; c->delivery && n < plan->nodes_count; n++) {
+        const struct leat_node *node = plan->nodes[n].node;
+        uint64_t marker = 0;
+        if (node->kind != LEAT_NODE_SINK || !leat__job_sink_class(c->job, node)->transact)
+            continue;
+        LEAT_TRY(leat__delivery_begin(c->delivery, node, leat__job_sink_class(c->job, node),
+            plan->nodes[n].parallelism, c->from.id, c->job->opts.restore.force, &marker, err));
+        if (marker > c->last_id)
+            c->last_id = marker;
+    }
+    return 0;
+}
+
 /* ---- the run ---- */
 
 static int remove_all(struct leat_coordinator *c, struct leat_error *err)

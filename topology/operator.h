@@ -31,7 +31,7 @@ struct leat_state;
 
 /* Returned by on_batch, on_watermark, on_end and step besides 0 and errors: there is more, call step. */
 #define LEAT_MORE 1
-/* Returned as well, by classes with `holds`: nothing else may be delivered yet, but there is nothing to do before
+/* Returned as well, by classes with `holds` and by sinks with `step`: nothing else may be delivered yet, but there is nothing to do before
  * *ctx->woken is set or on_time. */
 #define LEAT_WAIT 2
 
@@ -118,7 +118,7 @@ struct leat__ctx {
     int64_t watermark_us; /* merged */
     int64_t wake_us; /* wall time at which op_class->on_time wants to run; LEAT_TIME_MAX: never */
     struct leat_waker *waker; /* of the worker; NULL where nobody sleeps */
-    const uint32_t *woken; /* of a class with `holds`: atomic, set by any thread before it wakes; or NULL */
+    const uint32_t *woken; /* of such a class: atomic, set by any thread before it wakes; or NULL */
     bool holding; /* of such a class: there is something on the way */
     int64_t input_watermark_us[LEAT_NODE_INPUTS_MAX]; /* each input's own; late decisions of joins */
     const struct leat_batch *batch_in; /* the rows that callbacks are about: event times; may be NULL */

@@ -38,6 +38,9 @@ struct leat_slot {
     const char *job; /* name of the topology and id of the job's life */
     const char *node;
     uint32_t slot; /* subtask that wrote it */
+    bool
+        is_known; /* it was fenced when the job's checkpoint was made: what fence leaves in the outside system for
+                      every slot must be there, or that has lost it */
 };
 
 struct leat_sink_class {
@@ -54,6 +57,13 @@ struct leat_sink_class {
         uint32_t count, struct leat_error *err);
     int (*open)(struct leat_sink *sink, struct leat__ctx *ctx);
     int (*on_batch)(struct leat_sink *sink, struct leat__ctx *ctx, struct leat_batch *batch); /* takes it */
+    /* Of a sink that writes to an outside system while rows come. on_batch gives LEAT_WAIT when that takes no more
+     * for now: no row is delivered before step gives 0, which is called whenever *ctx->woken is set, and clears it
+     * (as that of operators with `holds`). No call blocks. NULL: never. */
+    int (*step)(struct leat_sink *sink, struct leat__ctx *ctx);
+    /* Before prepare, and at the end of the input: 0 when the outside system has all that on_batch took; LEAT_WAIT: not
+     * yet, and step gives 0 only when it has. So long the barrier waits, but no worker. NULL: nothing to wait for. */
+    int (*flush)(struct leat_sink *sink, struct leat__ctx *ctx);
     int (*on_watermark)(struct leat_sink *sink, struct leat__ctx *ctx, int64_t w); /* may be NULL */
     /* Closes the epoch; `last`: nothing follows it (the input has ended), so that what is only whole at the
      * end (a single file) is made visible too. Appends handles with leat__handle_add. Neither syncs nor
@@ -72,8 +82,8 @@ struct leat_sink_class {
         struct leat_error *err); /* may be NULL when no handles are made */
     int (*discard)(const struct leat_node *node, struct leat_env *env, const char *handle, size_t len,
         struct leat_error *err);
-    /* Transactional sinks; both NULL for others. Called by the coordinator's side, never by a worker; they
-     * may block. */
+    /* Transactional sinks; all NULL for others. Called by the coordinator's side, never by a worker; they
+     * may block. Every slot of a job is fenced before its workers start. */
     int (*fence)(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
         uint64_t *marker_epoch, struct leat_error *err);
     /* Sends all records of the reader and the marker `epoch` in one transaction. 0: it has surely ended well;
@@ -82,6 +92,8 @@ struct leat_sink_class {
      * when leat__outbox_next fails. Passes LEAT_POINT_OUTBOX_SENT before it ends the transaction. */
     int (*transact)(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
         uint64_t epoch, struct leat_outbox_reader *records, struct leat_error *err);
+    /* The delivery has ended, well or not: what fence and transact have kept for a slot goes. May be NULL. */
+    void (*release)(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot);
 };
 
 struct leat_handle {
