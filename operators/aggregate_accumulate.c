@@ -3,7 +3,7 @@
  *
  * An aggregate with a condition gets a pass of its own with only the rows for which it holds: families know
  * nothing of conditions. */
-#include "operators/aggregate_class_private.h"
+#include "operators/aggregate_record_private.h"
 #include "topology/declare.h"
 
 /* Rows of a pass that a condition is applied to at a time, on the stack. */
@@ -68,7 +68,7 @@ int leat__blob_set(const struct leat__agg_memory *mem, struct leat__agg_blob *bl
 
 /* ---- rows ---- */
 
-static void explain(const struct leat__agg *agg, int code, const char *where, struct leat_error *err)
+void leat__agg_explain(const struct leat__agg *agg, int code, const char *where, struct leat_error *err)
 {
     const char *as = agg->as ? agg->as : agg->fn ? agg->fn->name : "?";
     if (code == LEAT_ELIMIT)
@@ -88,19 +88,17 @@ static void explain(const struct leat__agg *agg, int code, const char *where, st
 }
 
 /* Fails the job for what has happened at row `bad`. */
-static int fail_row(const struct leat__agg_pass *pass, const struct leat__agg *agg, int code, uint32_t bad)
+int leat__agg_fail_row(const struct leat__agg_pass *pass, const struct leat__agg *agg, int code, uint32_t bad)
 {
     struct leat_strbuf where = { 0 };
     if (pass->keys && pass->spec->key_parts.count) {
         leat__strbuf_str(&where, " for ");
         leat__key_parts_print(&pass->spec->key_parts, pass->keys[bad], &where);
     }
-    explain(agg, code, where.data ? where.data : "", pass->ctx->error);
+    leat__agg_explain(agg, code, where.data ? where.data : "", pass->ctx->error);
     leat__strbuf_release(&where);
     return leat__fail_here(pass->ctx);
 }
-
-typedef int rows_fn(const struct leat__agg_pass *pass, const struct leat__agg *agg);
 
 /* Rows of a pass for which a condition holds. */
 struct some_rows {
@@ -124,7 +122,7 @@ static uint32_t pick(const struct leat__agg_pass *pass, uint32_t from, uint32_t 
     return count;
 }
 
-static int run_one(const struct leat__agg_pass *pass, const struct leat__agg *agg, rows_fn *run)
+int leat__agg_rows(const struct leat__agg_pass *pass, const struct leat__agg *agg, leat__agg_rows_fn *run)
 {
     struct some_rows some;
     if (agg->where == LEAT__NO_COLUMN)
@@ -149,9 +147,9 @@ static int run_all(const struct leat__agg_pass *pass, bool retracts)
         const struct leat__agg *agg = &pass->spec->aggs[a];
         if (agg->op == LEAT__USER || agg->is_shared)
             continue;
-        const int code = run_one(&own, agg, retracts ? agg->family->retract : agg->family->add);
+        const int code = leat__agg_rows(&own, agg, retracts ? agg->family->retract : agg->family->add);
         if (code < 0)
-            return fail_row(pass, agg, code, bad);
+            return leat__agg_fail_row(pass, agg, code, bad);
     }
     return 0;
 }
@@ -164,60 +162,6 @@ int leat__agg_add(const struct leat__agg_pass *pass)
 int leat__agg_retract(const struct leat__agg_pass *pass)
 {
     return run_all(pass, true);
-}
-
-/* ---- callbacks ---- */
-
-static int add_user(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    for (uint32_t i = 0; i < pass->count; i++)
-        pass->pointers[i] = pass->values[i] + agg->offset;
-    agg->fn->accumulate(&pass->ctx->user, pass->batch, pass->rows, pass->count, pass->pointers);
-    return 0;
-}
-
-static int retract_user(const struct leat__agg_pass *pass, const struct leat__agg *agg)
-{
-    for (uint32_t i = 0; i < pass->count; i++)
-        pass->pointers[i] = pass->values[i] + agg->offset;
-    agg->fn->retract(&pass->ctx->user, pass->batch, pass->rows, pass->count, pass->pointers);
-    return 0;
-}
-
-static void run_users(const struct leat__agg_pass *pass, rows_fn *run)
-{
-    for (uint32_t a = 0; a < pass->spec->aggs_count; a++)
-        if (pass->spec->aggs[a].op == LEAT__USER)
-            (void)run_one(pass, &pass->spec->aggs[a], run);
-}
-
-void leat__agg_add_users(const struct leat__agg_pass *pass)
-{
-    run_users(pass, add_user);
-}
-
-void leat__agg_retract_users(const struct leat__agg_pass *pass)
-{
-    run_users(pass, retract_user);
-}
-
-/* A callback's merge, whose context has nothing but what it may use. */
-static int merge_user(const struct leat_node *node, const struct leat__agg *agg, void *into, const void *from,
-    struct leat_error *err)
-{
-    struct leat_error unused = { 0 };
-    struct leat__ctx ctx = { .node = node, .error = &unused, .watermark_us = LEAT_TIME_MIN };
-    ctx.user.engine = &ctx;
-    agg->fn->merge(&ctx.user, into, from);
-    int code = 0;
-    if (ctx.alloc_failed)
-        code = leat__error(
-            err, LEAT_ENOMEM, "aggs[%u] %s: out of memory in its merge", agg->index, agg->fn->name);
-    else if (ctx.user.failures_count > 0)
-        code = leat__error(err, LEAT_EUSER, "aggs[%u] %s: merging two accumulators: %s", agg->index,
-            agg->fn->name, ctx.failures[0].message);
-    leat__ctx_release(&ctx);
-    return code;
 }
 
 /* ---- whole values ---- */
@@ -241,14 +185,14 @@ int leat__agg_combine_values(const struct leat__aggregate_spec *spec, const stru
     for (uint32_t a = 0; a < spec->aggs_count; a++) {
         const struct leat__agg *agg = &spec->aggs[a];
         if (agg->op == LEAT__USER) {
-            LEAT_TRY(merge_user(node, agg, into + agg->offset, from + agg->offset, err));
+            LEAT_TRY(leat__agg_combine_user(agg, node, mem, into + agg->offset, from + agg->offset, err));
             continue;
         }
         if (agg->is_shared)
             continue;
         const int code = agg->family->combine(agg, mem, into + agg->offset, from + agg->offset);
         if (code < 0) {
-            explain(agg, code, "", err);
+            leat__agg_explain(agg, code, "", err);
             return code;
         }
     }

@@ -17,3 +17,10 @@ const struct leat_op_class *leat__aggregate_class_of(
         return &leat__slice_aggregate_class;
     return spec->assigner ? &leat__window_aggregate_class : NULL;
 }
+
+void leat__aggregate_settle(struct leat_node *node)
+{
+    const struct leat_op_class *op = leat__aggregate_class_of(node, node->spec);
+    if (op)
+        node->op = op;
+}

@@ -7,7 +7,7 @@
  * Merging decodes both into an arena, combines them (aggregate_accumulate.c) and encodes the outcome, on any
  * thread: a value that was put aside with what has begun at zero since. It never fails but for memory, damaged
  * bytes, what would be too large, or a callback that refuses. */
-#include "operators/aggregate_class_private.h"
+#include "operators/aggregate_record_private.h"
 #include "record/schema.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "accumulators are saved as they lie in memory");
@@ -75,6 +75,8 @@ static int decode_blobs(const struct leat__agg *agg, const struct leat__agg_memo
         bytes->data += texts[b].len;
         bytes->len -= texts[b].len;
     }
+    if (agg->records)
+        return leat__agg_record_renew(agg, mem, accumulator);
     const bool is_checked = agg->family && agg->family->check && !agg->is_shared;
     return is_checked && !agg->family->check(agg, accumulator) ? LEAT_EDATA : 0;
 }
@@ -205,8 +207,11 @@ static void print_agg(
     const struct leat__aggregate_spec *spec, const struct leat__agg *agg, struct leat_strbuf *out)
 {
     const bool is_user = agg->op == LEAT__USER;
-    if (is_user)
-        leat__strbuf_printf(out, "; user %s of %u bytes", agg->fn->name, agg->fn->accumulator_size);
+    if (agg->records)
+        leat__strbuf_printf(out, "; user %s of a record", agg->fn->name);
+    else if (is_user)
+        leat__strbuf_printf(out, "; user %s of %u bytes%s", agg->fn->name, agg->fn->accumulator_size,
+            agg->fn->create ? ", begun" : "");
     else
         leat__strbuf_printf(out, "; %s", agg->family->name);
     if (agg->column != LEAT__NO_COLUMN)

@@ -1,6 +1,6 @@
 /* operators/aggregate_declare_agg.c -- options of aggregates to columns, accumulators and result fields, with all
  * their mistakes told. */
-#include "operators/aggregate_class_private.h"
+#include "operators/aggregate_record_private.h"
 #include "record/schema.h"
 #include "topology/declare.h"
 
@@ -142,6 +142,41 @@ static void wrong_class(struct leat_node *node, const char *option, const struct
         class_name(value_class), kinds[agg->kind].name, takes[kinds[agg->kind].takes]);
 }
 
+/* An accumulator that is a record. */
+static void declare_record(
+    struct leat_node *node, struct leat__aggregate_spec *spec, struct leat__agg *agg, const char *option)
+{
+    const struct leat_aggregate_fn *fn = agg->fn;
+    const struct leat_type *type = fn->accumulator_type;
+    struct leat_error err = { 0 };
+    if (type->kind != LEAT_KIND_RECORD || !type->schema) {
+        leat__declare_error(node, option, LEAT_EDECLARE,
+            "the accumulator of %s is %s, which %s: give a record type that leat gen makes, or leave "
+            ".accumulator_type out for plain bytes",
+            fn->name, type->name, type->kind == LEAT_KIND_RECORD ? "has no schema" : "is no record");
+        return;
+    }
+    if (fn->accumulator_size != type->size) {
+        leat__declare_error(node, option, LEAT_EDECLARE,
+            "the accumulator of %s has %u bytes, and struct %s has %u: they must be the same struct",
+            fn->name, fn->accumulator_size, type->name, type->size);
+        return;
+    }
+    if (leat__agg_records_new(type, fn->out, &agg->records, &err) < 0) {
+        leat__declare_error_of(node, option, &err);
+        return;
+    }
+    const uint32_t most = leat__agg_records_max(agg->records);
+    if (!leat__topology_defer(node, leat__agg_records_free, agg->records)) {
+        agg->records = NULL;
+        return;
+    }
+    agg->family = &leat__agg_record_class;
+    agg->size = sizeof(struct leat__agg_record);
+    spec->has_memory = true;
+    spec->records_max = spec->records_max && spec->records_max < most ? spec->records_max : most;
+}
+
 static void declare_user(struct leat_node *node, struct leat__aggregate_spec *spec, struct leat__agg *agg,
     const struct leat_aggregate *given, const char *option)
 {
@@ -169,7 +204,9 @@ static void declare_user(struct leat_node *node, struct leat__aggregate_spec *sp
     if (fn->accumulator_size > LEAT_ROW_BYTES_MAX)
         leat__declare_error(node, option, LEAT_ELIMIT, "the accumulator of %s has %u bytes; %u are the limit",
             fn->name, fn->accumulator_size, LEAT_ROW_BYTES_MAX);
-    agg->size = (fn->accumulator_size + 7u) & ~7u;
+    agg->size = ((copy->accumulator_size + 7u) & ~7u) + (copy->create ? (uint32_t)sizeof(uint64_t) : 0);
+    if (copy->accumulator_type && spec->out && fn->out && fn->accumulator_size <= LEAT_ROW_BYTES_MAX)
+        declare_record(node, spec, agg, option);
 }
 
 /* `as`: there, and not given twice. */
@@ -508,5 +545,6 @@ void leat__aggs_declare(struct leat_node *node, struct leat__aggregate_spec *spe
     spec->columns = leat__spec(node, (COLUMNS_OF_AGG * count + 1) * sizeof *spec->columns);
     for (uint32_t i = 0; spec->aggs && spec->columns && i < count; i++)
         declare_agg(node, spec, &aggs[i], i);
+    spec->schemas = leat__agg_schemas(node, spec);
     lay_out(node, spec);
 }

@@ -5,6 +5,7 @@
  *   aggregate_column.c      a batch -> the values of each distinct `of`, `where` and `by`
  *   aggregate_accumulate.c  whole values: rows added and taken back, two of them combined, copied, forgotten;
  *                           what each family does with its part is its class (aggregate_class_private.h)
+ *   aggregate_user.c        callbacks; aggregate_record.c: their accumulators that are records
  *   aggregate_codec.c       values where they leave memory, and what their bytes mean
  *   aggregate_key.c         key bytes -> fields of the output, and text for errors
  *   aggregate_output.c      what fills which field of the output record, and doing it
@@ -97,10 +98,11 @@ enum leat__agg_gives {
 };
 
 struct leat__agg_class;
+struct leat__agg_records;
 
 struct leat__agg {
     enum leat__agg_op op;
-    const struct leat__agg_class *family; /* but for USER */
+    const struct leat__agg_class *family; /* but for USER with plain bytes: NULL */
     enum leat_aggregate_kind kind;
     uint32_t index; /* in the options: aggs[index] */
     const char *as, *of;
@@ -119,6 +121,7 @@ struct leat__agg {
     bool nullable; /* the result can be null */
     enum leat__agg_gives gives;
     const struct leat_aggregate_fn *fn; /* USER */
+    struct leat__agg_records *records; /* USER, with a record (aggregate_record_private.h); else NULL */
     struct leat__out_field out; /* but for USER */
     struct leat__out_field item; /* GIVES_VALUES, GIVES_LONGS: within an item */
     uint64_t n;
@@ -185,6 +188,8 @@ struct leat__aggregate_spec {
     bool has_memory; /* some accumulator owns memory: values need the codec, copies and forgetting */
     bool has_present; /* values begin with the present word */
     uint32_t values_size; /* present word and accumulators */
+    uint32_t records_max; /* rows of a pass that callbacks take at a time; 0: no accumulator is a record */
+    const char *schemas; /* of those that are, for tables; or NULL */
     const char *key_types; /* leat__key_describe */
     struct leat__key_parts key_parts;
     struct leat__out_field window_start, window_end, pane, pane_index; /* type NULL: not in the output */
@@ -204,16 +209,21 @@ struct leat__agg_pass {
     uint32_t count;
     void **pointers; /* spare, as many: accumulators of user aggregates */
     uint32_t *bad; /* leat__agg_add's own */
+    struct leat__kits *kits; /* leat__agg_add_users' own */
 };
 /* All aggregates that are no callbacks. Fails the job when there is no memory for what they keep, or it would
  * be too much. */
 LEAT_NODISCARD int leat__agg_add(const struct leat__agg_pass *pass);
-/* The callbacks. Refusals stay in ctx. */
-void leat__agg_add_users(const struct leat__agg_pass *pass);
+/* The callbacks. Refusals stay in ctx; then accumulators that are records are as before the pass. Fails the job when
+ * there is no memory, or an accumulator is damaged. */
+LEAT_NODISCARD int leat__agg_add_users(const struct leat__agg_pass *pass);
 /* The same for rows that are taken back: values become what they would be without them, whether the rows came
  * before or come later. Only if leat__agg_can_retract. */
 LEAT_NODISCARD int leat__agg_retract(const struct leat__agg_pass *pass);
-void leat__agg_retract_users(const struct leat__agg_pass *pass); /* of rows that came before */
+LEAT_NODISCARD int leat__agg_retract_users(const struct leat__agg_pass *pass); /* of rows that came before */
+/* The callbacks' fields of a row of `out`; refusals stay in ctx. */
+LEAT_NODISCARD int leat__agg_show_users(const struct leat__aggregate_spec *spec, struct leat__ctx *ctx,
+    const unsigned char *values, struct leat_batch *out, void *row);
 /* Whether rows can be taken back from all aggregates; else *reason names one and what to do (text of the node's
  * memory). */
 bool leat__agg_can_retract(
@@ -265,6 +275,12 @@ int leat__agg_encode_values(
     const struct leat__aggregate_spec *spec, const unsigned char *values, struct leat_strbuf *out);
 int leat__agg_decode_values(const struct leat__aggregate_spec *spec, const struct leat__agg_memory *mem,
     const char *data, size_t len, unsigned char *values, size_t *used);
+/* The schemas of accumulators that are records, as a table's schema: one, or an array; NULL without any. A
+ * table that was saved with another one is accepted where all of them resolve (leat_table_opts.accept_schema). */
+const char *leat__agg_schemas(struct leat_node *node, const struct leat__aggregate_spec *spec);
+LEAT_NODISCARD int leat__agg_accept_schema(
+    const struct leat__aggregate_spec *spec, const char *saved_schema, struct leat_error *err);
+int leat__value_accept_schema(void *arg, const char *saved_schema, struct leat_error *err); /* of a layout */
 /* What the bytes of a value mean, for the table's format: equal texts, equal meaning. The names of output
  * fields are no part of it. */
 void leat__agg_print_format(const struct leat__aggregate_spec *spec, bool has_head, struct leat_strbuf *out);
@@ -344,6 +360,7 @@ void leat__session_declare(struct leat_node *node, struct leat__aggregate_spec *
 /* After the whole spec is known. NULL: there is none for all of it. */
 const struct leat_op_class *leat__aggregate_class_of(
     const struct leat_node *node, const struct leat__aggregate_spec *spec);
+void leat__aggregate_settle(struct leat_node *node);
 extern const struct leat_op_class leat__window_aggregate_class;
 extern const struct leat_op_class leat__count_aggregate_class;
 extern const struct leat_op_class leat__slice_aggregate_class;

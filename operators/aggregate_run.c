@@ -135,7 +135,7 @@ int leat__run_end_batch(struct leat__run *run, struct leat__ctx *ctx)
 
 /* Adds rows one by one to the callbacks' accumulators, undoing those that are refused; rows and values close
  * up. */
-static void add_users_carefully(
+static int add_users_carefully(
     struct leat__run *run, struct leat__ctx *ctx, struct leat__agg_pass *pass, uint32_t *rows)
 {
     const uint32_t count = pass->count;
@@ -146,8 +146,9 @@ static void add_users_carefully(
         one.rows = &rows[i];
         one.values = &pass->values[i];
         one.count = 1;
-        memcpy(run->saved, pass->values[i], run->spec->values_size);
-        leat__agg_add_users(&one);
+        memcpy(run->saved, pass->values[i],
+            run->spec->values_size); /* records are written by nobody who refuses */
+        LEAT_TRY(leat__agg_add_users(&one));
         if (ctx->user.failures_count != refused_before) {
             memcpy(pass->values[i], run->saved, run->spec->values_size);
             continue;
@@ -156,6 +157,7 @@ static void add_users_carefully(
         pass->values[kept++] = pass->values[i];
     }
     pass->count = kept;
+    return 0;
 }
 
 /* What a partial has seen. */
@@ -210,9 +212,9 @@ int64_t leat__run_add(struct leat__run *run, struct leat__ctx *ctx, struct leat_
     if (run->takes_partials)
         return add_partials(run, ctx, &pass.mem, rows, values, count);
     if (run->careful)
-        add_users_carefully(run, ctx, &pass, rows);
+        LEAT_TRY(add_users_carefully(run, ctx, &pass, rows));
     else if (run->spec->users_count)
-        leat__agg_add_users(&pass);
+        LEAT_TRY(leat__agg_add_users(&pass));
     if (run->spec->users_count)
         LEAT_TRY(leat__ctx_end(ctx, run->batch, NULL));
     LEAT_TRY(leat__agg_add(&pass));
@@ -283,11 +285,7 @@ static int fill_users(
     ctx->batch_in = NULL;
     ctx->batch_out = run->out;
     ctx->user.row = out_row;
-    for (uint32_t i = 0; i < run->spec->aggs_count; i++) {
-        const struct leat__agg *agg = &run->spec->aggs[i];
-        if (agg->op == LEAT__USER)
-            agg->fn->result(&ctx->user, values + agg->offset, leat_batch_at(run->out, out_row));
-    }
+    LEAT_TRY(leat__agg_show_users(run->spec, ctx, values, run->out, leat_batch_at(run->out, out_row)));
     const bool refused = ctx->user.failures_count > 0;
     const int code = leat__ctx_end(ctx, NULL, NULL);
     ctx->batch_in = run->batch;

@@ -61,6 +61,8 @@ static int open_windows(struct count_aggregate *a, struct leat__ctx *ctx)
         .codec = { .arg = &a->layout },
         .key_text = a->spec->key_types,
         .format = format.data,
+        .accept_schema = leat__value_accept_schema,
+        .schema = a->spec->schemas,
         .counted = true,
     };
     if (a->spec->has_memory) {

@@ -119,6 +119,12 @@ static int decode_value(
     return head + used + used_given == len ? 0 : LEAT_EDATA;
 }
 
+static int accept_schema(void *arg, const char *saved_schema, struct leat_error *err)
+{
+    const struct group *g = arg;
+    return leat__agg_accept_schema(&g->spec->aggs, saved_schema, err);
+}
+
 static int open_groups(struct group *g, struct leat__ctx *ctx)
 {
     const struct leat__aggregate_spec *aggs = &g->spec->aggs;
@@ -135,6 +141,8 @@ static int open_groups(struct group *g, struct leat__ctx *ctx)
         .codec = { .arg = g },
         .key_text = aggs->key_types,
         .format = format.data,
+        .accept_schema = accept_schema,
+        .schema = aggs->schemas,
         .counted = true,
     };
     if (aggs->has_memory) {
@@ -215,12 +223,9 @@ static int fail_result(
 static int fill_users(
     struct group *g, struct leat__ctx *ctx, const unsigned char *values, struct leat_batch *out, uint32_t row)
 {
-    const struct leat__aggregate_spec *aggs = &g->spec->aggs;
     leat__ctx_begin(ctx, NULL, out);
     ctx->user.row = row;
-    for (uint32_t i = 0; i < aggs->aggs_count; i++)
-        if (aggs->aggs[i].op == LEAT__USER)
-            aggs->aggs[i].fn->result(&ctx->user, values + aggs->aggs[i].offset, leat_batch_at(out, row));
+    LEAT_TRY(leat__agg_show_users(&g->spec->aggs, ctx, values, out, leat_batch_at(out, row)));
     const bool refused = ctx->user.failures_count > 0;
     const int code = leat__ctx_end(ctx, NULL, NULL);
     ctx->batch_in = g->run.batch;
@@ -351,7 +356,7 @@ static int64_t retract(
         .pointers = g->run.pointers,
     };
     if (pass.spec->users_count) {
-        leat__agg_retract_users(&pass);
+        LEAT_TRY(leat__agg_retract_users(&pass));
         LEAT_TRY(leat__ctx_end(ctx, g->run.batch, NULL));
     }
     LEAT_TRY(leat__agg_retract(&pass));

@@ -209,7 +209,7 @@ static int add_rows(struct pre_aggregate *p, struct leat__ctx *ctx, const struct
         .pointers = p->pointers,
     };
     if (p->spec->users_count) {
-        leat__agg_add_users(&pass);
+        LEAT_TRY(leat__agg_add_users(&pass));
         LEAT_TRY(leat__ctx_end(ctx, batch, NULL)); /* refusals end the job: others are not combined */
     }
     return leat__agg_add(&pass);

@@ -115,15 +115,17 @@ static void check_ttl(struct leat_node *node, struct leat__process_spec *spec, s
             name);
 }
 
-static void declare_aggregate(struct leat_node *node, struct leat__state_spec *state,
-    const struct leat_aggregate_fn *fn, const char *option)
+/* False when nothing more can be told of it. */
+static bool declare_aggregate(struct leat_node *node, struct leat__state_spec *state,
+    const struct leat_aggregate_fn *fn, struct leat_schema **schema, const char *option)
 {
     struct leat_aggregate_fn *copy = leat__spec(node, sizeof *copy);
     if (!copy)
-        return;
+        return false;
     memcpy(copy, fn, fn->size < sizeof *copy ? fn->size : sizeof *copy);
     state->fn = copy;
     state->size = copy->accumulator_size;
+    state->type = copy->accumulator_type;
     if (!copy->accumulate || !copy->result)
         leat__declare_error(node, option, LEAT_EDECLARE,
             "state \"%s\" has an aggregate without callbacks: give what LEAT_DEFINE_AGGREGATE makes",
@@ -131,6 +133,13 @@ static void declare_aggregate(struct leat_node *node, struct leat__state_spec *s
     if (state->size > LEAT_ROW_BYTES_MAX)
         leat__declare_error(node, option, LEAT_ELIMIT, "the accumulator of %s has %u bytes; %u are the limit",
             copy->name, state->size, LEAT_ROW_BYTES_MAX);
+    if (!state->type)
+        return true;
+    if (state->type->kind == LEAT_KIND_RECORD && state->type->size != state->size)
+        leat__declare_error(node, option, LEAT_EDECLARE,
+            "the accumulator of %s has %u bytes, and struct %s has %u: they must be the same struct",
+            copy->name, state->size, state->type->name, state->type->size);
+    return check_type(node, state->type, schema, option, state->name);
 }
 
 /* The texts that are saved with the tables. A change of the time to live is none of the format. */
@@ -144,7 +153,7 @@ static void describe_tables(struct leat_node *node, const struct leat__process_s
         [LEAT_KIND_DOUBLE] = "double",
         [LEAT_KIND_BYTES] = "bytes",
         [LEAT_KIND_STRING] = "string" };
-    if (state->kind == LEAT__STATE_AGGREGATE) {
+    if (state->kind == LEAT__STATE_AGGREGATE && !state->type) {
         state->format = leat__spec_printf(node, "v1; accumulator of %s, %u bytes",
             state->fn && state->fn->name ? state->fn->name : "?", state->size);
         return;
@@ -184,7 +193,8 @@ static void declare_state(
         leat__declare_error(
             node, option, LEAT_EDECLARE, "map_key is given, and \"%s\" is no map", given->name);
     if (state->kind == LEAT__STATE_AGGREGATE) {
-        declare_aggregate(node, state, given->aggregate, option);
+        if (!declare_aggregate(node, state, given->aggregate, &spec->schemas[i], option))
+            return;
     } else {
         state->type = given->value ? given->value : given->list ? given->list : given->map;
         state->size = state->type->size;

@@ -284,7 +284,10 @@ void leat_aggregate_add(struct leat_ctx *ctx, uint32_t index, const void *record
         return;
     const struct leat_batch batch = batch_of_one(state->spec, record);
     const uint32_t row = ctx->row;
+    const bool is_new = !cell->visible;
     void *accumulator = leat__cell_write(state, cell);
+    if (is_new && state->spec->fn->create)
+        state->spec->fn->create(ctx, accumulator);
     state->spec->fn->accumulate(ctx, &batch, &row, 1, &accumulator);
     ctx->row = row;
 }

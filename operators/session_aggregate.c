@@ -38,6 +38,8 @@ static int open_table(struct leat__session_aggregate *a, struct leat__ctx *ctx)
         .codec = { .arg = &a->layout, .encode = leat__session_encode, .decode = leat__session_decode },
         .key_text = a->spec->key_types,
         .format = format.data,
+        .accept_schema = leat__session_accept_schema,
+        .schema = a->spec->schemas,
         .counted = true,
     };
     const int code = format.failed ? leat__error(ctx->error, LEAT_ENOMEM, "out of memory for a table")

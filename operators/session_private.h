@@ -141,6 +141,7 @@ void leat__session_print_format(const struct leat__session_layout *layout, struc
 int leat__session_encode(void *arg, const void *value, struct leat_strbuf *out);
 int leat__session_decode(
     void *arg, struct leat_table *table, int64_t ns, const char *data, size_t len, void *value);
+int leat__session_accept_schema(void *arg, const char *saved_schema, struct leat_error *err);
 
 static inline struct leat__aggregate_head *leat__session_head(
     const struct leat__session_layout *layout, unsigned char *cell)

@@ -173,6 +173,12 @@ int leat__session_decode(
     return rest.len ? LEAT_EDATA : 0;
 }
 
+int leat__session_accept_schema(void *arg, const char *saved_schema, struct leat_error *err)
+{
+    const struct leat__session_layout *layout = arg;
+    return leat__agg_accept_schema(layout->spec, saved_schema, err);
+}
+
 /* ---- contents ---- */
 
 void leat__session_forget(

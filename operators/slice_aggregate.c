@@ -59,8 +59,11 @@ static int open_table(
         .format = format,
         .counted = true,
     };
-    if (has_values)
+    if (has_values) {
         opts.codec.merge = leat__agg_merge;
+        opts.accept_schema = leat__value_accept_schema;
+        opts.schema = a->spec->schemas;
+    }
     if (has_values && a->spec->has_memory) {
         opts.codec.encode = leat__agg_encode;
         opts.codec.decode = leat__agg_decode;
@@ -256,6 +259,7 @@ const struct leat_op_class leat__slice_aggregate_class = {
     .kind = "aggregate",
     .combine = &leat__pre_aggregate_windows,
     .size = sizeof(struct leat__slicer),
+    .settle = leat__aggregate_settle,
     .init = slicer_init,
     .on_batch = slicer_on_batch,
     .on_watermark = slicer_on_watermark,

@@ -71,6 +71,8 @@ static int sliding_aggregate_init(struct leat_op *op, struct leat__ctx *ctx)
         .codec = { .arg = &a->layout, .encode = leat__sliding_encode, .decode = leat__sliding_decode },
         .key_text = spec->key_types,
         .format = format.data,
+        .accept_schema = leat__sliding_accept_schema,
+        .schema = spec->schemas,
         .counted = true,
     };
     const int code = format.failed ? leat__error(ctx->error, LEAT_ENOMEM, "out of memory for a table")

@@ -166,6 +166,12 @@ int leat__sliding_decode(
     return rest.len ? LEAT_EDATA : 0;
 }
 
+int leat__sliding_accept_schema(void *arg, const char *saved_schema, struct leat_error *err)
+{
+    const struct leat__sliding_layout *layout = arg;
+    return leat__agg_accept_schema(layout->spec, saved_schema, err);
+}
+
 /* ---- cells ---- */
 
 uint32_t leat__cell_from(const struct leat__sliding_layout *l, const struct leat__sliding *key, int64_t us)

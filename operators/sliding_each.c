@@ -85,6 +85,8 @@ static int open_table(struct sliding_each *a, struct leat__ctx *ctx)
         .codec = { .arg = &a->layout, .encode = leat__sliding_encode, .decode = leat__sliding_decode },
         .key_text = a->spec->key_types,
         .format = format.data,
+        .accept_schema = leat__sliding_accept_schema,
+        .schema = a->spec->schemas,
         .counted = true,
     };
     const int code = format.failed ? leat__error(ctx->error, LEAT_ENOMEM, "out of memory for a table")

@@ -73,6 +73,7 @@ void leat__sliding_lay_out(
 int leat__sliding_encode(void *arg, const void *value, struct leat_strbuf *out);
 int leat__sliding_decode(
     void *arg, struct leat_table *table, int64_t ns, const char *data, size_t len, void *value);
+int leat__sliding_accept_schema(void *arg, const char *saved_schema, struct leat_error *err);
 
 static inline unsigned char *leat__cell(
     const struct leat__sliding_layout *l, const struct leat__sliding *key, uint32_t at)

@@ -208,6 +208,7 @@ const struct leat_op_class leat__window_aggregate_class = {
     .kind = "aggregate",
     .combine = &leat__pre_aggregate_windows,
     .size = sizeof(struct leat__win),
+    .settle = leat__aggregate_settle,
     .init = win_init,
     .on_batch = win_on_batch,
     .on_watermark = win_on_watermark,

@@ -126,6 +126,8 @@ int leat__win_open_table(struct leat__win *a, struct leat__ctx *ctx)
         .value_size = a->layout.size,
         .key_text = a->spec->key_types,
         .format = format.data,
+        .accept_schema = leat__value_accept_schema,
+        .schema = a->spec->schemas,
         .counted = true,
     };
     set_codec(a, &opts.codec);

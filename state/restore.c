@@ -329,8 +329,11 @@ static int check_format(struct leat_table *table, const struct leat_table_opts *
     }
     if (same(saved->format, table->format) && same(saved->schema, table->schema))
         return 0;
-    if (opts->accept_format) {
-        const int code = opts->accept_format(opts->codec.arg, saved->format, saved->schema, err);
+    const bool is_schema_alone = opts->accept_schema && same(saved->format, table->format);
+    if (opts->accept_format || is_schema_alone) {
+        const int code = is_schema_alone
+            ? opts->accept_schema(opts->codec.arg, saved->schema, err)
+            : opts->accept_format(opts->codec.arg, saved->format, saved->schema, err);
         if (code < 0)
             return leat__error_prefix(err, "state of \"%s\", table \"%s\"", table->node, table->name);
         return rewrite_table(table, NULL, err);

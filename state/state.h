@@ -167,8 +167,10 @@ struct leat_table_opts {
      * equal. */
     int (*accept_format)(
         void *arg, const char *saved_format, const char *saved_schema, struct leat_error *err);
+    /* The same where the format is equal and only the schema differs; accept_format is not asked then. */
+    int (*accept_schema)(void *arg, const char *saved_schema, struct leat_error *err);
     const char
-        *schema; /* Avro schema text of what values hold, for the manifest and accept_format; or NULL */
+        *schema; /* Avro schema text of what values hold, for the manifest and accept_...; or NULL */
     struct leat_key_route route; /* zero: the whole key */
     bool counted; /* whether its keys count in leat_node_metrics.state_keys (timers do not) */
 };

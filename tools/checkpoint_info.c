@@ -14,6 +14,8 @@ static void describe_schema(const char *text, struct leat_strbuf *out)
     struct leat_error err = { 0 };
     if (!text) {
         leat__strbuf_char(out, '-');
+    } else if (text[0] == '[') {
+        leat__strbuf_str(out, "several"); /* of accumulators */
     } else if (leat__schema_parse(text, strlen(text), &schema, &err) < 0) {
         leat__strbuf_printf(out, "not readable: %s", err.message);
     } else {

@@ -53,6 +53,9 @@ struct leat_op_class {
      * clears it. After a restore on_watermark is told once more what the instance knew. on_time and step may
      * emit while a barrier is being aligned: what they emit is older than the barrier. */
     bool holds;
+    /* The node's policy was changed, which may be after its declaration: what was chosen by it is chosen again. NULL:
+     * nothing depends on it. */
+    void (*settle)(struct leat_node *node);
     int (*init)(
         struct leat_op *op, struct leat__ctx *ctx); /* may be NULL; on failure release is called too */
     int (*on_batch)(struct leat_op *op, struct leat__ctx *ctx, uint32_t input, struct leat_batch *batch);

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "topology/declare.h"
 #include "topology/graph_private.h"
+#include "topology/operator.h"
 #include <stdio.h>
 
 static const struct leat_type string_type = { .kind = LEAT_KIND_STRING,
@@ -58,6 +59,13 @@ bool leat_stream_changes(const leat_stream *stream)
     return stream->node && stream->node->outputs[stream->port].changes;
 }
 
+static void set_policy(struct leat_node *node, enum leat_policy policy)
+{
+    node->policy = policy;
+    if (node->op && node->op->settle && !leat__node_is_inert(node))
+        node->op->settle(node);
+}
+
 leat_stream *leat_on_error(leat_stream *stream, enum leat_policy policy)
 {
     struct leat_node *node = stream->node;
@@ -65,7 +73,7 @@ leat_stream *leat_on_error(leat_stream *stream, enum leat_policy policy)
         return stream;
     leat__topology_uncheck(node->t);
     if (policy >= LEAT_FAIL && policy <= LEAT_DEAD_LETTER) {
-        node->policy = policy;
+        set_policy(node, policy);
         return stream;
     }
     char text[96];
@@ -81,7 +89,7 @@ leat_stream *leat_dead_letters(leat_stream *stream)
     if (!node)
         return stream;
     leat__topology_uncheck(node->t);
-    node->policy = LEAT_DEAD_LETTER;
+    set_policy(node, LEAT_DEAD_LETTER);
     if (node->dead_letters_port >= 0)
         return leat__stream(node, (uint32_t)node->dead_letters_port);
     if (node->outputs_count == LEAT_NODE_OUTPUTS_MAX) {

@@ -40,9 +40,16 @@ enum leat_aggregate_kind {
 
 enum leat_on_overflow { LEAT_OVERFLOW_FAIL = 1 /* default */, LEAT_OVERFLOW_SATURATE, LEAT_OVERFLOW_WRAP };
 
-/* A user's aggregate over a fixed-size accumulator; made by LEAT_DEFINE_AGGREGATE. Zeroed is the empty
- * accumulator. It must not hold pointers: the engine copies its bytes, writes them to disk as they are, and gives
- * them to a later version of the program that has an aggregate of this name and size. */
+/* A user's aggregate, made by LEAT_DEFINE_AGGREGATE or its siblings. Its accumulator is one of
+ *   plain bytes (accumulator_type NULL): a struct without pointers. The engine copies its bytes, writes them to
+ *     disk as they are, and gives them to a later version of the program that has an aggregate of this name and
+ *     size.
+ *   a record that leat gen makes, with strings, arrays, maps, fields that can be null: its Avro form is what is
+ *     kept, so that a later version may have another schema, which must resolve. A callback gets the struct, and
+ *     may let it show what leat_alloc, leat_copy and leat_printf of its ctx give, the input record, or what it
+ *     showed before; the engine copies all of it behind the callback. What is kept is read and written once per
+ *     accumulator and up to 256 records: large accumulators cost accordingly.
+ * Zeroed is the empty accumulator, unless there is a `create`. */
 struct leat_aggregate_fn {
     size_t size;
     const char *name;
@@ -51,7 +58,8 @@ struct leat_aggregate_fn {
     void (*accumulate)(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows,
         uint32_t count, void *const *accumulators); /* rows[i] into accumulators[i] */
     /* NULL: not mergeable. What `from` has seen came after `into`. Called on any thread, at any time, also beside
-     * other callbacks: it looks at nothing but the two, and of ctx it uses leat_fail alone. */
+     * other callbacks: it looks at nothing but the two, and of ctx it uses leat_fail alone, and, for records,
+     * leat_alloc and what is made of it. One that has seen nothing may be left out: merging it changes nothing. */
     void (*merge)(struct leat_ctx *ctx, void *into, const void *from);
     void (*result)(
         struct leat_ctx *ctx, const void *accumulator, void *out); /* sets its fields of the output record */
@@ -59,6 +67,9 @@ struct leat_aggregate_fn {
      * every one was accumulated before. */
     void (*retract)(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows,
         uint32_t count, void *const *accumulators);
+    const struct leat_type *accumulator_type; /* NULL: plain bytes */
+    /* NULL: zeroed is empty. Fills a zeroed accumulator before the first record; its ctx is like that of merge. */
+    void (*create)(struct leat_ctx *ctx, void *accumulator);
 };
 
 struct leat_aggregate {
@@ -129,63 +140,50 @@ static inline leat_stream *leat_aggregate(
 }
 LEAT_END_DECLS
 
+/* clang-format off */
+#define LEAT__DEFINE_ADD(fn_, in_, accumulator_, name_, call_) \
+    static void name_(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows, \
+        uint32_t count, void *const *accumulators) \
+    { \
+        for (uint32_t i = 0; i < count; i++) { \
+            ctx->row = rows[i]; \
+            call_(ctx, (const struct in_ *)leat_batch_at(batch, rows[i]), \
+                (struct accumulator_ *)accumulators[i]); \
+        } \
+    }
+#define LEAT__DEFINE_AGGREGATE(fn_, in_, accumulator_, out_, retract_, type_) \
+    LEAT__DEFINE_ADD(fn_, in_, accumulator_, fn_##__accumulate, fn_##__add) \
+    static void fn_##__merge_any(struct leat_ctx *ctx, void *into, const void *from) \
+    { \
+        fn_##__merge(ctx, (struct accumulator_ *)into, (const struct accumulator_ *)from); \
+    } \
+    static void fn_##__result_any(struct leat_ctx *ctx, const void *accumulator, void *out) \
+    { \
+        fn_##__result(ctx, (const struct accumulator_ *)accumulator, (struct out_ *)out); \
+    } \
+    static const struct leat_aggregate_fn fn_##_aggregate = { sizeof(struct leat_aggregate_fn), #fn_, \
+        &in_##_type, &out_##_type, sizeof(struct accumulator_), fn_##__accumulate, fn_##__merge_any, \
+        fn_##__result_any, retract_, type_, NULL }
+/* clang-format on */
+
 /* After, for `struct order`, `struct spread` (the accumulator) and `struct result` (the output record),
  *   static void fn__add(struct leat_ctx *, const struct order *, struct spread *);
  *   static void fn__merge(struct leat_ctx *, struct spread *into, const struct spread *from);
  *   static void fn__result(struct leat_ctx *, const struct spread *, struct result *);
  * defines fn_aggregate for LEAT_USER(&fn_aggregate). */
 #define LEAT_DEFINE_AGGREGATE(fn_, in_, accumulator_, out_) \
-    static void fn_##__accumulate(struct leat_ctx *ctx, const struct leat_batch *batch, \
-        const uint32_t *rows, uint32_t count, void *const *accumulators) \
-    { \
-        for (uint32_t i = 0; i < count; i++) { \
-            ctx->row = rows[i]; \
-            fn_##__add(ctx, (const struct in_ *)leat_batch_at(batch, rows[i]), \
-                (struct accumulator_ *)accumulators[i]); \
-        } \
-    } \
-    static void fn_##__merge_any(struct leat_ctx *ctx, void *into, const void *from) \
-    { \
-        fn_##__merge(ctx, (struct accumulator_ *)into, (const struct accumulator_ *)from); \
-    } \
-    static void fn_##__result_any(struct leat_ctx *ctx, const void *accumulator, void *out) \
-    { \
-        fn_##__result(ctx, (const struct accumulator_ *)accumulator, (struct out_ *)out); \
-    } \
-    static const struct leat_aggregate_fn fn_##_aggregate = { sizeof(struct leat_aggregate_fn), #fn_, \
-        &in_##_type, &out_##_type, sizeof(struct accumulator_), fn_##__accumulate, fn_##__merge_any, \
-        fn_##__result_any, NULL }
+    LEAT__DEFINE_AGGREGATE(fn_, in_, accumulator_, out_, NULL, NULL)
 
 /* The same of an aggregate that takes records back, each of which was added before, with also
  *   static void fn__retract(struct leat_ctx *, const struct order *, struct spread *); */
 #define LEAT_DEFINE_RETRACTABLE_AGGREGATE(fn_, in_, accumulator_, out_) \
-    static void fn_##__accumulate(struct leat_ctx *ctx, const struct leat_batch *batch, \
-        const uint32_t *rows, uint32_t count, void *const *accumulators) \
-    { \
-        for (uint32_t i = 0; i < count; i++) { \
-            ctx->row = rows[i]; \
-            fn_##__add(ctx, (const struct in_ *)leat_batch_at(batch, rows[i]), \
-                (struct accumulator_ *)accumulators[i]); \
-        } \
-    } \
-    static void fn_##__take_back(struct leat_ctx *ctx, const struct leat_batch *batch, const uint32_t *rows, \
-        uint32_t count, void *const *accumulators) \
-    { \
-        for (uint32_t i = 0; i < count; i++) { \
-            ctx->row = rows[i]; \
-            fn_##__retract(ctx, (const struct in_ *)leat_batch_at(batch, rows[i]), \
-                (struct accumulator_ *)accumulators[i]); \
-        } \
-    } \
-    static void fn_##__merge_any(struct leat_ctx *ctx, void *into, const void *from) \
-    { \
-        fn_##__merge(ctx, (struct accumulator_ *)into, (const struct accumulator_ *)from); \
-    } \
-    static void fn_##__result_any(struct leat_ctx *ctx, const void *accumulator, void *out) \
-    { \
-        fn_##__result(ctx, (const struct accumulator_ *)accumulator, (struct out_ *)out); \
-    } \
-    static const struct leat_aggregate_fn fn_##_aggregate = { sizeof(struct leat_aggregate_fn), #fn_, \
-        &in_##_type, &out_##_type, sizeof(struct accumulator_), fn_##__accumulate, fn_##__merge_any, \
-        fn_##__result_any, fn_##__take_back }
+    LEAT__DEFINE_ADD(fn_, in_, accumulator_, fn_##__take_back, fn_##__retract) \
+    LEAT__DEFINE_AGGREGATE(fn_, in_, accumulator_, out_, fn_##__take_back, NULL)
+
+/* The same two with a record as the accumulator, whose type is `accumulator_##_type`. */
+#define LEAT_DEFINE_RECORD_AGGREGATE(fn_, in_, accumulator_, out_) \
+    LEAT__DEFINE_AGGREGATE(fn_, in_, accumulator_, out_, NULL, &accumulator_##_type)
+#define LEAT_DEFINE_RETRACTABLE_RECORD_AGGREGATE(fn_, in_, accumulator_, out_) \
+    LEAT__DEFINE_ADD(fn_, in_, accumulator_, fn_##__take_back, fn_##__retract) \
+    LEAT__DEFINE_AGGREGATE(fn_, in_, accumulator_, out_, fn_##__take_back, &accumulator_##_type)
 #endif

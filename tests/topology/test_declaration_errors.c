@@ -818,6 +818,24 @@ static void user_aggregates(struct world *w)
         "a function of other records", AGGREGATE(.aggs = { LEAT_USER(&w->payment_spread) }, .out = w->total));
     WRONG("a function without types", AGGREGATE(.aggs = { LEAT_USER(&typeless) }, .out = w->total));
     WRONG("an accumulator that is too large", AGGREGATE(.aggs = { LEAT_USER(&w->huge) }, .out = w->total));
+    struct leat_aggregate_fn no_record = w->spread, no_schema = w->spread, other_size = w->spread;
+    struct leat_type bare = *w->payment;
+    bare.schema = NULL;
+    no_record.accumulator_type = w->payment->fields[0].type;
+    no_schema.accumulator_type = &bare;
+    other_size.accumulator_type = w->payment;
+    WRONG("an accumulator that is no record", AGGREGATE(.aggs = { LEAT_USER(&no_record) }, .out = w->total));
+    WRONG("an accumulator whose record has no schema",
+        AGGREGATE(.aggs = { LEAT_USER(&no_schema) }, .out = w->total));
+    WRONG("an accumulator that is another struct than its type says",
+        AGGREGATE(.aggs = { LEAT_USER(&other_size) }, .out = w->total));
+    WRONG("a user's aggregate with options of others",
+        AGGREGATE(.aggs = { { .kind = LEAT_AGGREGATE_USER,
+                      .fn = &w->spread,
+                      .of = "total",
+                      .n = 3,
+                      .by = "note" } },
+            .out = w->total));
 }
 
 #define JOIN(...) leat_join(w->orders, w->payments, "j", OPTS(leat_join_opts, __VA_ARGS__))
