@@ -129,6 +129,8 @@ int leat__resolve(struct leat_decoder *decoder, const struct leat_schema *writer
 
 /* How well a writer's type fits a reader's: the higher the better. */
 enum leat__match { LEAT__MATCH_NONE, LEAT__MATCH_PROMOTED, LEAT__MATCH_NAME, LEAT__MATCH_EXACT };
+/* Of records, enums and fixed types: only whether their names fit. */
+bool leat__resolve_match_names(const struct leat_schema_node *w, const struct leat_schema_node *r);
 enum leat__match leat__resolve_match(
     const struct leat_schema_node *writer, const struct leat_schema_node *reader);
 /* Why they do not fit, in words, or how to help. Gives LEAT_ESCHEMA. */

@@ -27,6 +27,11 @@ static enum leat__match match_names(const struct leat_schema_node *w, const stru
     return best;
 }
 
+bool leat__resolve_match_names(const struct leat_schema_node *w, const struct leat_schema_node *r)
+{
+    return match_names(w, r) != LEAT__MATCH_NONE;
+}
+
 static bool is_promotable(enum leat_kind w, enum leat_kind r)
 {
     switch (w) {

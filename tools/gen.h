@@ -5,7 +5,6 @@
 #include "record/schema.h"
 
 /* What is generated from one schema file. `notes` says, a line each, where a name had to change. */
-#define LEAT_GEN_BYTES_MAX (1u << 20) /* of a schema file */
 
 struct leat_gen_output {
     struct leat_strbuf header, source, notes;

@@ -1,6 +1,7 @@
 /* tools/gen_main.c -- the command `leat gen`. Files are written whole or not at all. */
 #include "base/env.h"
 #include "tools/gen.h"
+#include "tools/input.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -10,29 +11,6 @@ static const char usage[] =
     "enums, and its type\n"
     "descriptor. DIR is the current directory unless given, and made where missing.\n\n"
     "Examples:\n  leat gen order.avsc inventory.avsc -o gen\n  leat gen schemas/event.avsc\n";
-
-static int read_file(struct leat_env *env, const char *path, struct leat_strbuf *text, struct leat_error *err)
-{
-    struct leat_file_info info;
-    leat_fd fd;
-    LEAT_TRY(env->fs_stat(env, path, &info, err));
-    if (info.is_dir)
-        return leat__error(err, LEAT_EINVAL, "%s is a directory: name the schema files in it", path);
-    if (info.size > LEAT_GEN_BYTES_MAX)
-        return leat__error(err, LEAT_ELIMIT, "%s: %llu bytes are too many for a schema", path,
-            (unsigned long long)info.size);
-    LEAT_TRY(env->fs_open(env, path, LEAT_OPEN_READ, &fd, err));
-    int64_t got = leat__strbuf_reserve(text, info.size) ? 0 : leat__error(err, LEAT_ENOMEM, "out of memory");
-    if (got == 0)
-        got = env->fs_pread(env, fd, text->data, info.size, 0, err);
-    env->fs_close(env, fd);
-    if (got < 0) {
-        (void)leat__error_prefix(err, "%s", path);
-        return (int)got;
-    }
-    text->len = (size_t)got;
-    return 0;
-}
 
 static int write_temporary(
     struct leat_env *env, const char *path, const struct leat_strbuf *text, struct leat_error *err)
@@ -84,7 +62,7 @@ static int generate(struct leat_env *env, const char *path, const char *dir, str
     struct leat_gen_output out = { 0 };
     char stem[256];
     find_stem(path, stem, sizeof stem);
-    int result = read_file(env, path, &text, err);
+    int result = leat__input_schema(env, path, &text, err);
     if (result == 0) {
         result = leat__gen(stem, text.data, text.len, &out, err);
         if (result < 0)
