@@ -2,11 +2,13 @@
  * one thread that does the same work: it keeps the rows of both sides with their strings as long as they can have a
  * partner, looks keys up, and makes result rows in blocks with strings of their own.
  *
- *   bench_join [rows of a side, default 400000]
+ *   bench_join [rows of a side, default 400000 [part of the names of what is run]]
  *
  * Rows come in the order of their times, one of each side a microsecond, keys are random; how many keys there are
- * decides how many partners a row has. Both run in turn, several times; the least processor time counts, per row of
- * either side. Where rows have many partners, per pair as well. */
+ * decides how many partners a row has. The loop hashes keys, knows that rows are in order, looks a key up once for both
+ * sides, and gives each result its time. Before anything is measured both make their results once and sums over all
+ * fields, bytes of strings and times are compared. Then both run in turn, several times; the least processor time counts,
+ * per row of either side. Where rows have many partners, per pair as well. */
 #include "priced_trade.h"
 #include "quote.h"
 #include "trade.h"
@@ -15,8 +17,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TURNS 3
+#define TURNS 7
 #define REACH_US 1000 /* of the interval join to either side; half a window */
+#define AS_OF_US ((int64_t)1000 * REACH_US)
 #define NAME_BYTES 16u
 #define BLOCK_ROWS 1024u
 
@@ -30,7 +33,7 @@ static void price(
 }
 LEAT_DEFINE_JOIN(price, trade, quote, priced_trade);
 
-enum kind { INTERVAL, WINDOW, AS_OF };
+enum kind { INTERVAL, WINDOW, AS_OF, ENDLESS };
 
 struct input {
     uint64_t rows, keys;
@@ -75,25 +78,36 @@ static double cpu_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* What one result adds to a sum in which the order of results does not count. */
+static uint64_t weight(const struct priced_trade *r, int64_t event_us)
+{
+    uint64_t h =
+        (uint64_t)r->id * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)r->price << 40 ^ (uint64_t)event_us;
+    for (size_t i = 0; i < r->name.len; i++)
+        h = (h ^ (unsigned char)r->name.data[i]) * UINT64_C(0x100000001b3);
+    return h ^ h >> 32;
+}
+
 /* ---- Leat ---- */
 
 static leat_stream *declare(leat_stream *trades, leat_stream *quotes, enum kind kind)
 {
-    if (kind == INTERVAL)
+    if (kind == INTERVAL || kind == ENDLESS)
         return leat_join(trades, quotes, "join",
-            &(struct leat_join_opts){ .left_key = "key", .within_us = REACH_US, .merge = &price_join });
+            &(struct leat_join_opts){ .left_key = "key",
+                .within_us = kind == ENDLESS ? LEAT_HOURS(1) : REACH_US,
+                .merge = &price_join });
     if (kind == WINDOW)
         return leat_window_join(trades, quotes, "join",
             &(struct leat_window_join_opts){ .left_key = "key",
                 .window = { .kind = LEAT_WINDOW_TUMBLING, .size_us = 2 * REACH_US },
                 .merge = &price_join });
     return leat_asof_join(trades, quotes, "join",
-        &(struct leat_asof_join_opts){
-            .left_key = "key", .tolerance_us = (int64_t)1000 * REACH_US, .merge = &price_join });
+        &(struct leat_asof_join_opts){ .left_key = "key", .tolerance_us = AS_OF_US, .merge = &price_join });
 }
 
 struct watch {
-    uint64_t results, state_bytes, state_keys;
+    uint64_t results, state_bytes, rows_in;
 };
 
 static void watch(void *arg, const struct leat_progress *p)
@@ -103,11 +117,19 @@ static void watch(void *arg, const struct leat_progress *p)
     for (size_t i = 0; i < p->nodes_count; i++)
         if (strcmp(p->nodes[i].name, "join") == 0 && p->nodes[i].state_bytes > w->state_bytes) {
             w->state_bytes = p->nodes[i].state_bytes;
-            w->state_keys = p->nodes[i].state_keys;
+            w->rows_in = p->nodes[i].records_in;
         }
 }
 
-static double run_leat(const struct input *in, enum kind kind, struct watch *w)
+static uint64_t checked_sum;
+
+static void check(struct leat_ctx *ctx, const struct priced_trade *result)
+{
+    checked_sum += weight(result, leat_ctx_event_us(ctx));
+}
+LEAT_DEFINE_PEEK(check, priced_trade);
+
+static double run_leat(const struct input *in, enum kind kind, bool checks, struct watch *w)
 {
     struct leat_error err = { 0 };
     leat_topology *t = leat_topology_new("join");
@@ -117,7 +139,10 @@ static double run_leat(const struct input *in, enum kind kind, struct watch *w)
     leat_stream *quotes = leat_memory_source(t, "quotes",
         &(struct leat_memory_source_opts){
             .type = &quote_type, .rows = in->quotes, .count = in->rows, .event_time = "ts" });
-    leat_memory_sink(declare(trades, quotes, kind), "results", &(struct leat_memory_sink_opts){ 0 });
+    leat_stream *results = declare(trades, quotes, kind);
+    if (checks)
+        results = leat_peek(results, "check", &check_peek);
+    leat_memory_sink(results, "results", &(struct leat_memory_sink_opts){ 0 });
     const double began = cpu_s();
     const int code = leat_run(t,
         &(struct leat_job_opts){
@@ -148,14 +173,33 @@ struct row_list {
     struct kept *first, *last;
 };
 
+struct slot {
+    int64_t key;
+    bool is_taken;
+    struct row_list trades, quotes;
+};
+
 struct hand {
-    struct row_list *trades, *quotes; /* by key: keys are small numbers, which is as good as hashing */
+    struct slot *slots; /* a power of two, at most half of them taken */
+    uint64_t mask;
     struct kept *free;
     struct priced_trade out[BLOCK_ROWS];
+    int64_t out_us[BLOCK_ROWS];
     char names[BLOCK_ROWS][NAME_BYTES];
     uint32_t out_count;
-    uint64_t results;
+    bool checks;
+    uint64_t results, sum;
 };
+
+static struct slot *find_slot(struct hand *h, int64_t key)
+{
+    uint64_t at = ((uint64_t)key * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & h->mask;
+    while (h->slots[at].is_taken && h->slots[at].key != key)
+        at = (at + 1) & h->mask;
+    h->slots[at].key = key;
+    h->slots[at].is_taken = true;
+    return &h->slots[at];
+}
 
 static struct kept *keep(struct hand *h, struct row_list *list)
 {
@@ -180,28 +224,37 @@ static void drop_first(struct hand *h, struct row_list *list)
     h->free = k;
 }
 
-static void keep_trade(struct hand *h, const struct trade *t)
+static void keep_trade(struct hand *h, struct slot *slot, const struct trade *t)
 {
-    keep(h, &h->trades[t->key])->row.trade = *t;
+    keep(h, &slot->trades)->row.trade = *t;
 }
 
-static void keep_quote(struct hand *h, const struct quote *q)
+static void keep_quote(struct hand *h, struct slot *slot, const struct quote *q)
 {
-    struct kept *k = keep(h, &h->quotes[q->key]);
+    struct kept *k = keep(h, &slot->quotes);
     k->row.quote = *q;
     memcpy(k->name, q->name.data, q->name.len);
     k->row.quote.name.data = k->name;
 }
 
-static void give(struct hand *h, const struct trade *t, const struct quote *q)
+/* The block is handed on. */
+static void hand_on(struct hand *h)
+{
+    for (uint32_t i = 0; h->checks && i < h->out_count; i++)
+        h->sum += weight(&h->out[i], h->out_us[i]);
+    h->results += h->out_count;
+    h->out_count = 0;
+}
+
+static void give(struct hand *h, const struct trade *t, const struct quote *q, int64_t event_us)
 {
     if (h->out_count == BLOCK_ROWS)
-        h->out_count = 0; /* handed on */
+        hand_on(h);
     struct priced_trade *out = &h->out[h->out_count];
     price(NULL, t, q, out);
     memcpy(h->names[h->out_count], q->name.data, q->name.len);
-    out->name.data = h->names[h->out_count++];
-    h->results++;
+    out->name.data = h->names[h->out_count];
+    h->out_us[h->out_count++] = event_us;
 }
 
 static void hand_interval(struct hand *h, const struct input *in)
@@ -209,45 +262,53 @@ static void hand_interval(struct hand *h, const struct input *in)
     for (uint64_t i = 0; i < in->rows; i++) {
         const struct trade *t = &in->trades[i];
         const struct quote *q = &in->quotes[i];
-        struct row_list *quotes = &h->quotes[t->key], *trades = &h->trades[q->key];
-        while (quotes->first && quotes->first->row.quote.ts < t->ts - REACH_US)
-            drop_first(h, quotes);
-        keep_trade(h, t);
-        for (const struct kept *k = quotes->first; k; k = k->next)
-            give(h, t, &k->row.quote);
-        while (trades->first && trades->first->row.trade.ts < q->ts - REACH_US)
-            drop_first(h, trades);
-        keep_quote(h, q);
-        for (const struct kept *k = trades->first; k; k = k->next)
-            give(h, &k->row.trade, q);
+        struct slot *slot = find_slot(h, t->key);
+        while (slot->quotes.first && slot->quotes.first->row.quote.ts < t->ts - REACH_US)
+            drop_first(h, &slot->quotes);
+        keep_trade(h, slot, t);
+        for (const struct kept *k = slot->quotes.first; k; k = k->next)
+            give(h, t, &k->row.quote, t->ts);
+        slot = find_slot(h, q->key);
+        while (slot->trades.first && slot->trades.first->row.trade.ts < q->ts - REACH_US)
+            drop_first(h, &slot->trades);
+        keep_quote(h, slot, q);
+        for (const struct kept *k = slot->trades.first; k; k = k->next)
+            give(h, &k->row.trade, q, q->ts);
     }
 }
 
-static void close_window(struct hand *h, uint64_t keys)
+static void drop_all(struct hand *h, struct slot *slot)
 {
-    for (uint64_t key = 0; key < keys; key++) {
-        for (const struct kept *t = h->trades[key].first; t; t = t->next)
-            for (const struct kept *q = h->quotes[key].first; q; q = q->next)
-                give(h, &t->row.trade, &q->row.quote);
-        while (h->trades[key].first)
-            drop_first(h, &h->trades[key]);
-        while (h->quotes[key].first)
-            drop_first(h, &h->quotes[key]);
+    while (slot->trades.first)
+        drop_first(h, &slot->trades);
+    while (slot->quotes.first)
+        drop_first(h, &slot->quotes);
+}
+
+static void close_window(struct hand *h, int64_t last_us)
+{
+    for (uint64_t i = 0; i <= h->mask; i++) {
+        struct slot *slot = &h->slots[i];
+        for (const struct kept *t = slot->trades.first; t; t = t->next)
+            for (const struct kept *q = slot->quotes.first; q; q = q->next)
+                give(h, &t->row.trade, &q->row.quote, last_us);
+        drop_all(h, slot);
     }
 }
 
 static void hand_window(struct hand *h, const struct input *in)
 {
+    const int64_t size_us = 2 * REACH_US;
     int64_t window = 0;
     for (uint64_t i = 0; i < in->rows; i++) {
-        if (in->trades[i].ts / (2 * REACH_US) != window) {
-            close_window(h, in->keys);
-            window = in->trades[i].ts / (2 * REACH_US);
+        if (in->trades[i].ts / size_us != window) {
+            close_window(h, (window + 1) * size_us - 1);
+            window = in->trades[i].ts / size_us;
         }
-        keep_trade(h, &in->trades[i]);
-        keep_quote(h, &in->quotes[i]);
+        keep_trade(h, find_slot(h, in->trades[i].key), &in->trades[i]);
+        keep_quote(h, find_slot(h, in->quotes[i].key), &in->quotes[i]);
     }
-    close_window(h, in->keys);
+    close_window(h, (window + 1) * size_us - 1);
 }
 
 /* A quote at the same time counts. */
@@ -256,23 +317,20 @@ static void hand_as_of(struct hand *h, const struct input *in)
     for (uint64_t i = 0; i < in->rows; i++) {
         const struct quote *q = &in->quotes[i];
         const struct trade *t = &in->trades[i];
-        if (h->quotes[q->key].first)
-            drop_first(h, &h->quotes[q->key]);
-        keep_quote(h, q);
-        if (h->quotes[t->key].first &&
-            h->quotes[t->key].first->row.quote.ts >= t->ts - (int64_t)1000 * REACH_US)
-            give(h, t, &h->quotes[t->key].first->row.quote);
+        struct slot *slot = find_slot(h, q->key);
+        if (slot->quotes.first)
+            drop_first(h, &slot->quotes);
+        keep_quote(h, slot, q);
+        slot = find_slot(h, t->key);
+        if (slot->quotes.first && slot->quotes.first->row.quote.ts >= t->ts - AS_OF_US)
+            give(h, t, &slot->quotes.first->row.quote, t->ts);
     }
 }
 
-static void free_rows(struct hand *h, uint64_t keys)
+static void free_rows(struct hand *h)
 {
-    for (uint64_t key = 0; key < keys; key++) {
-        while (h->trades[key].first)
-            drop_first(h, &h->trades[key]);
-        while (h->quotes[key].first)
-            drop_first(h, &h->quotes[key]);
-    }
+    for (uint64_t i = 0; i <= h->mask; i++)
+        drop_all(h, &h->slots[i]);
     while (h->free) {
         struct kept *k = h->free;
         h->free = k->next;
@@ -280,54 +338,85 @@ static void free_rows(struct hand *h, uint64_t keys)
     }
 }
 
-static double run_hand(const struct input *in, enum kind kind, uint64_t *results)
+static double run_hand(const struct input *in, enum kind kind, bool checks, uint64_t *results, uint64_t *sum)
 {
     static void (*const runs[])(
         struct hand *, const struct input *) = { hand_interval, hand_window, hand_as_of };
     struct hand *h = alloc(1, sizeof *h);
     const double began = cpu_s();
-    h->trades = alloc(in->keys, sizeof *h->trades);
-    h->quotes = alloc(in->keys, sizeof *h->quotes);
+    h->checks = checks;
+    for (h->mask = 15; h->mask < 2 * in->keys; h->mask = 2 * h->mask + 1)
+        ;
+    h->slots = alloc(h->mask + 1, sizeof *h->slots);
     runs[kind](h, in);
-    free_rows(h, in->keys);
+    hand_on(h);
+    free_rows(h);
     const double took = cpu_s() - began;
     *results = h->results;
-    free(h->trades);
-    free(h->quotes);
+    *sum = h->sum;
+    free(h->slots);
     free(h);
     return took;
 }
 
 /* ---- figures ---- */
 
-static const char *only; /* parts of names; NULL: all */
+static const char *only; /* part of names; NULL: all */
+
+/* Both have the same results. */
+static void check_results(const char *name, enum kind kind, const struct input *in)
+{
+    struct watch w = { 0 };
+    uint64_t results, sum;
+    checked_sum = 0;
+    (void)run_leat(in, kind, true, &w);
+    (void)run_hand(in, kind, true, &results, &sum);
+    if (w.results == results && checked_sum == sum)
+        return;
+    (void)fprintf(stderr, "bench: %s: %llu results (%llx), by hand %llu (%llx)\n", name,
+        (unsigned long long)w.results, (unsigned long long)checked_sum, (unsigned long long)results,
+        (unsigned long long)sum);
+    exit(1);
+}
 
 static void compare(const char *name, enum kind kind, uint64_t rows, uint64_t keys)
 {
     struct input in;
     struct watch w = { 0 };
-    uint64_t results = 0;
+    uint64_t results = 0, sum;
     if (only && !strstr(name, only))
         return;
     double leat = 0, hand = 0;
     make_input(&in, rows, keys);
+    check_results(name, kind, &in);
     for (int turn = 0; turn < TURNS; turn++) {
-        const double ours = run_leat(&in, kind, &w), theirs = run_hand(&in, kind, &results);
+        const double ours = run_leat(&in, kind, false, &w);
+        const double theirs = run_hand(&in, kind, false, &results, &sum);
         leat = turn == 0 || ours < leat ? ours : leat;
         hand = turn == 0 || theirs < hand ? theirs : hand;
-        if (w.results != results) {
-            (void)fprintf(stderr, "bench: %s: %llu results, by hand %llu\n", name,
-                (unsigned long long)w.results, (unsigned long long)results);
-            exit(1);
-        }
     }
     const double both = 2.0 * (double)rows;
     printf("join/%s: %.1f ns/row, by hand %.1f: %.0f %%; %.1f pairs a row, %.1f ns each, by hand %.1f\n",
         name, leat / both * 1e9, hand / both * 1e9, 100 * hand / leat, (double)results / (double)rows,
         leat / (double)results * 1e9, hand / (double)results * 1e9);
-    if (w.state_keys)
-        printf("join/%s: at most %.1f MiB of state\n", name, (double)w.state_bytes / (1 << 20));
     (void)fflush(stdout);
+    free_input(&in);
+}
+
+/* State of rows that all wait: of this interval join nothing goes before the end. */
+static void measure_state(uint64_t rows)
+{
+    struct input in;
+    struct watch w = { 0 };
+    if (only && !strstr("state", only))
+        return;
+    make_input(&in, rows, rows);
+    (void)run_leat(&in, ENDLESS, false, &w);
+    if (w.rows_in)
+        printf("join/state: %.0f bytes a buffered row (%.1f MiB; a trade has %zu, a quote %zu and %u of "
+               "string)\n",
+            (double)w.state_bytes / (double)w.rows_in, (double)w.state_bytes / (1 << 20),
+            sizeof(struct trade), sizeof(struct quote), NAME_BYTES);
     free_input(&in);
 }
 
@@ -342,5 +431,6 @@ int main(int argc, char **argv)
     compare("window, 10 partners", WINDOW, rows / 2, 200);
     compare("window, 1000 partners", WINDOW, rows / 20, 2);
     compare("as of", AS_OF, rows, 2000);
+    measure_state(rows);
     return 0;
 }

@@ -38,6 +38,7 @@
 #define BUCKET_US_MIN LEAT_MILLIS(1)
 #define NO_ROW UINT32_MAX
 #define PREFETCH_AHEAD 6u
+#define FEW 8u /* rows of a list that are passed without remembering it */
 #define SNAPSHOT_VERSION 1
 
 /* ---- times ---- */
@@ -59,13 +60,21 @@ struct partners {
     int64_t from_us, to_us; /* inclusive; none where from > to */
 };
 
-static struct partners partners_of(const struct leat__interval_spec *spec, uint32_t side, int64_t own_us)
+static inline struct partners partners_of(
+    const struct leat__interval_spec *spec, uint32_t side, int64_t own_us)
 {
-    const __int128 before_us = side == LEAT__LEFT ? spec->before_us : spec->after_us;
-    const __int128 after_us = side == LEAT__LEFT ? spec->after_us : spec->before_us;
-    if (own_us - before_us > LEAT_TIME_MAX || own_us + after_us < LEAT_TIME_MIN)
-        return (struct partners){ LEAT_TIME_MAX, LEAT_TIME_MIN };
-    return (struct partners){ reach_from(spec, side, own_us), reach_to(spec, side, own_us) };
+    const int64_t before_us = side == LEAT__LEFT ? spec->before_us : spec->after_us;
+    const int64_t after_us = side == LEAT__LEFT ? spec->after_us : spec->before_us;
+    struct partners p;
+    const bool is_low = __builtin_sub_overflow(own_us, before_us, &p.from_us);
+    const bool is_high = __builtin_add_overflow(own_us, after_us, &p.to_us);
+    if (__builtin_expect(is_low || is_high, 0)) {
+        if ((is_low && before_us < 0) || (is_high && after_us < 0))
+            return (struct partners){ LEAT_TIME_MAX, LEAT_TIME_MIN };
+        p.from_us = is_low ? LEAT_TIME_MIN : p.from_us;
+        p.to_us = is_high ? LEAT_TIME_MAX : p.to_us;
+    }
+    return p;
 }
 
 /* ---- pairs ---- */
@@ -198,10 +207,11 @@ static int admit_rows(struct leat__interval *j, struct leat__ctx *ctx)
     const bool keeps = leat__join_keeps(&j->spec->pairs, j->side);
     const int64_t own_w = leat__join_side_watermark(ctx, j->side);
     const int64_t w = in->late && in->late_wm_us > own_w ? in->late_wm_us : own_w;
+    const int64_t late_us = leat__join_passed_us(w, j->spec->lateness_us);
     uint32_t late = 0, null = 0;
     j->rows_count = 0;
     for (uint32_t i = 0; i < in->count; i++) {
-        const bool is_late = leat__join_is_passed(in->event_us[i], w, j->spec->lateness_us);
+        const bool is_late = in->event_us[i] <= late_us && late_us != LEAT_TIME_MIN;
         if (!j->keys[i].data && !keeps)
             null++;
         else if (is_late)
@@ -246,7 +256,6 @@ static int begin_run(struct leat__interval *j, struct leat__ctx *ctx, bool *foun
     j->run_number++;
     j->flagged_row = NO_ROW;
     j->at = 0;
-    j->next = j->lists[0];
     j->list_at = 0;
     return 0;
 }
@@ -275,26 +284,27 @@ static int resume_run(struct leat__interval *j, struct leat__ctx *ctx)
     return 0;
 }
 
-/* Passes rows of the list that are too early, and remembers how far: rows of the run are in the order of time, and so
- * no later one of the same key needs them. */
+/* So many rows in a row of a list were too early. Passes the others that are, and remembers how far it has come: rows
+ * of the run are in the order of time, and so no later one of the same key needs them. */
 static void skip_early(struct leat__interval *j, uint64_t hash, int64_t from_us)
 {
+    const struct leat_list_row *first = j->lists[j->at], *row = j->next;
     struct leat__interval_passed *passed = &j->passed[hash % LEAT__JOIN_PASSED];
-    const struct leat_list_row *first = j->next;
-    const struct leat_list_row *row = first;
-    uint64_t at = 0;
-    if (passed->run == j->run_number && passed->first == first) {
+    uint64_t at = j->list_at;
+    if (passed->run == j->run_number && passed->first == first && passed->count > at) {
         row = passed->next;
         at = passed->count;
     }
-    while (row && row->event_us < from_us) {
+    for (; row && row->event_us < from_us; at++)
         row = row->next;
-        at++;
-        j->scanned++;
-    }
     *passed = (struct leat__interval_passed){ first, row, at, j->run_number };
     j->next = row;
     j->list_at = at;
+}
+
+static bool has_done_enough(const struct leat__interval *j)
+{
+    return j->scanned >= LEAT__JOIN_SCANNED_PER_CALL || *j->given >= LEAT_OP_BATCHES_PER_CALL;
 }
 
 /* The pairs of one row with the rest of its list. LEAT_MORE when this call has done enough. */
@@ -305,24 +315,64 @@ static int scan_list(struct leat__interval *j, struct leat__ctx *ctx, uint32_t r
     const void *own = leat_batch_at(j->in, row);
     const struct partners partners = partners_of(j->spec, j->side, own_us);
     const bool is_left = j->side == LEAT__LEFT;
-    if (j->list_at == 0)
-        skip_early(j, hash, partners.from_us);
-    while (j->next) {
-        const struct leat_list_row *other = j->next;
+    uint32_t early = 0;
+    for (const struct leat_list_row *other = j->next; other; other = j->next) {
         const int64_t other_us = other->event_us;
-        if (j->scanned >= LEAT__JOIN_SCANNED_PER_CALL || *j->given >= LEAT_OP_BATCHES_PER_CALL)
+        if (has_done_enough(j))
             return pause_run(j, ctx);
         j->scanned++;
         j->list_at++;
         j->next = other->next;
-        if (other_us < partners.from_us || other_us > partners.to_us)
-            continue;
+        const bool is_pair = other_us >= partners.from_us && other_us <= partners.to_us;
         if (j->is_plain)
             LEAT_TRY(leat__join_output_add(j->output, ctx, is_left ? own : other->record,
-                is_left ? other->record : own, own_us > other_us ? own_us : other_us, hash));
-        else
+                is_left ? other->record : own, own_us > other_us ? own_us : other_us, hash, is_pair));
+        else if (is_pair)
             LEAT_TRY(add_pair(j, ctx, row, other));
+        early += other_us < partners.from_us;
+        if (early == FEW && j->list_at == FEW)
+            skip_early(j, hash, partners.from_us);
     }
+    return 0;
+}
+
+/* The same for the run's rows from j->at on, while their lists are short and nothing but their pairs is of interest:
+ * most of the work of joins with few partners. Ends before a row that needs more, with j->next NULL. */
+static int scan_short(struct leat__interval *j, struct leat__ctx *ctx)
+{
+    static const struct leat_list_row nobody;
+    const uint32_t count = j->run_to - j->run_from;
+    const uint32_t *rows = j->rows + j->run_from;
+    const struct leat_batch *in = j->in;
+    const bool is_left = j->side == LEAT__LEFT;
+    uint32_t at = j->at;
+    for (; at < count; at++) {
+        if (at + PREFETCH_AHEAD < count) {
+            const char *ahead = (const char *)j->lists[at + PREFETCH_AHEAD];
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + 64); /* of the record */
+        }
+        const struct leat_list_row *other = j->lists[at] ? j->lists[at] : &nobody;
+        const struct leat_list_row *second = other->next;
+        if (second && second->next && second->next->next)
+            break;
+        const uint32_t row = rows[at];
+        const int64_t own_us = in->event_us[row];
+        const void *own = leat_batch_at(in, row);
+        const struct partners partners = partners_of(j->spec, j->side, own_us);
+        if (has_done_enough(j))
+            break;
+        for (; other; other = other->next) {
+            const int64_t other_us = other->event_us;
+            const bool is_pair =
+                (other_us >= partners.from_us) & (other_us <= partners.to_us) & (other->record != NULL);
+            j->scanned++;
+            LEAT_TRY(leat__join_output_add(j->output, ctx, is_left ? own : other->record,
+                is_left ? other->record : own, own_us > other_us ? own_us : other_us, in->key_hash[row],
+                is_pair));
+        }
+    }
+    j->at = at;
     return 0;
 }
 
@@ -333,14 +383,16 @@ static int scan_run(struct leat__interval *j, struct leat__ctx *ctx)
     const uint32_t count = j->run_to - j->run_from;
     leat__join_output_begin(j->output, ctx);
     for (;;) {
-        if (j->at + PREFETCH_AHEAD < count && j->lists[j->at + PREFETCH_AHEAD])
-            __builtin_prefetch(j->lists[j->at + PREFETCH_AHEAD]);
+        if (j->is_plain && j->list_at == 0)
+            LEAT_TRY(scan_short(j, ctx));
+        if (j->at == count)
+            break;
+        if (j->list_at == 0)
+            j->next = j->lists[j->at];
         const int code = scan_list(j, ctx, j->rows[j->run_from + j->at]);
         if (code != 0)
             return code;
-        if (++j->at == count)
-            break;
-        j->next = j->lists[j->at];
+        j->at++;
         j->list_at = 0;
     }
     LEAT_TRY(flush_pairs(j, ctx));

@@ -121,26 +121,28 @@ struct leat__join_pair {
 /* Takes note of a pair; flushes and gives batches as needed. Errors as of leat__emit. */
 LEAT_NODISCARD int leat__join_output_pair(
     struct leat__join_output *output, struct leat__ctx *ctx, const struct leat__join_pair *pair);
-/* The same for many pairs: both records are there, it is an insert, no window. Before the first one of a call, and
+/* The same for many, if they are pairs: both records are there, it is an insert, no window. Before the first one of a call, and
  * after the watermark has changed: leat__join_output_begin. */
 void leat__join_output_begin(struct leat__join_output *output, const struct leat__ctx *ctx);
 LEAT_NODISCARD int leat__join_output_full(struct leat__join_output *output, struct leat__ctx *ctx);
 static inline int leat__join_output_add(struct leat__join_output *output, struct leat__ctx *ctx,
-    const void *left, const void *right, int64_t event_us, uint64_t key_hash)
+    const void *left, const void *right, int64_t event_us, uint64_t key_hash, bool is_pair)
 {
     struct leat__join_lane *lane = &output->lanes[LEAT__JOIN_ON_TIME];
-    if (__builtin_expect(event_us <= output->plain_after_us, 0)) {
-        const struct leat__join_pair pair = {
-            .left = left, .right = right, .event_us = event_us, .key_hash = key_hash
-        };
-        return leat__join_output_pair(output, ctx, &pair);
-    }
-    const uint32_t i = lane->count++;
+    const uint32_t i = lane->count;
+    /* Whether it is one is hard to guess, for a processor too: so it is written before that is known. */
     lane->left[i] = left;
     lane->right[i] = right;
     lane->event_us[i] = event_us;
     lane->key_hash[i] = key_hash;
     lane->change[i] = LEAT_INSERT;
+    if (__builtin_expect(event_us <= output->plain_after_us, 0)) {
+        const struct leat__join_pair pair = {
+            .left = left, .right = right, .event_us = event_us, .key_hash = key_hash
+        };
+        return is_pair ? leat__join_output_pair(output, ctx, &pair) : 0;
+    }
+    lane->count = i + is_pair;
     return lane->count == lane->room ? leat__join_output_full(output, ctx) : 0;
 }
 LEAT_NODISCARD int leat__join_output_flush(struct leat__join_output *output, struct leat__ctx *ctx);
@@ -167,6 +169,15 @@ static inline int64_t leat__join_side_watermark(const struct leat__ctx *ctx, uin
 {
     const int64_t own = ctx->input_watermark_us[side];
     return own > ctx->watermark_us ? own : ctx->watermark_us;
+}
+/* The last time that is passed at w with this lateness, where the ends of time are infinite: LEAT_TIME_MIN says none,
+ * LEAT_TIME_MAX all. */
+static inline int64_t leat__join_passed_us(int64_t w, int64_t lateness_us)
+{
+    int64_t bound;
+    if (w == LEAT_TIME_MIN || w == LEAT_TIME_MAX)
+        return w;
+    return __builtin_sub_overflow(w, lateness_us, &bound) ? LEAT_TIME_MIN : bound;
 }
 /* Whether time <= w - lateness, where the ends of time are infinite. */
 static inline bool leat__join_is_passed(int64_t time_us, int64_t w, int64_t lateness_us)

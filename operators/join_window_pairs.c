@@ -328,7 +328,7 @@ static int meet_plain(struct leat__pairing *p, struct leat__ctx *ctx, uint32_t r
         p->scanned++;
         const void *other = p->piece[p->at++];
         LEAT_TRY(leat__join_output_add(
-            p->output, ctx, is_left ? own : other, is_left ? other : own, event_us, hash));
+            p->output, ctx, is_left ? own : other, is_left ? other : own, event_us, hash, true));
     }
     return 0;
 }

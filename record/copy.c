@@ -155,6 +155,11 @@ bool leat__copier_is_flat(const struct leat_copier *copier)
 
 /* ---- the walk ---- */
 
+static inline struct leat_sv *view_at(unsigned char *at)
+{
+    return (struct leat_sv *)(void *)at;
+}
+
 /* What a visitor needs, whichever it is. */
 struct visit {
     const struct leat_copier *copier;
@@ -175,7 +180,7 @@ static inline __attribute__((always_inline)) int walk(
     for (const struct leat__op *op = p->ops + start;; op++) {
         switch (op->code) {
         case COPY_VIEW: {
-            struct leat_sv *view = (struct leat_sv *)(void *)(row + op->offset);
+            struct leat_sv *view = view_at(row + op->offset);
             const void *data = view->data;
             if (visit(v, &data, view->len) < 0)
                 return LEAT_ENOMEM;
@@ -232,6 +237,26 @@ _Static_assert(offsetof(struct leat_array, items) == 0 && offsetof(struct leat_m
 
 static const uint64_t nothing = 0; /* what empty views show */
 
+/* Copies `size` bytes, mostly few: by two overlapping words, and reads nothing beyond them. */
+static inline void copy_short(char *to, const char *from, size_t size)
+{
+    if (size > 32) {
+        memcpy(to, from, size);
+    } else if (size >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + size - 16, from + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + size - 8, from + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + size - 4, from + size - 4, 4);
+    } else {
+        for (size_t i = 0; i < size; i++)
+            to[i] = from[i];
+    }
+}
+
 static int adopt_bytes(struct visit *v, const void **data, size_t size)
 {
     if (size == 0) {
@@ -241,7 +266,8 @@ static int adopt_bytes(struct visit *v, const void **data, size_t size)
     void *copy = leat__batch_alloc(v->batch, size, 8);
     if (!copy)
         return LEAT_ENOMEM;
-    *data = memcpy(copy, *data, size);
+    copy_short(copy, *data, size);
+    *data = copy;
     return 0;
 }
 
@@ -268,7 +294,8 @@ static int write_bytes(struct visit *v, const void **data, size_t size)
         *data = &nothing;
         return 0;
     }
-    *data = memcpy(v->at, *data, size);
+    copy_short((char *)v->at, *data, size);
+    *data = v->at;
     v->at += ALIGN_UP(size);
     return 0;
 }
@@ -296,33 +323,13 @@ int leat__copy_adopt(struct leat_copier *copier, struct leat_batch *to, void *ro
     return adopt(&v, 0, row);
 }
 
-/* Copies `size` bytes, mostly few: by two overlapping words, and reads nothing beyond them. */
-static inline void copy_short(char *to, const char *from, size_t size)
-{
-    if (size > 32) {
-        memcpy(to, from, size);
-    } else if (size >= 16) {
-        memcpy(to, from, 16);
-        memcpy(to + size - 16, from + size - 16, 16);
-    } else if (size >= 8) {
-        memcpy(to, from, 8);
-        memcpy(to + size - 8, from + size - 8, 8);
-    } else if (size >= 4) {
-        memcpy(to, from, 4);
-        memcpy(to + size - 4, from + size - 4, 4);
-    } else {
-        for (size_t i = 0; i < size; i++)
-            to[i] = from[i];
-    }
-}
-
 /* One string of each row. */
 static int adopt_strings(struct leat_batch *to, unsigned char *row, size_t stride, uint32_t count)
 {
     struct leat_sv last = { NULL, 0 };
     const void *copy = NULL;
     for (uint32_t i = 0; i < count; i++, row += stride) {
-        struct leat_sv *view = (struct leat_sv *)(void *)row;
+        struct leat_sv *view = view_at(row);
         if (view->len == 0) {
             view->data = (const char *)&nothing;
         } else if (view->data == last.data && view->len == last.len) {
@@ -366,6 +373,11 @@ int leat__copy_push(struct leat_copier *copier, struct leat_batch *to, const voi
 size_t leat__copy_size(struct leat_copier *copier, const void *record)
 {
     struct visit v = { .copier = copier, .size = ALIGN_UP((size_t)copier->size) };
+    if (copier->only_strings) {
+        for (const struct leat__op *op = copier->program.ops; op->code == COPY_VIEW; op++)
+            v.size += ALIGN_UP(view_at((unsigned char *)(uintptr_t)record + op->offset)->len);
+        return v.size;
+    }
     /* measure_bytes changes no view, so that the walk writes nothing. */
     (void)measure(&v, 0, (unsigned char *)(uintptr_t)record);
     return v.size;
@@ -375,7 +387,16 @@ void leat__copy_to(struct leat_copier *copier, const void *record, void *memory)
 {
     struct visit v = { .copier = copier, .at = (unsigned char *)memory + ALIGN_UP((size_t)copier->size) };
     memcpy(memory, record, copier->size);
-    (void)write_all(&v, 0, memory);
+    if (!copier->only_strings) {
+        (void)write_all(&v, 0, memory);
+        return;
+    }
+    for (const struct leat__op *op = copier->program.ops; op->code == COPY_VIEW; op++) {
+        struct leat_sv *view = view_at((unsigned char *)memory + op->offset);
+        const void *data = view->data;
+        (void)write_bytes(&v, &data, view->len);
+        view->data = data;
+    }
 }
 
 void leat__copy_rebase(struct leat_copier *copier, void *record, ptrdiff_t moved)

@@ -10,6 +10,8 @@
 #include "base/alloc.h"
 #include "state/state_private.h"
 
+#define PREFETCH_AHEAD 8u
+
 struct stored_row {
     struct leat_list_row row;
     uint8_t flags;
@@ -30,29 +32,36 @@ static int reserve_values(struct leat_table *table, uint32_t count, struct leat_
     return 0;
 }
 
-int leat__list_add(struct leat_table *table, struct leat__slice *slice, struct leat__list *list,
-    const void *record, int64_t event_us, uint8_t flags, struct leat_error *err)
+/* `flat`: rows show nothing. */
+static inline int add_row(struct leat_table *table, struct leat__slice *slice, struct leat__list *list,
+    const void *record, int64_t event_us, uint8_t flags, bool flat, struct leat_error *err)
 {
-    const bool flat = leat__copier_is_flat(table->copier);
     const size_t size = flat ? table->row_size : leat__copy_size(table->copier, record);
-    struct stored_row *stored = leat__slice_bytes(table, slice, sizeof *stored + size, err);
+    const size_t bytes = (sizeof(struct stored_row) + size + 7) & ~(size_t)7;
+    struct stored_row *stored;
+    if (bytes <= (size_t)(slice->arena_end - slice->arena_at)) {
+        stored = (struct stored_row *)(void *)slice->arena_at;
+        slice->arena_at += bytes;
+    } else {
+        stored = leat__slice_bytes(table, slice, bytes, err);
+    }
     if (!stored)
         return err && err->code < 0 ? err->code : LEAT_ESTATE;
-    memset(stored, 0, sizeof *stored);
-    stored->row.event_us = event_us;
-    stored->row.record = stored + 1;
-    stored->row.flags = &stored->flags;
-    stored->flags = flags;
+    *stored = (struct stored_row){ { NULL, event_us, stored + 1, &stored->flags }, flags, { 0 } };
     if (flat)
         memcpy(stored + 1, record, size);
     else
         leat__copy_to(table->copier, record, stored + 1);
-    if (list->last)
-        list->last->next = &stored->row;
-    else
-        list->first = &stored->row;
-    list->last = &stored->row;
+    const struct leat_list_row **end =
+        list->last ? &list->last->next : (const struct leat_list_row **)(void *)&list->first;
+    *end = list->last = &stored->row;
     return 0;
+}
+
+int leat__list_add(struct leat_table *table, struct leat__slice *slice, struct leat__list *list,
+    const void *record, int64_t event_us, uint8_t flags, struct leat_error *err)
+{
+    return add_row(table, slice, list, record, event_us, flags, leat__copier_is_flat(table->copier), err);
 }
 
 /* A list that was removed and not yet forgotten is a key again. */
@@ -72,13 +81,16 @@ int leat__table_append_flagged(struct leat_table *table, int64_t ns, const struc
     LEAT_TRY(reserve_values(table, count, err));
     LEAT_TRY(leat__table_upsert_blind(table, ns, keys, hashes, rows, count, table->values, err));
     struct leat__slice *slice = leat__slice_find(table, ns);
+    const bool flat = leat__copier_is_flat(table->copier);
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t r = rows ? rows[i] : i;
         struct leat__list *list = table->values[i];
+        if (i + PREFETCH_AHEAD < count) /* the row that the next one is linked behind */
+            __builtin_prefetch(((const struct leat__list *)table->values[i + PREFETCH_AHEAD])->last, 1);
         if (table->state->store_class && !list->first)
             count_revived(table, slice, table->values[i]);
-        LEAT_TRY(leat__list_add(
-            table, slice, list, leat_batch_at(batch, r), batch->event_us[r], flags ? flags[r] : 0, err));
+        LEAT_TRY(add_row(table, slice, list, leat_batch_at(batch, r), batch->event_us[r],
+            flags ? flags[r] : 0, flat, err));
         if (table->state->store_class && !list->unwritten)
             list->unwritten = list->last;
     }
@@ -96,12 +108,13 @@ int leat__table_lists(struct leat_table *table, int64_t ns, const struct leat_sv
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_list_row **lists,
     struct leat_error *err)
 {
+    static const struct leat__list none;
     LEAT_ASSERT(table->kind == LEAT_TABLE_LIST);
     LEAT_TRY(reserve_values(table, count, err));
     LEAT_TRY(leat__table_find(table, ns, keys, hashes, rows, count, table->values, err));
-    for (uint32_t i = 0; i < count; i++) {
-        const struct leat__list *list = table->values[i];
-        lists[i] = list ? list->first : NULL;
+    for (uint32_t i = 0; i < count; i++) { /* no branch: there is no telling which keys there are */
+        const struct leat__list *list = table->values[i] ? table->values[i] : &none;
+        lists[i] = list->first;
     }
     return 0;
 }

@@ -87,7 +87,7 @@ static ALWAYS_INLINE bool slot_has(
 }
 
 /* Fills a free slot. `word`: hash and flags. */
-static int take_slot(struct leat_table *table, struct leat__slice *slice, unsigned char *slot,
+static ALWAYS_INLINE int take_slot(struct leat_table *table, struct leat__slice *slice, unsigned char *slot,
     struct leat_sv key, uint64_t word, struct leat_error *err)
 {
     LEAT_ASSERT(slice->cursors_open == 0);
@@ -121,7 +121,7 @@ static int take_slot(struct leat_table *table, struct leat__slice *slice, unsign
     return 0;
 }
 
-static int make_key(
+static ALWAYS_INLINE int make_key(
     const struct probe *p, unsigned char *slot, struct leat_sv key, uint64_t hash, struct leat_error *err)
 {
     struct leat__slice *slice = p->slice;
