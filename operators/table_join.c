@@ -22,7 +22,7 @@
  * Work is bounded: the place is (namespace that fires, row of `due`), and LEAT_MORE is returned.
  *
  * Invariants: (1) pairs are flushed before a call on a state that they may point into; (2) between batches nothing is
- * ready, due or early; (3) all that waits is later than fired_us. */
+ * ready, due or early; (3) all that waits is later than fired_us; LEAT_TIME_MIN is before all times: nobody has spoken. */
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "operators/table_join_private.h"
@@ -215,6 +215,12 @@ static int give_late(
     return leat__emit(ctx, (uint32_t)port, late);
 }
 
+/* Whether the table has not been told of all up to that time. (3) */
+static bool must_wait(const struct leat__table_join *j, int64_t event_us)
+{
+    return !j->spec->by_arrival && (event_us > j->fired_us || j->fired_us == LEAT_TIME_MIN);
+}
+
 /* Sorts the batch's rows out: due, waiting, late. */
 static int take_stream(struct leat__table_join *j, struct leat__ctx *ctx)
 {
@@ -232,7 +238,7 @@ static int take_stream(struct leat__table_join *j, struct leat__ctx *ctx)
         const int64_t event_us = in->event_us[i];
         if (spec->timed && leat__join_is_passed(event_us, w, spec->retention_us))
             j->spare[--late] = i;
-        else if (j->keys[i].data && !spec->by_arrival && event_us > j->fired_us)
+        else if (j->keys[i].data && must_wait(j, event_us))
             j->spare[waiting++] = i;
         else
             j->picks[j->due_count++] = i;

@@ -232,6 +232,7 @@ static struct stream *input(struct oracle *o, int64_t stream)
 static void inherit(struct stream *to, const struct stream *from)
 {
     to->in_order = from->in_order;
+    to->order_keys = from->order_keys;
     to->one_lane = from->one_lane;
     to->unsure = from->unsure;
     to->behind = from->behind;
@@ -279,6 +280,8 @@ static void run_map(struct oracle *o, const struct plan_node *node, size_t strea
     const struct stream *in = input(o, node->in);
     const int64_t map = node->expr % MAPS;
     inherit(&o->streams[stream], in);
+    if (in->order_keys && (map == 2 || map == 3)) /* there are other keys in it now */
+        o->streams[stream].in_order = false;
     for (size_t i = 0; i < in->count; i++) {
         struct event event = in->events[i];
         const struct diff_row *row = event.record;
@@ -377,10 +380,8 @@ static void run_async(struct oracle *o, const struct plan_node *node, size_t str
 }
 
 /* long: a case for each kind */
-static void run_node(struct oracle *o, size_t i)
+static void run_kind(struct oracle *o, const struct plan_node *node, size_t stream)
 {
-    const struct plan_node *node = &o->plan->nodes[i];
-    const size_t stream = o->plan->sources_count + i;
     switch ((enum plan_kind)node->kind) {
     case PLAN_FILTER:
     case PLAN_BRANCH:
@@ -444,6 +445,27 @@ static void run_node(struct oracle *o, size_t i)
     case PLAN_KINDS:
         break;
     }
+}
+
+/* Whether rows of the node's keys come in the order of the stream. */
+static bool is_in_order_for(const struct plan_node *node, const struct stream *in, bool is_right)
+{
+    const bool other = is_right && node->form != PLAN_SAME;
+    return in->in_order && (!in->order_keys || (!other && (in->order_keys & node->keys) == in->order_keys));
+}
+
+static void run_node(struct oracle *o, size_t i)
+{
+    const struct plan_node *node = &o->plan->nodes[i];
+    const size_t stream = o->plan->sources_count + i;
+    struct stream *ins[2] = { input(o, node->in),
+        input(o, plan_has_two_inputs(node) ? node->in2 : node->in) };
+    const bool was_in_order[2] = { ins[0]->in_order, ins[1]->in_order };
+    for (int side = 1; side >= 0 && plan_is_keyed(node); side--)
+        ins[side]->in_order = is_in_order_for(node, ins[side], side && plan_has_two_inputs(node));
+    run_kind(o, node, stream);
+    for (int side = 0; side < 2; side++)
+        ins[side]->in_order = was_in_order[side];
     if (plan_has_own_sink(node) || plan_is_read(o->plan, stream))
         return;
     struct oracle_sink *sink = oracle_sink(o, "out", stream, plan_gives_results(o->plan, stream));

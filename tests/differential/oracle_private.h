@@ -27,6 +27,7 @@ struct stream {
     struct event *events;
     size_t count, capacity;
     bool in_order; /* rows of a key come in this order, whatever the schedule */
+    int64_t order_keys; /* in_order is true of these keys alone, by which rows have been parted; 0: of any */
     bool one_lane; /* of a single split: its watermark is the operator's */
     bool unsure; /* what is in it depends on timing */
     bool behind; /* rows may come behind a watermark that only the schedule knows */

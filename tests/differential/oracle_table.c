@@ -31,6 +31,7 @@ static bool same_time_too(const struct diff_row *a, const struct diff_row *b)
 struct entry {
     const struct diff_row *key, *row; /* row: NULL where it is deleted */
     int64_t at; /* of the row, or of what has deleted it */
+    wide w; /* that it was judged by */
 };
 
 static void put(struct oracle *o, const struct plan_node *node, struct stream *out, struct oracle_sink *late,
@@ -40,12 +41,13 @@ static void put(struct oracle *o, const struct plan_node *node, struct stream *o
     const bool deletes = (node->expr & 2) && !row->has_v;
     (void)o;
     if ((node->expr & 1) && event->at < entry->at) {
-        if (!entry->row && w >= entry->at)
+        if (!entry->row && (w >= entry->at || entry->w >= entry->at))
             out->unsure = true; /* whether it is known still that it was deleted */
         oracle_sink_add(late, row, event->at, 0);
         return;
     }
     entry->at = event->at;
+    entry->w = w;
     if (entry->row && (deletes || !same_time_too(entry->row, row)))
         give(out, event, entry->row, deletes ? LEAT_DELETE : LEAT_UPDATE_BEFORE);
     if (!deletes && !(entry->row && same_time_too(entry->row, row)))
@@ -76,11 +78,12 @@ void oracle_upsert(struct oracle *o, const struct plan_node *node, size_t stream
         while (k < count && !same_key(o, node->keys, entries[k].key, event->record))
             k++;
         if (k == count)
-            entries[count++] = (struct entry){ .key = event->record, .at = INT64_MIN };
+            entries[count++] = (struct entry){ .key = event->record, .at = INT64_MIN, .w = NO_WATERMARK };
         put(o, node, out, late, &entries[k], event, event->w > w ? event->w : w);
     }
     free(entries);
     out->in_order = in->in_order && !out->unsure;
+    out->order_keys = o->paced ? 0 : node->keys;
     out->one_lane = in->one_lane;
     if (out->unsure)
         late->level = ORACLE_NOTHING;
@@ -198,7 +201,6 @@ struct tables {
     const struct plan_node *node;
     struct stream *out;
     struct bag_of_rows sides[2];
-    struct bag_of_rows shown, next; /* results of the key in question, before and now */
 };
 
 static void bag_add(struct bag_of_rows *bag, const struct diff_row *row)
@@ -221,53 +223,57 @@ static bool bag_take(struct bag_of_rows *bag, const struct diff_row *row)
     return false;
 }
 
-/* All pairs of the rows with that key, and what has no partner. */
-static void results_of(struct tables *t, const struct join_key *key, struct bag_of_rows *results)
+/* How many rows of the other side make a pair with that one. */
+static size_t partners_of(const struct tables *t, const struct diff_row *row, bool is_right)
 {
-    results->count = 0;
-    for (int side = 0; side < 2; side++)
-        for (size_t i = 0; i < t->sides[side].count; i++) {
-            const struct diff_row *row = t->sides[side].rows[i];
-            const struct join_key own = join_key_of(t->node, row, side);
-            bool matched = false;
-            if (!join_keys_are_equal(key, &own))
-                continue;
-            for (size_t k = 0; k < t->sides[!side].count; k++) {
-                const struct diff_row *other = t->sides[!side].rows[k];
-                if (!join_matches(t->node, side ? other : row, side ? row : other))
-                    continue;
-                matched = true;
-                if (side == 0)
-                    bag_add(results, join_result(t->o, row, other));
-            }
-            if (join_keeps(t->node, side) && (!matched || t->o->mistake == MISTAKE_OUTER_ALWAYS))
-                bag_add(results, join_result(t->o, side ? NULL : row, side ? row : NULL));
-        }
+    const struct bag_of_rows *others = &t->sides[!is_right];
+    size_t count = 0;
+    for (size_t i = 0; i < others->count; i++)
+        count += join_matches(t->node, is_right ? others->rows[i] : row, is_right ? row : others->rows[i]);
+    return count;
+}
+
+static void give_alone(
+    struct tables *t, const struct event *cause, const struct diff_row *row, bool is_right, bool is_there)
+{
+    if (join_keeps(t->node, is_right))
+        give(t->out, cause, join_result(t->o, is_right ? NULL : row, is_right ? row : NULL),
+            is_there ? LEAT_INSERT : LEAT_DELETE);
+}
+
+/* The pairs of a row that comes or goes, and what is alone by that, or no more. */
+static void change_pairs(struct tables *t, const struct event *event, bool is_right, bool comes)
+{
+    const struct diff_row *row = event->record;
+    const struct bag_of_rows *others = &t->sides[!is_right];
+    const bool always = t->o->mistake == MISTAKE_OUTER_ALWAYS;
+    size_t partners = 0;
+    for (size_t i = 0; i < others->count; i++) {
+        const struct diff_row *other = others->rows[i];
+        const struct diff_row *left = is_right ? other : row, *right = is_right ? row : other;
+        if (!join_matches(t->node, left, right))
+            continue;
+        partners++;
+        give(t->out, event, join_result(t->o, left, right), comes ? LEAT_INSERT : LEAT_DELETE);
+        if (!always && join_keeps(t->node, !is_right) && partners_of(t, other, !is_right) == (comes ? 1 : 0))
+            give_alone(t, event, other, !is_right, !comes);
+    }
+    if (partners == 0 || always)
+        give_alone(t, event, row, is_right, comes);
 }
 
 static void change(struct tables *t, const struct event *event, bool is_right)
 {
-    const struct join_key key = join_key_of(t->node, event->record, is_right);
-    const struct diff_row *row = event->record;
-    if (key.is_null) {
-        if (join_keeps(t->node, is_right))
-            give(t->out, event, join_result(t->o, is_right ? NULL : row, is_right ? row : NULL),
-                is_back(event) ? LEAT_DELETE : LEAT_INSERT);
+    const bool comes = !is_back(event);
+    if (join_key_of(t->node, event->record, is_right).is_null) {
+        give_alone(t, event, event->record, is_right, comes);
         return;
     }
-    results_of(t, &key, &t->shown);
-    if (!is_back(event))
-        bag_add(&t->sides[is_right], row);
-    else if (!bag_take(&t->sides[is_right], row))
+    if (comes)
+        bag_add(&t->sides[is_right], event->record);
+    else if (!bag_take(&t->sides[is_right], event->record))
         return;
-    results_of(t, &key, &t->next);
-    for (size_t i = t->shown.count; i-- > 0;) /* what stays is neither taken back nor given */
-        if (bag_take(&t->next, t->shown.rows[i]))
-            bag_take(&t->shown, t->shown.rows[i]);
-    for (size_t i = 0; i < t->shown.count; i++)
-        give(t->out, event, t->shown.rows[i], LEAT_DELETE);
-    for (size_t i = 0; i < t->next.count; i++)
-        give(t->out, event, t->next.rows[i], LEAT_INSERT);
+    change_pairs(t, event, is_right, comes);
 }
 
 void oracle_join_tables(struct oracle *o, const struct plan_node *node, size_t stream)
@@ -282,8 +288,6 @@ void oracle_join_tables(struct oracle *o, const struct plan_node *node, size_t s
                     change(&t, &in[side]->events[at[side]], side);
     free(t.sides[0].rows);
     free(t.sides[1].rows);
-    free(t.shown.rows);
-    free(t.next.rows);
     t.out->sources = in[0]->sources | in[1]->sources;
     t.out->unsure = in[0]->unsure || in[1]->unsure;
     struct oracle_sink *sink = oracle_sink(o, "out", stream, false);

@@ -147,6 +147,8 @@ bool plan_is_read(const struct plan *plan, size_t stream);
 /* Whether its results go to a sink whether they are read or not. */
 bool plan_has_own_sink(const struct plan_node *node);
 bool plan_has_two_inputs(const struct plan_node *node);
+/* Whether rows go to the worker that owns their key. */
+bool plan_is_keyed(const struct plan_node *node);
 size_t plan_streams_count(const struct plan *plan);
 
 /* The plan as text, malloc'd; and back. NULL for text that is no plan, with the line at fault in *line. */

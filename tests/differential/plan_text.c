@@ -137,6 +137,13 @@ bool plan_has_two_inputs(const struct plan_node *node)
         node->kind == PLAN_TABLE_JOIN || node->kind == PLAN_JOIN_TABLES || node->kind == PLAN_COGROUP;
 }
 
+bool plan_is_keyed(const struct plan_node *node)
+{
+    return node->kind == PLAN_JOIN || node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP ||
+        node->kind == PLAN_ALARM || node->kind == PLAN_TALLY ||
+        (node->kind >= PLAN_DEDUPLICATE && node->kind != PLAN_ASYNC);
+}
+
 bool plan_is_read(const struct plan *plan, size_t stream)
 {
     for (size_t i = 0; i < plan->nodes_count; i++)
@@ -164,10 +171,7 @@ static bool is_sound_node(const struct plan *plan, size_t i)
     if (node->kind <= 0 || node->kind >= PLAN_KINDS || node->in < 0 || node->in >= below)
         return false;
     const bool results = plan_gives_results(plan, (size_t)node->in);
-    const bool keyed = node->kind == PLAN_JOIN || node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP ||
-        node->kind == PLAN_ALARM || node->kind == PLAN_TALLY ||
-        (node->kind >= PLAN_DEDUPLICATE && node->kind != PLAN_ASYNC);
-    if (keyed && (node->keys < PLAN_BY_K1 || node->keys > PLAN_BY_BOTH))
+    if (plan_is_keyed(node) && (node->keys < PLAN_BY_K1 || node->keys > PLAN_BY_BOTH))
         return false;
     const int64_t part = node->window == LEAT_WINDOW_HOPPING ? node->slide : node->step;
     const bool many = part > 0 && node->size / part > PLAN_WINDOWS_MAX;
