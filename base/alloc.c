@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define HUGE_BYTES ((size_t)2 << 20)
+#define PAGE_BYTES ((size_t)64 << 10) /* the largest that systems have */
+
 static _Atomic uint64_t calls_count;
 static _Atomic int64_t live_count;
 static _Atomic uint64_t fail_countdown; /* 0: off; n: the n-th call from now fails */
@@ -71,6 +74,36 @@ void leat__free(void *p)
     free(p);
 }
 
+static size_t whole_pages(size_t size)
+{
+    return (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+}
+
+void *leat__pages_alloc(size_t size)
+{
+    const size_t bytes = whole_pages(size);
+    if (bytes == 0 || bytes < size || bytes > SIZE_MAX - HUGE_BYTES || must_fail())
+        return NULL;
+    char *p = mmap(NULL, bytes + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    const size_t before = (HUGE_BYTES - ((uintptr_t)p & (HUGE_BYTES - 1))) & (HUGE_BYTES - 1);
+    if (before)
+        (void)munmap(p, before);
+    (void)munmap(p + before + bytes, HUGE_BYTES - before);
+    leat__advise_huge(
+        p + before, size); /* only what is filled: no page that is huge for its first bytes alone */
+    return count(p + before);
+}
+
+void leat__pages_free(void *p, size_t size)
+{
+    if (!p)
+        return;
+    atomic_fetch_sub_explicit(&live_count, 1, memory_order_relaxed);
+    (void)munmap(p, whole_pages(size));
+}
+
 char *leat__strndup(const char *text, size_t len)
 {
     char *copy = leat__malloc(len + 1);
@@ -103,7 +136,7 @@ void leat__alloc_fail_at(uint64_t n)
 
 void leat__advise_huge(void *p, size_t size)
 {
-    const uintptr_t huge = (uintptr_t)2 << 20;
+    const uintptr_t huge = HUGE_BYTES;
     const uintptr_t from = ((uintptr_t)p + huge - 1) & ~(huge - 1);
     const uintptr_t to = ((uintptr_t)p + size) & ~(huge - 1);
     if (to > from)

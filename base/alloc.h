@@ -13,7 +13,12 @@ void leat__free(void *p); /* NULL is fine */
 char *leat__strdup(const char *text);
 char *leat__strndup(const char *text, size_t len);
 
-/* Number of allocation calls that succeeded so far in the process (malloc, calloc, realloc, aligned). */
+/* `size` bytes of zeroed memory that the system gives when they are first touched, aligned to 2 MiB and advised huge
+ * pages: for large arrays. Given back with the same size. */
+void *leat__pages_alloc(size_t size);
+void leat__pages_free(void *p, size_t size); /* NULL is fine */
+
+/* Number of allocation calls that succeeded so far in the process (malloc, calloc, realloc, aligned, pages). */
 uint64_t leat__alloc_calls(void);
 /* Blocks allocated and not freed. */
 int64_t leat__alloc_live(void);

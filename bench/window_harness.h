@@ -17,6 +17,7 @@ struct window_line {
     struct leat_window_opts window;
     struct leat_aggregate aggs[8]; /* into fields of `total_schema` (window_harness.c) */
     uint32_t batches; /* between two watermarks */
+    bool ordered;
 };
 
 struct window_bench {
@@ -32,7 +33,7 @@ struct window_bench {
     uint32_t batches_count, at;
     int64_t now_us;
     uint64_t rows_out;
-    int64_t longest_ns; /* of a call of the operator, which the benchmark sets back */
+    int64_t longest_ns; /* processor time of a call of the operator, which the benchmark sets back */
 };
 
 /* Keys are random, below line->keys. `batches` of them, WINDOW_BENCH_BATCHES at most. */

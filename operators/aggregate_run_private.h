@@ -18,7 +18,7 @@
 /* Rows that are added at a time: few enough to keep their slots in the first-level cache. */
 #define LEAT__RUN_CHUNK 256u
 /* Keys that are looked at before a call ends, whether they give rows or not. */
-#define LEAT__RUN_KEYS_PER_CALL 8192u
+#define LEAT__RUN_KEYS_PER_CALL 1024u
 /* Items that are taken from a cursor at a time, at most. */
 #define LEAT__RUN_ITEMS 64u
 

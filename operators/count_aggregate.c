@@ -327,6 +327,8 @@ static int work_end(struct count_aggregate *a)
 {
     struct leat_cursor_item item;
     int64_t count;
+    if (leat__cursor_prepare(a->cursor) > 0)
+        return LEAT_MORE;
     while ((count = leat__cursor_next(a->cursor, &item, 1, a->ctx->error)) > 0) {
         LEAT_TRY(give_item(a, &item));
         a->run.keys_seen++;

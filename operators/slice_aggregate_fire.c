@@ -419,6 +419,8 @@ static int give(struct leat__slicer *a)
     int64_t count;
     if (!a->cursor && leat__cursor_open(a->result, RESULT_NS, flags, &a->cursor, a->ctx->error) < 0)
         return leat__fail_here(a->ctx);
+    if (leat__cursor_prepare(a->cursor) > 0)
+        return LEAT_MORE;
     while ((count = leat__cursor_next(a->cursor, items, a->run.items_max, a->ctx->error)) > 0) {
         for (int64_t i = 0; i < count; i++) {
             const struct leat__pane pane = { a->window, items[i].key, LEAT_PANE_ON_TIME, 0 };

@@ -22,8 +22,8 @@
 #include "operators/window_private.h"
 
 #define BUCKET_SHIFT 26u /* 67 seconds */
-#define KEPT_MAX 65536u
-#define LOADED_PER_CALL 65536u /* timers that one call goes through */
+#define KEPT_MAX 32768u
+#define LOADED_PER_CALL 8192u /* timers that one call goes through: with a selection under 3 ms */
 #define ITEMS 64u
 #define SQUEEZED_MIN 65536u /* bytes of keys */
 #define TIME_BYTES sizeof(uint64_t)
@@ -62,6 +62,9 @@ static bool is_before(
 {
     if (a->time_us != b->time_us)
         return a->time_us < b->time_us;
+    for (uint32_t i = 0; i < 2; i++)
+        if (a->order[i] != b->order[i])
+            return a->order[i] < b->order[i];
     return leat_sv_cmp(key_of(timers, a), key_of(timers, b)) < 0;
 }
 
@@ -127,8 +130,12 @@ static int push(struct leat__timers *timers, int64_t time_us, struct leat_sv key
     LEAT_TRY(squeeze(timers));
     if (timers->bytes.len + key.len > UINT32_MAX)
         return LEAT_ELIMIT;
-    timers->heap[timers->count++] =
-        (struct leat__timer){ time_us, (uint32_t)timers->bytes.len, (uint32_t)key.len };
+    struct leat__timer *timer = &timers->heap[timers->count++];
+    *timer = (struct leat__timer){ time_us, { 0 }, (uint32_t)timers->bytes.len, (uint32_t)key.len };
+    const size_t behind = key.len - TIME_BYTES;
+    memcpy(timer->order, key.data + TIME_BYTES, behind < sizeof timer->order ? behind : sizeof timer->order);
+    timer->order[0] = __builtin_bswap64(timer->order[0]);
+    timer->order[1] = __builtin_bswap64(timer->order[1]);
     leat__strbuf_add(&timers->bytes, key.data, key.len);
     timers->used += key.len;
     return timers->bytes.failed ? LEAT_ENOMEM : 0;
@@ -278,24 +285,54 @@ static int set_limit(struct leat__timers *timers, int64_t limit_us, struct leat_
     return timers->limit_key.failed ? LEAT_ENOMEM : 0;
 }
 
-/* Sorts what was gathered (a heap that gives its largest last), keeps the first KEPT_MAX and sets the limit. */
+/* Before and behind a pivot: how many are before it, which stands behind these then. */
+static uint32_t divide(
+    const struct leat__timers *timers, struct leat__timer *from, uint32_t count, uint32_t pivot)
+{
+    const struct leat__timer middle = from[pivot];
+    uint32_t before = 0;
+    from[pivot] = from[count - 1];
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        const struct leat__timer timer = from[i];
+        from[i] = from[before];
+        from[before] = timer;
+        before += is_before(timers, &timer, &middle);
+    }
+    from[count - 1] = from[before];
+    from[before] = middle;
+    return before;
+}
+
+/* Brings the first `kept` to the front, the last of them to the end of these. Pivots are drawn, so that no order of
+ * timers makes it slow. */
+static void select_first(struct leat__timers *timers, uint32_t kept)
+{
+    uint32_t from = 0, count = timers->count;
+    uint64_t random = 1;
+    while (count > 1) {
+        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        const uint32_t pivot = (uint32_t)(((random >> 32) * count) >> 32);
+        const uint32_t before = divide(timers, timers->heap + from, count, pivot);
+        if (from + before + 1 == kept)
+            return;
+        if (from + before + 1 > kept) {
+            count = before;
+        } else {
+            from += before + 1;
+            count -= before + 1;
+        }
+    }
+}
+
+/* Keeps the first KEPT_MAX of what was gathered, in no order, and sets the limit. */
 static int keep_first(struct leat__timers *timers)
 {
-    const uint32_t count = timers->count;
-    struct leat__timer *sorted = leat__malloc(count * sizeof *sorted);
-    if (!sorted)
-        return LEAT_ENOMEM;
-    heapify(timers);
-    for (uint32_t i = 0; i < count; i++) {
-        sorted[i] = timers->heap[0];
-        pop(timers);
-    }
-    timers->count = count < KEPT_MAX ? count : KEPT_MAX;
+    const uint32_t count = timers->count < KEPT_MAX ? timers->count : KEPT_MAX;
+    select_first(timers, count);
+    timers->count = count;
     timers->used = 0;
-    for (uint32_t i = 0; i < timers->count; i++)
-        timers->used += sorted[i].len;
-    memcpy(timers->heap, sorted, timers->count * sizeof *sorted); /* what is sorted is a heap */
-    leat__free(sorted);
+    for (uint32_t i = 0; i < count; i++)
+        timers->used += timers->heap[i].len;
     const struct leat__timer *last = &timers->heap[timers->count - 1];
     LEAT_TRY(set_limit(timers, last->time_us, key_of(timers, last)));
     return squeeze(timers);

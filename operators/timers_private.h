@@ -21,6 +21,8 @@ static inline uint32_t leat__timers_which(enum leat_time_kind kind)
 
 struct leat__timer {
     int64_t time_us;
+    uint64_t
+        order[2]; /* the 16 bytes behind the time in its table key, as numbers: most comparisons end there */
     uint32_t at, len; /* of its table key in `bytes` */
 };
 

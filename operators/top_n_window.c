@@ -11,7 +11,7 @@
 
 #define ITEMS 16u
 #define ROWS_AT_A_TIME 1024u
-#define KEYS_PER_CALL 8192u
+#define KEYS_PER_CALL 2048u
 
 struct window_top_n {
     struct leat_op op;

@@ -202,6 +202,8 @@ static int work_window(struct leat__win *a)
     struct leat_cursor_item items[ITEMS];
     const bool last = a->going || goes_at_once(a, &a->window);
     int64_t count;
+    if (leat__cursor_prepare(a->cursor) > 0)
+        return LEAT_MORE;
     while ((count = leat__cursor_next(a->cursor, items, a->run.items_max, a->ctx->error)) > 0) {
         for (int64_t i = 0; i < count; i++)
             LEAT_TRY(give_item(a, &items[i], last));

@@ -6,18 +6,20 @@
  * and rows are copied, values encoded and decoded. Slots stay where they are. What it costs is paid for by the
  * bytes that were given up before.
  *
- * This happens at the begin of calls: no pointer lives longer. Without memory for the new arena nothing happens,
- * and both are kept. */
+ * This happens at the begin of calls (no pointer lives longer), in pieces of slots, in their order: up to `at` nothing
+ * shows the old arena any more. A slot that moves back over that place takes it along; one that moves on over it is
+ * moved twice, which costs only memory. Without memory for the new arena both are kept. */
 #include "base/alloc.h"
 #include "state/state_private.h"
 
-#define GARBAGE_MIN (256u * 1024u)
+#define PIECE_SLOTS 16u /* for each key of a call */
 
 bool leat__slice_is_wasteful(const struct leat__slice *slice)
 {
-    const uint64_t slots = slice->slots_block ? slice->slots_block->size : 0;
-    return slice->garbage >= GARBAGE_MIN && slice->garbage * 2 >= slice->bytes - slots &&
-        slice->cursors_open == 0;
+    const uint64_t slots =
+        (slice->slots_block ? slice->slots_block->size : 0) + (slice->old.block ? slice->old.block->size : 0);
+    return slice->garbage >= slice->table->state->garbage_min && slice->garbage * 2 >= slice->bytes - slots &&
+        slice->cursors_open == 0 && !slice->compaction;
 }
 
 static bool move_key(struct leat_table *table, struct leat__slice *slice, unsigned char *slot)
@@ -32,13 +34,8 @@ static bool move_key(struct leat_table *table, struct leat__slice *slice, unsign
     return true;
 }
 
-/* Memory of one value, in both forms. */
-struct spare {
-    void *value;
-    struct leat_strbuf bytes;
-};
-
-static bool move_value(struct leat_table *table, struct leat__slice *slice, void *value, struct spare *spare)
+static bool move_value(
+    struct leat_table *table, struct leat__slice *slice, void *value, struct leat__spare *spare)
 {
     struct leat_strbuf *scratch = &spare->bytes;
     void *fresh = spare->value;
@@ -74,7 +71,7 @@ static bool move_rows(struct leat_table *table, struct leat__slice *slice, struc
 }
 
 static bool move_slot(
-    struct leat_table *table, struct leat__slice *slice, unsigned char *slot, struct spare *spare)
+    struct leat_table *table, struct leat__slice *slice, unsigned char *slot, struct leat__spare *spare)
 {
     if (!move_key(table, slice, slot))
         return false;
@@ -85,40 +82,79 @@ static bool move_slot(
     return move_value(table, slice, leat__slot_value(table, slot), spare);
 }
 
-static void give_chunks(struct leat_table *table, struct leat__slice *slice, struct leat__block *chunks)
+/* ---- the pieces ---- */
+
+static void end_compaction(struct leat_table *table, struct leat__slice *slice)
 {
-    for (struct leat__block *next; chunks; chunks = next) {
-        next = chunks->next;
-        slice->bytes -= chunks->size;
-        leat__block_give(table->state, chunks);
+    struct leat__compaction *c = slice->compaction;
+    for (struct leat__block *chunk = c->chunks, *next; chunk; chunk = next) {
+        next = chunk->next;
+        slice->bytes -= chunk->size;
+        leat__block_give(table->state, chunk);
     }
+    c->chunks = NULL;
+    leat__compaction_free(slice);
 }
 
-void leat__slice_compact(struct leat_table *table, struct leat__slice *slice)
+void leat__slice_keep_arena(struct leat__slice *slice)
 {
-    struct leat__block *old = slice->chunks;
-    struct spare spare = { .value = leat__malloc(table->value_size) };
-    slice->garbage = 0;
-    if (!spare.value)
+    if (!slice->compaction)
         return;
-    slice->chunks = NULL;
-    slice->arena_at = slice->arena_end = NULL;
-    bool all = true;
-    for (uint64_t i = 0; all && i < slice->capacity; i++) {
-        unsigned char *slot = slice->slots + i * table->slot_size;
-        all = leat__slot_word(slot) == 0 || move_slot(table, slice, slot, &spare);
-    }
-    leat__free(spare.value);
-    leat__strbuf_release(&spare.bytes);
-    slice->version++;
-    if (all) {
-        give_chunks(table, slice, old);
-        return;
-    }
     struct leat__block **end = &slice->chunks;
     while (*end)
         end = &(*end)->next;
-    *end = old;
+    *end = slice->compaction->chunks;
+    slice->compaction->chunks = NULL;
+    leat__compaction_free(slice);
+}
+
+void leat__compaction_free(struct leat__slice *slice)
+{
+    struct leat__compaction *c = slice->compaction;
+    LEAT_ASSERT(c->chunks == NULL);
+    leat__free(c->spare.value);
+    leat__strbuf_release(&c->spare.bytes);
+    leat__free(c);
+    slice->compaction = NULL;
+}
+
+/* Without memory for it the arena stays as it is. */
+static void begin_compaction(struct leat_table *table, struct leat__slice *slice)
+{
+    slice->garbage = 0;
+    struct leat__compaction *c = leat__calloc(1, sizeof *c);
+    if (!c)
+        return;
+    slice->compaction = c;
+    c->spare.value = leat__malloc(table->value_size);
+    if (!c->spare.value) {
+        leat__compaction_free(slice);
+        return;
+    }
+    c->chunks = slice->chunks;
+    slice->chunks = NULL;
+    slice->arena_at = slice->arena_end = NULL;
+}
+
+void leat__slice_compact(struct leat_table *table, struct leat__slice *slice, uint64_t keys)
+{
+    if (!slice->compaction)
+        begin_compaction(table, slice);
+    struct leat__compaction *c = slice->compaction;
+    if (!c || slice->cursors_open > 0 || slice->walks_open > 0)
+        return;
+    const uint64_t all = leat__slice_extent(slice);
+    const uint64_t most = all > table->state->compact_at_once ? keys * PIECE_SLOTS : all;
+    for (uint64_t i = 0; i < most && c->at < all; i++, c->at++) {
+        unsigned char *slot = leat__slice_at(table, slice, c->at);
+        if (leat__slot_word(slot) != 0 && !move_slot(table, slice, slot, &c->spare)) {
+            leat__slice_keep_arena(slice);
+            break;
+        }
+    }
+    slice->version++;
+    if (slice->compaction && c->at >= all)
+        end_compaction(table, slice);
 }
 
 /* ---- counting ---- */

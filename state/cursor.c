@@ -1,9 +1,9 @@
 /* state/cursor.c -- walks over the keys of a namespace, some at a time; here those that are all in memory.
  *
- * Free order is the order of the slots. For key order the keys are sorted once, when the cursor is opened, as
- * pairs of (first 8 bytes as a big-endian number, slot): most comparisons never look at a slot. The sort
- * merges runs upwards, so that no input makes it slow; its two arrays are blocks of the state, so that its
- * memory is in the budget and is used again.
+ * Free order is the order of the slots. For key order the keys are sorted once, before the first of them is given,
+ * as pairs of (first 8 bytes as a big-endian number, slot): most comparisons never look at a slot. The sort
+ * merges runs upwards, so that no input makes it slow, and can be done a piece at a time; its two arrays are
+ * blocks of the state, so that its memory is in the budget and is used again.
  *
  * Invariant: while cursors_open > 0 the slots of the slice do not move (state.h says what callers must not
  * do). */
@@ -12,11 +12,12 @@
 #include "state/state_private.h"
 
 #define RUN_LENGTH 12u
+#define SORT_PIECE 49152u /* slots or keys: a millisecond or two */
 
 static const unsigned char *slot_at(
     const struct leat_table *table, const struct leat__slice *slice, uint64_t i)
 {
-    return slice->slots + i * table->slot_size;
+    return leat__slice_at(table, slice, i);
 }
 
 static uint64_t prefix_of(struct leat_sv key)
@@ -49,34 +50,40 @@ static void sort_run(const struct leat_cursor *cursor, struct leat__sorted_key *
     }
 }
 
-static void merge_runs(const struct leat_cursor *cursor, const struct leat__sorted_key *from, uint64_t middle,
-    uint64_t end, struct leat__sorted_key *to)
+/* Some of a merge of two adjacent runs: up to `most` keys of it. */
+static uint64_t merge_some(const struct leat_cursor *cursor, struct leat__sort *sort, uint64_t most)
 {
-    uint64_t left = 0;
-    uint64_t right = middle;
-    for (uint64_t i = 0; i < end; i++) {
+    const uint64_t width = sort->width, count = sort->count;
+    const struct leat__sorted_key *from = sort->from + sort->at;
+    struct leat__sorted_key *to = sort->to + sort->at;
+    const uint64_t end = count - sort->at < 2 * width ? count - sort->at : 2 * width;
+    const uint64_t middle = width < end ? width : end;
+    uint64_t left = sort->left, right = sort->right, done = 0;
+    for (; done < most && left + (right - middle) < end; done++) {
         const bool take_right =
             right < end && (left == middle || sorts_before(cursor, &from[right], &from[left]));
-        to[i] = take_right ? from[right++] : from[left++];
+        to[left + (right - middle)] = take_right ? from[right] : from[left];
+        right += take_right;
+        left += !take_right;
     }
+    sort->left = left;
+    sort->right = right;
+    if (left + (right - middle) == end) {
+        sort->at += end;
+        const uint64_t next = count - sort->at;
+        sort->left = 0;
+        sort->right = width < next ? width : next;
+    }
+    return done;
 }
 
-/* Gives the array that the sorted keys ended up in. */
-static const struct leat__sorted_key *sort_keys(const struct leat_cursor *cursor,
-    struct leat__sorted_key *keys, struct leat__sorted_key *spare, uint64_t count)
+/* Goes to the runs of the next width: false at the end. */
+static bool next_width(struct leat__sort *sort, uint64_t width)
 {
-    for (uint64_t i = 0; i < count; i += RUN_LENGTH)
-        sort_run(cursor, keys + i, count - i < RUN_LENGTH ? count - i : RUN_LENGTH);
-    for (uint64_t width = RUN_LENGTH; width < count; width *= 2) {
-        for (uint64_t i = 0; i < count; i += 2 * width) {
-            const uint64_t end = count - i < 2 * width ? count - i : 2 * width;
-            merge_runs(cursor, keys + i, width < end ? width : end, end, spare + i);
-        }
-        struct leat__sorted_key *merged = spare;
-        spare = keys;
-        keys = merged;
-    }
-    return keys;
+    sort->width = width;
+    sort->at = sort->left = 0;
+    sort->right = width < sort->count ? width : sort->count;
+    return width < sort->count;
 }
 
 void leat__cursor_unsort(struct leat_cursor *cursor)
@@ -88,33 +95,106 @@ void leat__cursor_unsort(struct leat_cursor *cursor)
     }
     cursor->sorted = NULL;
     cursor->sorted_count = 0;
+    cursor->sort.phase = LEAT__SORT_NONE;
 }
 
-int leat__cursor_sort(struct leat_cursor *cursor, struct leat_sv after, struct leat_error *err)
+static int begin_sort(struct leat_cursor *cursor, struct leat_error *err)
+{
+    struct leat__sort *sort = &cursor->sort;
+    leat__cursor_unsort(cursor);
+    for (uint32_t i = 0; i < 2; i++)
+        LEAT_TRY(leat__block_get(cursor->table, (cursor->slice->count + 1) * sizeof(struct leat__sorted_key),
+            &cursor->blocks[i], err));
+    *sort = (struct leat__sort){ .phase = LEAT__SORT_GATHER,
+        .from = (struct leat__sorted_key *)(void *)leat__block_data(cursor->blocks[0]),
+        .to = (struct leat__sorted_key *)(void *)leat__block_data(cursor->blocks[1]) };
+    return 0;
+}
+
+/* Some of the slots. */
+static void gather_some(struct leat_cursor *cursor, struct leat_sv after)
 {
     const struct leat_table *table = cursor->table;
     const struct leat__slice *slice = cursor->slice;
-    leat__cursor_unsort(cursor);
-    for (uint32_t i = 0; i < 2; i++)
-        LEAT_TRY(leat__block_get(
-            cursor->table, (slice->count + 1) * sizeof(struct leat__sorted_key), &cursor->blocks[i], err));
-    struct leat__sorted_key *keys = (struct leat__sorted_key *)(void *)leat__block_data(cursor->blocks[0]);
-    uint64_t count = 0;
-    for (uint64_t i = 0; i < slice->capacity; i++) {
-        const unsigned char *slot = slot_at(table, slice, i);
+    struct leat__sort *sort = &cursor->sort;
+    const uint64_t all = leat__slice_extent(slice);
+    for (uint64_t end = sort->at + SORT_PIECE; sort->at < all && sort->at < end; sort->at++) {
+        const unsigned char *slot = slot_at(table, slice, sort->at);
         /* A walk must know what is void too: the store may have it. */
         if (cursor->walk ? leat__slot_word(slot) == 0 : !leat__slot_is_key(table, slot))
             continue;
         if (after.data && leat_sv_cmp(leat__slot_key(table, slot), after) <= 0)
             continue;
-        keys[count].prefix = prefix_of(leat__slot_key(table, slot));
-        keys[count++].slot = i;
+        sort->from[sort->count].prefix = prefix_of(leat__slot_key(table, slot));
+        sort->from[sort->count++].slot = sort->at;
     }
-    cursor->sorted = sort_keys(
-        cursor, keys, (struct leat__sorted_key *)(void *)leat__block_data(cursor->blocks[1]), count);
-    cursor->sorted_count = count;
+    if (sort->at < all)
+        return;
+    sort->at = 0;
+    sort->phase = LEAT__SORT_RUNS;
+}
+
+static void sort_some_runs(struct leat_cursor *cursor)
+{
+    struct leat__sort *sort = &cursor->sort;
+    for (uint64_t end = sort->at + SORT_PIECE; sort->at < sort->count && sort->at < end;
+         sort->at += RUN_LENGTH)
+        sort_run(cursor, sort->from + sort->at,
+            sort->count - sort->at < RUN_LENGTH ? sort->count - sort->at : RUN_LENGTH);
+    if (sort->at >= sort->count)
+        sort->phase = next_width(sort, RUN_LENGTH) ? LEAT__SORT_MERGE : LEAT__SORT_DONE;
+}
+
+static void merge_some_runs(struct leat_cursor *cursor)
+{
+    struct leat__sort *sort = &cursor->sort;
+    for (uint64_t done = 0; done < SORT_PIECE && sort->at < sort->count;)
+        done += merge_some(cursor, sort, SORT_PIECE - done);
+    if (sort->at < sort->count)
+        return;
+    struct leat__sorted_key *merged = sort->to;
+    sort->to = sort->from;
+    sort->from = merged;
+    if (!next_width(sort, 2 * sort->width))
+        sort->phase = LEAT__SORT_DONE;
+}
+
+/* A piece: 1, or 0 when all is sorted. */
+static int sort_some(struct leat_cursor *cursor, struct leat_sv after)
+{
+    switch (cursor->sort.phase) {
+    case LEAT__SORT_GATHER:
+        gather_some(cursor, after);
+        break;
+    case LEAT__SORT_RUNS:
+        sort_some_runs(cursor);
+        break;
+    case LEAT__SORT_MERGE:
+        merge_some_runs(cursor);
+        break;
+    default:
+        return 0;
+    }
+    if (cursor->sort.phase != LEAT__SORT_DONE)
+        return 1;
+    cursor->sorted = cursor->sort.from;
+    cursor->sorted_count = cursor->sort.count;
     cursor->at = 0;
     return 0;
+}
+
+int leat__cursor_sort(struct leat_cursor *cursor, struct leat_sv after, struct leat_error *err)
+{
+    LEAT_TRY(begin_sort(cursor, err));
+    while (sort_some(cursor, after) > 0)
+        ;
+    return 0;
+}
+
+int leat__cursor_prepare(struct leat_cursor *cursor)
+{
+    const struct leat_sv all = { NULL, 0 };
+    return sort_some(cursor, all);
 }
 
 /* Where there is a store: room for sorting; and whether memory has all. */
@@ -139,9 +219,7 @@ static int open_on(struct leat_cursor *cursor, struct leat_error *err)
         return 0;
     cursor->slice->cursors_open++;
     cursor->pins = true;
-    if (cursor->flags & LEAT_CURSOR_ORDERED)
-        return leat__cursor_sort(cursor, (struct leat_sv){ NULL, 0 }, err);
-    return 0;
+    return cursor->flags & LEAT_CURSOR_ORDERED ? begin_sort(cursor, err) : 0;
 }
 
 int leat__cursor_open(
@@ -175,7 +253,7 @@ static int fill_item(
     struct leat_cursor *cursor, uint64_t slot_index, struct leat_cursor_item *item, struct leat_error *err)
 {
     struct leat_table *table = cursor->table;
-    unsigned char *slot = cursor->slice->slots + slot_index * table->slot_size;
+    unsigned char *slot = leat__slice_at(table, cursor->slice, slot_index);
     void *value = leat__slot_value(table, slot);
     item->key = leat__slot_key(table, slot);
     item->hash = leat__hash(item->key.data, item->key.len);
@@ -196,12 +274,14 @@ int64_t leat__cursor_next(
         return 0;
     if (cursor->walk)
         return leat__walk_next(cursor, items, max, err);
+    while (leat__cursor_prepare(cursor) > 0)
+        ;
     if (cursor->sorted) {
         while (count < max && cursor->at < cursor->sorted_count)
             LEAT_TRY(fill_item(cursor, cursor->sorted[cursor->at++].slot, &items[count++], err));
         return count;
     }
-    for (; count < max && cursor->at < slice->capacity; cursor->at++)
+    for (; count < max && cursor->at < leat__slice_extent(slice); cursor->at++)
         if (leat__slot_is_key(cursor->table, slot_at(cursor->table, slice, cursor->at)))
             LEAT_TRY(fill_item(cursor, cursor->at, &items[count++], err));
     return count;

@@ -352,7 +352,7 @@ static int give_one(struct leat_cursor *cursor, struct leat_cursor_item *item, s
     for (bool given = false; !given;) {
         const bool in_memory = cursor->at < cursor->sorted_count;
         unsigned char *slot =
-            in_memory ? cursor->slice->slots + cursor->sorted[cursor->at].slot * table->slot_size : NULL;
+            in_memory ? leat__slice_at(table, cursor->slice, cursor->sorted[cursor->at].slot) : NULL;
         if (!in_memory && !walk->at_entry)
             return 0;
         const int order = !in_memory ? 1

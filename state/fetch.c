@@ -198,7 +198,7 @@ static int take_value(struct leat_table *table, struct leat__slice *slice, struc
     const bool newer = (leat__slot_word(slot) & LEAT__DIRTY) != 0;
     const int code = leat__value_read(table, slice, stored, newer, leat__slot_value(table, slot), err);
     if (code < 0 && !partial)
-        leat__slice_close_gap(table, slice, (uint64_t)(slot - slice->slots) / table->slot_size);
+        leat__slice_close_gap(table, slice, slot);
     if (code < 0)
         return code;
     leat__slot_set_word(slot, (leat__slot_word(slot) | LEAT__STORED) & ~(uint64_t)LEAT__PARTIAL);
@@ -373,8 +373,8 @@ static int load_entry(struct leat_table *table, struct leat__slice *slice, struc
 static void complete(struct leat_table *table, struct leat__slice *slice)
 {
     uint64_t keys = 0;
-    for (uint64_t i = 0; i < slice->capacity; i++) {
-        unsigned char *slot = slice->slots + i * table->slot_size;
+    for (uint64_t i = 0; i < leat__slice_extent(slice); i++) {
+        unsigned char *slot = leat__slice_at(table, slice, i);
         const uint64_t word = leat__slot_word(slot);
         if (word & LEAT__PARTIAL)
             leat__slot_set_word(slot, word & ~(uint64_t)LEAT__PARTIAL);

@@ -48,8 +48,9 @@ static uint64_t flat_limit(const struct leat_state *state)
 static bool is_for_whole(const struct leat_table *table, const struct leat__slice *slice)
 {
     const uint64_t row = sizeof(uint64_t) + table->value_size + sizeof(struct leat__flat_item);
-    return !slice->flat && !slice->incomplete && slice->count >= table->state->whole_keys_min &&
-        slice->dirty >= slice->count / WHOLE_SHARE && slice->count * row <= flat_limit(table->state);
+    return !slice->flat && !slice->incomplete && slice->old.capacity == 0 &&
+        slice->count >= table->state->whole_keys_min && slice->dirty >= slice->count / WHOLE_SHARE &&
+        slice->count * row <= flat_limit(table->state);
 }
 
 void leat__flat_begin(struct leat_table *table)

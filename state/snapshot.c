@@ -37,8 +37,8 @@
 
 static void unite_epochs_in(const struct leat_table *table, struct leat__slice *slice)
 {
-    for (uint64_t i = 0; i < slice->capacity; i++) {
-        unsigned char *slot = slice->slots + i * table->slot_size;
+    for (uint64_t i = 0; i < leat__slice_extent(slice); i++) {
+        unsigned char *slot = leat__slice_at(table, slice, i);
         const uint64_t word = leat__slot_word(slot);
         if (word & LEAT__DIRTY)
             leat__slot_set_word(slot, (word & ~(uint64_t)LEAT__EPOCH) | table->dirty_flags);
@@ -128,15 +128,21 @@ int leat__state_snapshot(struct leat_state *state, const char *dir, struct leat_
 
 /* ---- collecting ---- */
 
+static uint64_t chunk_end(const struct leat__slice *slice, uint64_t from)
+{
+    const uint64_t end = leat__slice_extent(slice);
+    return from + CHUNK_SLOTS < end ? from + CHUNK_SLOTS : end;
+}
+
 static int collect_chunk(struct leat_table *table, struct leat__slice *slice, uint64_t chunk, int64_t *work,
     struct leat_error *err)
 {
     const uint64_t from = chunk * CHUNK_SLOTS;
-    const uint64_t to = from + CHUNK_SLOTS < slice->capacity ? from + CHUNK_SLOTS : slice->capacity;
+    const uint64_t to = chunk_end(slice, from);
     bool dirty = false;
     *work -= CHUNK_WORK;
     for (uint64_t i = from; i < to; i++) {
-        unsigned char *slot = slice->slots + i * table->slot_size;
+        unsigned char *slot = leat__slice_at(table, slice, i);
         if (leat__slot_is_frozen(table, leat__slot_word(slot))) {
             const uint64_t before = table->state->snapshot.stats.dirty_bytes;
             LEAT_TRY(leat__slot_collect(table, slice, slot, err));
@@ -145,7 +151,7 @@ static int collect_chunk(struct leat_table *table, struct leat__slice *slice, ui
         dirty |= (leat__slot_word(slot) & LEAT__DIRTY) != 0;
     }
     if (!dirty)
-        slice->marks[chunk >> 6] &= ~(UINT64_C(1) << (chunk & 63));
+        *leat__slice_marks(slice, chunk) &= ~(UINT64_C(1) << (chunk & 63));
     return 0;
 }
 
@@ -153,11 +159,11 @@ static int collect_chunk(struct leat_table *table, struct leat__slice *slice, ui
 static int collect_slice(
     struct leat_table *table, struct leat__slice *slice, uint64_t *at, int64_t *work, struct leat_error *err)
 {
-    const uint64_t chunks = (slice->capacity + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
+    const uint64_t chunks = (leat__slice_extent(slice) + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
     while (*at < chunks && slice->dirty > 0) {
         if (*work <= 0)
             return 0;
-        const uint64_t marks = slice->marks[*at >> 6] >> (*at & 63);
+        const uint64_t marks = *leat__slice_marks(slice, *at) >> (*at & 63);
         if (marks == 0) {
             *at = (*at | 63) + 1;
             (*work)--;
@@ -174,11 +180,11 @@ static int take_chunk(struct leat_table *table, struct leat__slice *slice, uint6
     struct leat_error *err)
 {
     const uint64_t from = chunk * CHUNK_SLOTS;
-    const uint64_t to = from + CHUNK_SLOTS < slice->capacity ? from + CHUNK_SLOTS : slice->capacity;
+    const uint64_t to = chunk_end(slice, from);
     const uint64_t before = slice->flat->count;
     bool dirty = false;
     for (uint64_t i = from; i < to; i++) {
-        unsigned char *slot = slice->slots + i * table->slot_size;
+        unsigned char *slot = leat__slice_at(table, slice, i);
         const uint64_t word = leat__slot_word(slot);
         if (word == 0)
             continue;
@@ -189,7 +195,7 @@ static int take_chunk(struct leat_table *table, struct leat__slice *slice, uint6
         dirty |= (leat__slot_word(slot) & LEAT__DIRTY) != 0;
     }
     if (!dirty)
-        slice->marks[chunk >> 6] &= ~(UINT64_C(1) << (chunk & 63));
+        *leat__slice_marks(slice, chunk) &= ~(UINT64_C(1) << (chunk & 63));
     *work -= CHUNK_WORK + (int64_t)(slice->flat->count - before) * TAKE_WORK;
     return 0;
 }
@@ -198,7 +204,7 @@ static int take_chunk(struct leat_table *table, struct leat__slice *slice, uint6
 static int take_slice(
     struct leat_table *table, struct leat__slice *slice, int64_t *work, struct leat_error *err)
 {
-    const uint64_t chunks = (slice->capacity + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
+    const uint64_t chunks = (leat__slice_extent(slice) + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
     while (slice->flat->chunk < chunks) {
         if (*work <= 0)
             return 0;

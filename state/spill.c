@@ -90,6 +90,7 @@ static void clear_piece(
 /* One piece where the hand stands. */
 static int spill_piece(struct leat_table *table, struct leat__slice *slice, bool all, struct leat_error *err)
 {
+    leat__slice_settle(table, slice);
     uint64_t count = slice->capacity / PIECE_SHARE;
     if (count > PIECE_SLOTS)
         count = PIECE_SLOTS;
@@ -110,6 +111,7 @@ static int spill_piece(struct leat_table *table, struct leat__slice *slice, bool
 
 static int spill_whole(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
 {
+    leat__slice_settle(table, slice);
     LEAT_TRY(write_piece(table, slice, 0, slice->capacity, true, err));
     leat__slice_empty(table, slice);
     slice->incomplete = slice->incomplete || slice->stored;
@@ -149,6 +151,7 @@ static uint64_t limit_of(const struct leat_state *state, uint64_t need)
 /* A slice on its way out: a piece at a time where that can be, and its memory with the last one. */
 static int shed(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
 {
+    leat__slice_keep_arena(slice);
     if (slice->chunks || slice->capacity <= PIECE_SLOTS)
         return spill_whole(table, slice, err);
     LEAT_TRY(spill_piece(table, slice, true, err));
@@ -186,7 +189,8 @@ static bool is_crowded(const struct leat_state *state, const struct leat_table *
     const struct leat__slice *slice, uint64_t more)
 {
     return slice->count + more > slice->capacity / 8 * 3 && slice->capacity >= CROWDED_SLOTS_MIN &&
-        state->used_bytes + slice->capacity * table->slot_size > state->budget_bytes && !slice->chunks;
+        state->used_bytes + slice->capacity * table->slot_size > state->budget_bytes && !slice->chunks &&
+        !slice->compaction;
 }
 
 /* Pieces of the slice itself go rather than that it grows beyond the budget; not what one call needs. */
@@ -200,6 +204,7 @@ static int make_room(struct leat_state *state, struct leat_table *table, struct 
             return 0;
         if (slice->count == 0 || pieces++ > 3 * PIECE_SHARE + slice->capacity / PIECE_SLOTS * 3)
             return 0;
+        leat__slice_keep_arena(slice);
         LEAT_TRY(slice->chunks ? spill_whole(table, slice, err) : spill_piece(table, slice, false, err));
     }
 }

@@ -11,7 +11,24 @@
 #include "base/alloc.h"
 #include "state/state_private.h"
 
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define FORBID(block_) __asan_poison_memory_region(leat__block_data(block_), (block_)->size)
+#define ALLOW(block_) __asan_unpoison_memory_region(leat__block_data(block_), (block_)->size)
+#endif
+#endif
+#ifndef FORBID /* what is kept for the next namespace is nobody's: only a sanitizer sees to that */
+#define FORBID(block_) (void)(block_)
+#define ALLOW(block_) (void)(block_)
+#endif
+
 #define HUGE_BYTES ((size_t)2 << 20)
+#define GROW_AT_ONCE ((size_t)1 << 20)
+#define GARBAGE_MIN (256u * 1024u)
+#define COMPACT_AT_ONCE 4096u
+#define LARGE_CLASS (8u * 20u) /* blocks of 1 MiB and more: arrays of slots, as a rule */
+#define CLEAN_MOST ((size_t)256 << 10) /* about 50 us */
 #define KEEP_SHIFT 6u /* what is kept shrinks by 1/64 at each drop */
 #define KEEP_BYTES_MIN (1u << 20)
 #define BLOCK_BYTES_MIN 64u
@@ -59,6 +76,9 @@ int leat__state_new(const struct leat_state_opts *opts, struct leat_state **stat
     made->budget_bytes = opts ? opts->budget_bytes : 0;
     made->key_groups = opts ? opts->key_groups : 0;
     made->keep_bytes = KEEP_BYTES_MIN;
+    made->grow_at_once = GROW_AT_ONCE;
+    made->garbage_min = GARBAGE_MIN;
+    made->compact_at_once = COMPACT_AT_ONCE;
     const int code = opts && opts->store_class ? begin_store(made, opts, err) : 0;
     if (code < 0) {
         leat__state_free(made);
@@ -81,6 +101,11 @@ static uint32_t class_of(size_t size, size_t *class_size)
     return 8 * octave_rounded + (uint32_t)((rounded >> (octave_rounded - 3)) & 7u);
 }
 
+static bool is_soiled(const struct leat__block *block)
+{
+    return block->size_class >= LARGE_CLASS && block->clean < block->size;
+}
+
 static void unlink_free(struct leat_state *state, struct leat__block *block)
 {
     if (block->prev)
@@ -98,6 +123,34 @@ static void unlink_free(struct leat_state *state, struct leat__block *block)
     else
         state->newest = block->older;
     state->cached_bytes -= block->size;
+    state->soiled -= is_soiled(block);
+    ALLOW(block);
+}
+
+/* Large blocks come from the system page by page, zeroed. */
+static bool is_pages(const struct leat__block *block)
+{
+    return block->size >= HUGE_BYTES;
+}
+
+static struct leat__block *allocate(size_t size, uint32_t size_class)
+{
+    struct leat__block *block = size >= HUGE_BYTES ? leat__pages_alloc(sizeof *block + size)
+                                                   : leat__aligned_alloc(64, sizeof *block + size);
+    if (!block)
+        return NULL;
+    block->size = size;
+    block->size_class = size_class;
+    block->clean = is_pages(block) ? size : 0;
+    return block;
+}
+
+static void release(struct leat__block *block)
+{
+    if (is_pages(block))
+        leat__pages_free(block, sizeof *block + block->size);
+    else
+        leat__free(block);
 }
 
 /* Frees the oldest free blocks until used + cached + more <= limit. */
@@ -106,7 +159,7 @@ static void evict(struct leat_state *state, uint64_t limit, uint64_t more)
     while (state->oldest && state->used_bytes + state->cached_bytes + more > limit) {
         struct leat__block *block = state->oldest;
         unlink_free(state, block);
-        leat__free(block);
+        release(block);
     }
 }
 
@@ -140,14 +193,10 @@ int leat__block_get(struct leat_table *table, size_t size, struct leat__block **
             if (!state->store_class && state->used_bytes + class_size > state->budget_bytes)
                 return over_budget(table, class_size, err);
         }
-        found = leat__aligned_alloc(64, sizeof *found + class_size);
+        found = allocate(class_size, size_class);
         if (!found)
             return leat__error(err, LEAT_ENOMEM, "state of \"%s\", table \"%s\": no memory for %zu bytes",
                 table->node, table->name, class_size);
-        if (class_size >= HUGE_BYTES)
-            leat__advise_huge(found, sizeof *found + class_size);
-        found->size = class_size;
-        found->size_class = size_class;
     }
     found->next = found->prev = found->older = found->newer = NULL;
     state->used_bytes += found->size;
@@ -159,7 +208,44 @@ int leat__block_get(struct leat_table *table, size_t size, struct leat__block **
     return 0;
 }
 
+void leat__block_zero(struct leat__block *block, size_t size)
+{
+    const size_t clean = block->clean < size ? block->clean : size;
+    memset(leat__block_data(block) + clean, 0, size - clean);
+}
+
+bool leat__block_is_ready(const struct leat_state *state, size_t size, size_t most)
+{
+    size_t class_size = 0;
+    const struct leat__block *found = state->free[class_of(size, &class_size)];
+    return found && found->clean + most >= size;
+}
+
+void leat__blocks_clean(struct leat_state *state, size_t bytes)
+{
+    struct leat__block *block = NULL;
+    for (uint32_t c = LARGE_CLASS; !block && state->soiled > 0 && c < LEAT__BLOCK_CLASSES; c++)
+        for (block = state->free[c]; block && !is_soiled(block); block = block->next)
+            ;
+    if (!block)
+        return;
+    if (bytes > CLEAN_MOST)
+        bytes = CLEAN_MOST;
+    if (bytes > block->size - block->clean)
+        bytes = block->size - block->clean;
+    ALLOW(block);
+    memset(leat__block_data(block) + block->clean, 0, bytes);
+    FORBID(block);
+    block->clean += bytes;
+    state->soiled -= !is_soiled(block);
+}
+
 void leat__block_give(struct leat_state *state, struct leat__block *block)
+{
+    leat__block_give_clean(state, block, 0);
+}
+
+void leat__block_give_clean(struct leat_state *state, struct leat__block *block, size_t clean)
 {
     LEAT_ASSERT(state->used_bytes >= block->size);
     state->used_bytes -= block->size;
@@ -178,6 +264,9 @@ void leat__block_give(struct leat_state *state, struct leat__block *block)
         state->oldest = block;
     state->newest = block;
     state->cached_bytes += block->size;
+    block->clean = clean;
+    state->soiled += is_soiled(block);
+    FORBID(block);
 }
 
 void leat__state_relax(struct leat_state *state)

@@ -260,5 +260,8 @@ LEAT_NODISCARD int leat__cursor_open(struct leat_table *table, int64_t ns, uint3
 /* Up to `max` items; how many, 0 at the end, or an error. Items are valid until the next call. */
 LEAT_NODISCARD int64_t leat__cursor_next(
     struct leat_cursor *cursor, struct leat_cursor_item *items, uint32_t max, struct leat_error *err);
+/* Before the first call of next, if its caller wishes: a piece of the work that ORDERED makes. 1: there is more of it,
+ * which next would do at once; 0: there is none. */
+int leat__cursor_prepare(struct leat_cursor *cursor);
 void leat__cursor_close(struct leat_cursor *cursor);
 #endif

@@ -3,7 +3,8 @@
  * state   the budget, the blocks that dropped namespaces left behind (state.c), the store and what is to be
  *         done to it (queue.c), the snapshot under way (snapshot.c)
  * table   its namespaces in order (table_memory.c)
- * slice   one namespace of a table: an open-addressing array of slots and an arena (table_memory_slice.c)
+ * slice   one namespace of a table: an open-addressing array of slots and an arena (table_memory_slice.c); while it
+ *         grows, two arrays (table_memory_grow.c)
  * slot    hash and flags, key, value; probed a batch at a time (table_memory_probe.c)
  * run     entries on their way to the store (run.c, entry.c)
  * flat    the same of a whole namespace (flat.c) */
@@ -25,7 +26,9 @@ struct leat__block {
     struct leat__block *older, *newer; /* while free: in order of release */
     size_t size; /* of the data */
     uint32_t size_class;
-    uint32_t unused[5];
+    uint32_t unused;
+    size_t clean; /* so many bytes from the first on are zero; any number while the block is in use */
+    uint64_t unused_too;
 };
 _Static_assert(sizeof(struct leat__block) == 64, "the data behind a header lies at a cache line");
 
@@ -144,6 +147,10 @@ struct leat_state {
     uint32_t tables_count;
     struct leat__block *free[LEAT__BLOCK_CLASSES];
     struct leat__block *oldest, *newest; /* of all free blocks */
+    uint32_t soiled; /* free blocks that are large and not all zero */
+    size_t grow_at_once; /* arrays of more bytes move a piece at a time */
+    uint64_t garbage_min; /* bytes: less of them are left where they are */
+    uint64_t compact_at_once; /* slots: what more of them show moves a piece at a time */
 
     /* All zero without a store. */
     struct leat_env *env;
@@ -180,6 +187,14 @@ struct leat_state {
 LEAT_NODISCARD int leat__block_get(
     struct leat_table *table, size_t size, struct leat__block **block, struct leat_error *err);
 void leat__block_give(struct leat_state *state, struct leat__block *block);
+/* The same where the first `clean` bytes are zero. */
+void leat__block_give_clean(struct leat_state *state, struct leat__block *block, size_t clean);
+/* Zeroes the first `size` bytes of a block that was just got, but for those that are known to be zero. */
+void leat__block_zero(struct leat__block *block, size_t size);
+/* Some of the work of that for free blocks, ahead of time: about `bytes`. */
+void leat__blocks_clean(struct leat_state *state, size_t bytes);
+/* Whether getting a zeroed block takes at most `most` bytes of zeroing and none of the system. */
+bool leat__block_is_ready(const struct leat_state *state, size_t size, size_t most);
 /* A namespace is gone: lets what is kept for the next one shrink to what the last ones needed. */
 void leat__state_relax(struct leat_state *state);
 
@@ -203,6 +218,28 @@ _Static_assert(sizeof(struct leat__slot_bytes) == 32, "20 bytes of key in half a
 _Static_assert(offsetof(struct leat__slot_bytes, at) == offsetof(struct leat__slot_bytes, head) + 4,
     "head and tail are one run of bytes");
 
+/* The array that a slice had before it began to grow: what of its keys has not moved yet. A key belongs to the array
+ * that its home there says: with (home - start) mod capacity < moved to the new one, else to this one. */
+struct leat__old_slots {
+    unsigned char *slots;
+    struct leat__block *block;
+    uint64_t *marks;
+    uint64_t capacity; /* 0: the slice is not growing */
+    uint64_t start, moved;
+    uint32_t shift;
+};
+
+/* The arena of a slice on its way to a new one (compact.c). */
+struct leat__spare { /* memory of one value, in both forms */
+    void *value;
+    struct leat_strbuf bytes;
+};
+struct leat__compaction {
+    struct leat__block *chunks; /* the old one */
+    uint64_t at; /* slots before this one do not show it any more */
+    struct leat__spare spare;
+};
+
 struct leat__slice {
     int64_t ns;
     unsigned char *slots; /* NULL when capacity is 0: all is in the store */
@@ -211,12 +248,14 @@ struct leat__slice {
     uint32_t shift;
     uint32_t cursors_open; /* that walk over slots: they may not move */
     uint64_t capacity; /* slots, a power of two, or 0 */
-    uint64_t count, limit; /* slots taken, and how many may be before the array grows */
+    uint64_t count, limit; /* slots taken, in both arrays, and how many may be before the array grows */
     struct leat__block *slots_block;
+    struct leat__old_slots old;
     struct leat__block *chunks; /* of the arena, newest first */
     char *arena_at, *arena_end;
     size_t chunk_bytes; /* of the next chunk */
     uint64_t garbage; /* bytes of the arena that are of no use, about */
+    struct leat__compaction *compaction; /* or NULL */
     struct leat__slice *next_free; /* or the next ghost */
 
     uint64_t keys; /* in memory and in the store; at most, where the store has some unseen */
@@ -301,6 +340,20 @@ struct leat__sorted_key {
     uint64_t slot;
 };
 
+/* Sorting, for as long as it takes. */
+enum leat__sort_phase {
+    LEAT__SORT_NONE,
+    LEAT__SORT_GATHER, /* from slot `at` on */
+    LEAT__SORT_RUNS, /* short ones, from key `at` on */
+    LEAT__SORT_MERGE, /* pairs of runs of `width` keys; of the pair at `at` so far left and right */
+    LEAT__SORT_DONE,
+};
+struct leat__sort {
+    enum leat__sort_phase phase;
+    struct leat__sorted_key *from, *to;
+    uint64_t count, at, width, left, right;
+};
+
 /* What was given of a walk and lies in its scratch memory only. */
 struct leat__walk_item {
     struct leat_sv key;
@@ -333,6 +386,7 @@ struct leat_cursor {
     uint64_t at; /* the next slot, or the next of `sorted` */
     uint64_t sorted_count;
     const struct leat__sorted_key *sorted; /* NULL: free order */
+    struct leat__sort sort;
     struct leat__block *blocks[2];
     struct leat_cursor *next_free;
     struct leat__walk *walk; /* NULL: all is in memory */
@@ -357,6 +411,23 @@ static inline void leat__slot_set_word(unsigned char *slot, uint64_t word)
 static inline uint64_t leat__slice_home(const struct leat__slice *slice, uint64_t stored_hash)
 {
     return (stored_hash * slice->salt) >> slice->shift;
+}
+
+/* Where the probe of a key goes. */
+struct leat__path {
+    unsigned char *slots;
+    uint64_t home, mask;
+};
+static inline __attribute__((always_inline)) struct leat__path leat__slice_path(
+    const struct leat__slice *slice, uint64_t stored_hash, bool growing)
+{
+    const uint64_t spread = stored_hash * slice->salt;
+    if (growing) {
+        const uint64_t home = spread >> slice->old.shift, mask = slice->old.capacity - 1;
+        if (((home - slice->old.start) & mask) >= slice->old.moved)
+            return (struct leat__path){ slice->old.slots, home, mask };
+    }
+    return (struct leat__path){ slice->slots, spread >> slice->shift, slice->capacity - 1 };
 }
 
 static inline struct leat_sv leat__slot_key(const struct leat_table *table, const unsigned char *slot)
@@ -385,9 +456,18 @@ LEAT_NODISCARD int leat__slice_make(
 LEAT_NODISCARD int leat__slice_new(struct leat_table *table, int64_t ns, uint64_t keys_expected,
     struct leat__slice **slice, struct leat_error *err);
 void leat__slice_free(struct leat_table *table, struct leat__slice *slice);
-/* Twice the slots. All pointers into slots are void afterwards. */
+/* Twice the slots. All pointers into slots are void afterwards. A large array moves in pieces, which those who make
+ * keys ask for. */
 LEAT_NODISCARD int leat__slice_grow(
     struct leat_table *table, struct leat__slice *slice, struct leat_error *err);
+/* A zeroed array of `capacity` slots; the slice has it from now on. */
+LEAT_NODISCARD int leat__slots_get(
+    struct leat_table *table, uint64_t capacity, struct leat__block **block, struct leat_error *err);
+void leat__slice_use(
+    const struct leat_table *table, struct leat__slice *slice, struct leat__block *block, uint64_t capacity);
+/* Before `keys` are made: moves what of the old array has to be moved until then. Pointers into slots are void. */
+void leat__slice_move(struct leat_table *table, struct leat__slice *slice, uint64_t keys);
+void leat__slice_settle(struct leat_table *table, struct leat__slice *slice); /* all of it */
 /* `size` bytes of the slice's arena, aligned to 8; NULL with the reason in err. */
 void *leat__slice_bytes(
     struct leat_table *table, struct leat__slice *slice, size_t size, struct leat_error *err);
@@ -412,9 +492,12 @@ LEAT_NODISCARD int leat__slice_insert(struct leat_table *table, struct leat__sli
     uint64_t hash, uint32_t flags, unsigned char **slot, struct leat_error *err);
 /* Frees slots and arena, keeps the header: everything is in the store. */
 void leat__slice_empty(struct leat_table *table, struct leat__slice *slice);
-/* Whether much of the arena is of no use; moves what is, so that the rest is freed (compact.c). */
+/* Whether much of the arena is of no use; moves what is, so that the rest is freed: begins with that, or goes on, by as
+ * much as is due for a call of so many keys (compact.c). */
 bool leat__slice_is_wasteful(const struct leat__slice *slice);
-void leat__slice_compact(struct leat_table *table, struct leat__slice *slice);
+void leat__slice_compact(struct leat_table *table, struct leat__slice *slice, uint64_t keys);
+void leat__slice_keep_arena(struct leat__slice *slice); /* gives that up */
+void leat__compaction_free(struct leat__slice *slice);
 /* What a slot has in the arena is of no use from now on: its rows, and its key. */
 void leat__slot_waste(
     const struct leat_table *table, struct leat__slice *slice, unsigned char *slot, bool with_key);
@@ -423,13 +506,43 @@ void leat__slot_waste(
 LEAT_NODISCARD int leat__slot_remove(struct leat_table *table, struct leat__slice *slice, unsigned char *slot,
     struct leat_sv key, uint64_t hash, struct leat_error *err);
 /* Frees one slot; others may move. */
-void leat__slice_close_gap(struct leat_table *table, struct leat__slice *slice, uint64_t gap);
+void leat__slice_close_gap(struct leat_table *table, struct leat__slice *slice, unsigned char *slot);
 /* Room for one more key at least, on the way from capacity 0. */
 LEAT_NODISCARD int leat__slice_reserve(
     struct leat_table *table, struct leat__slice *slice, struct leat_error *err);
+/* Who goes through all slots counts those of the old array first: slots move ahead of him then. (A chunk of 64 lies in
+ * one of the two, and so does a word of marks.) */
+static inline uint64_t leat__slice_extent(const struct leat__slice *slice)
+{
+    return slice->old.capacity + slice->capacity;
+}
+static inline unsigned char *leat__slice_at(
+    const struct leat_table *table, const struct leat__slice *slice, uint64_t i)
+{
+    return i < slice->old.capacity ? slice->old.slots + i * table->slot_size
+                                   : slice->slots + (i - slice->old.capacity) * table->slot_size;
+}
+static inline bool leat__slice_is_old(
+    const struct leat_table *table, const struct leat__slice *slice, const unsigned char *slot)
+{
+    return (uintptr_t)slot - (uintptr_t)slice->old.slots < slice->old.capacity * table->slot_size;
+}
+static inline uint64_t leat__slice_index(
+    const struct leat_table *table, const struct leat__slice *slice, const unsigned char *slot)
+{
+    if (leat__slice_is_old(table, slice, slot))
+        return (uint64_t)(slot - slice->old.slots) / table->slot_size;
+    return slice->old.capacity + (uint64_t)(slot - slice->slots) / table->slot_size;
+}
+/* The marks of a chunk and of the 63 around it. */
+static inline uint64_t *leat__slice_marks(const struct leat__slice *slice, uint64_t chunk)
+{
+    const uint64_t old_chunks = slice->old.capacity >> 6;
+    return chunk < old_chunks ? &slice->old.marks[chunk >> 6] : &slice->marks[(chunk - old_chunks) >> 6];
+}
 static inline void leat__slice_mark(struct leat__slice *slice, uint64_t slot_index)
 {
-    slice->marks[slot_index >> 6 >> 6] |= UINT64_C(1) << (slot_index >> 6 & 63);
+    *leat__slice_marks(slice, slot_index >> 6) |= UINT64_C(1) << (slot_index >> 6 & 63);
 }
 /* The slot is about to be written to: dirty from here on; what a snapshot still needs of it is kept. */
 LEAT_NODISCARD int leat__slot_dirty(
@@ -448,7 +561,7 @@ static inline bool leat__slot_is_wanted(
     if (leat__slot_is_frozen(table, word))
         return true;
     return slice->flat && !(word & (LEAT__DIRTY | LEAT__VOID)) &&
-        (uint64_t)(slot - slice->slots) / table->slot_size >> 6 >= slice->flat->chunk;
+        leat__slice_index(table, slice, slot) >> 6 >= slice->flat->chunk;
 }
 /* Whether a cursor marks what it gives: READ writes nothing that is to be kept, but it may write, and a snapshot
  * still needs what was there at the barrier. */

@@ -319,7 +319,7 @@ static int remove_stored(struct leat_table *table, struct leat__slice *slice, un
     if (!(word & (LEAT__STORED | LEAT__PARTIAL | LEAT__VOID))) {
         slice->dirty -= (word & LEAT__DIRTY) != 0;
         leat__slot_waste(table, slice, slot, true);
-        leat__slice_close_gap(table, slice, (uint64_t)(slot - slice->slots) / table->slot_size);
+        leat__slice_close_gap(table, slice, slot);
         return 0;
     }
     LEAT_TRY(leat__slot_dirty(table, slice, slot, err));
@@ -337,7 +337,7 @@ int leat__slot_remove(struct leat_table *table, struct leat__slice *slice, unsig
     if (!slot)
         return 0;
     leat__slot_waste(table, slice, slot, true);
-    leat__slice_close_gap(table, slice, (uint64_t)(slot - slice->slots) / table->slot_size);
+    leat__slice_close_gap(table, slice, slot);
     forget_key(table, slice);
     return 0;
 }
@@ -353,8 +353,8 @@ int leat__table_remove(
         slice->tick = ++table->state->tick;
         LEAT_TRY(leat__state_room(table->state, table, slice, 1, 0, err));
     }
-    if (leat__slice_is_wasteful(slice))
-        leat__slice_compact(table, slice);
+    if (slice->compaction || leat__slice_is_wasteful(slice))
+        leat__slice_compact(table, slice, 1);
     return leat__slot_remove(table, slice, leat__slice_slot(table, slice, key, hash), key, hash, err);
 }
 

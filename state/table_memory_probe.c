@@ -19,6 +19,7 @@
 
 #define PREFETCH_AHEAD 16u
 #define MUST_GROW 1
+#define CLEAN_SLOTS 2u /* of free memory, a row: more than a slice needs for each of its keys */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 struct probe {
@@ -115,7 +116,7 @@ static ALWAYS_INLINE int take_slot(struct leat_table *table, struct leat__slice 
     }
     slice->count++;
     if (word & LEAT__DIRTY) {
-        leat__slice_mark(slice, (uint64_t)(slot - slice->slots) / table->slot_size);
+        leat__slice_mark(slice, leat__slice_index(table, slice, slot));
         slice->dirty++;
     }
     return 0;
@@ -159,28 +160,28 @@ static int touch(struct probe *p, uint32_t i, unsigned char *slot, struct leat_e
     return 0;
 }
 
-static ALWAYS_INLINE int walk(struct probe *p, bool int_keys, bool make, struct leat_error *err)
+static ALWAYS_INLINE int walk(struct probe *p, bool int_keys, bool make, bool growing, struct leat_error *err)
 {
     const struct leat__slice *slice = p->slice;
     const size_t slot_size = p->table->slot_size;
     const bool straddles = p->table->straddles;
     const uint32_t *rows = p->rows;
     const uint32_t ignored = p->ignored, wanted = p->wanted;
-    const uint64_t mask = slice->capacity - 1;
-    unsigned char *slots = slice->slots;
     for (uint32_t i = 0; i < p->count; i++) {
         if (i + PREFETCH_AHEAD < p->count) {
             const uint32_t ahead = rows ? rows[i + PREFETCH_AHEAD] : i + PREFETCH_AHEAD;
-            const unsigned char *line =
-                slots + leat__slice_home(slice, leat__stored_hash(p->hashes[ahead])) * slot_size;
+            const struct leat__path path =
+                leat__slice_path(slice, leat__stored_hash(p->hashes[ahead]), growing);
+            const unsigned char *line = path.slots + path.home * slot_size;
             __builtin_prefetch(line, 1);
             if (straddles)
                 __builtin_prefetch(line + slot_size - 1, 1);
         }
         const uint32_t r = rows ? rows[i] : i;
         const uint64_t hash = leat__stored_hash(p->hashes[r]);
-        uint64_t at = leat__slice_home(slice, hash);
-        unsigned char *slot = slots + at * slot_size;
+        const struct leat__path path = leat__slice_path(slice, hash, growing);
+        uint64_t at = path.home;
+        unsigned char *slot = path.slots + at * slot_size;
         for (;;) {
             if (slot_has(slot, int_keys, p->keys[r], hash)) {
                 p->values[i] =
@@ -204,8 +205,8 @@ static ALWAYS_INLINE int walk(struct probe *p, bool int_keys, bool make, struct 
                     slot + (int_keys ? sizeof(struct leat__slot_int) : sizeof(struct leat__slot_bytes));
                 break;
             }
-            at = (at + 1) & mask;
-            slot = slots + at * slot_size;
+            at = (at + 1) & path.mask;
+            slot = path.slots + at * slot_size;
         }
     }
     return 0;
@@ -213,35 +214,48 @@ static ALWAYS_INLINE int walk(struct probe *p, bool int_keys, bool make, struct 
 
 static int walk_int_make(struct probe *p, struct leat_error *err)
 {
-    return walk(p, true, true, err);
+    return walk(p, true, true, false, err);
 }
 
 static int walk_bytes_make(struct probe *p, struct leat_error *err)
 {
-    return walk(p, false, true, err);
+    return walk(p, false, true, false, err);
 }
 
 static int walk_int_find(struct probe *p, struct leat_error *err)
 {
-    return walk(p, true, false, err);
+    return walk(p, true, false, false, err);
 }
 
 static int walk_bytes_find(struct probe *p, struct leat_error *err)
 {
-    return walk(p, false, false, err);
+    return walk(p, false, false, false, err);
+}
+
+static int walk_growing(struct probe *p, bool make, struct leat_error *err)
+{
+    return walk(p, p->table->int_keys, make, true, err);
 }
 
 static int find_in_memory(struct probe *p, struct leat_error *err)
 {
     p->missed_count = 0;
+    if (__builtin_expect(p->slice->old.capacity > 0, 0))
+        return walk_growing(p, false, err);
     return p->table->int_keys ? walk_int_find(p, err) : walk_bytes_find(p, err);
 }
 
 static int make_in_memory(struct probe *p, struct leat_error *err)
 {
     LEAT_TRY(leat__slice_reserve(p->table, p->slice, err));
+    if (p->table->state->soiled > 0)
+        leat__blocks_clean(p->table->state, (size_t)p->count * CLEAN_SLOTS * p->table->slot_size);
     for (;;) {
-        const int code = p->table->int_keys ? walk_int_make(p, err) : walk_bytes_make(p, err);
+        if (__builtin_expect(p->slice->old.capacity > 0, 0))
+            leat__slice_move(p->table, p->slice, p->count);
+        const int code = __builtin_expect(p->slice->old.capacity > 0, 0) ? walk_growing(p, true, err)
+            : p->table->int_keys                                         ? walk_int_make(p, err)
+                                                                         : walk_bytes_make(p, err);
         if (code != MUST_GROW)
             return code;
         LEAT_TRY(leat__slice_grow(p->table, p->slice, err));
@@ -305,8 +319,8 @@ static int upsert(struct probe *p, int64_t ns, struct leat_error *err)
     if (p->count == 0)
         return 0;
     LEAT_TRY(leat__slice_make(table, ns, &p->slice, err));
-    if (__builtin_expect(leat__slice_is_wasteful(p->slice), false))
-        leat__slice_compact(table, p->slice);
+    if (__builtin_expect(p->slice->compaction || leat__slice_is_wasteful(p->slice), false))
+        leat__slice_compact(table, p->slice, p->count);
     if (!table->state->store_class)
         return make_in_memory(p, err);
     table->ever_held = true;
@@ -356,8 +370,10 @@ int leat__table_find(struct leat_table *table, int64_t ns, const struct leat_sv 
 int leat__slice_insert(struct leat_table *table, struct leat__slice *slice, struct leat_sv key, uint64_t hash,
     uint32_t flags, unsigned char **slot, struct leat_error *err)
 {
+    leat__slice_settle(table, slice);
     if (slice->count == slice->limit)
         LEAT_TRY(leat__slice_grow(table, slice, err));
+    leat__slice_settle(table, slice); /* a single key moves nothing in pieces */
     const uint64_t stored = leat__stored_hash(hash);
     uint64_t at = leat__slice_home(slice, stored);
     while (leat__slot_word(slice->slots + at * table->slot_size) != 0)
@@ -374,13 +390,12 @@ unsigned char *leat__slice_slot(
     if (slice->capacity == 0)
         return NULL;
     const uint64_t stored = leat__stored_hash(hash);
-    uint64_t at = leat__slice_home(slice, stored);
-    for (;;) {
-        unsigned char *slot = slice->slots + at * table->slot_size;
+    const struct leat__path path = leat__slice_path(slice, stored, slice->old.capacity > 0);
+    for (uint64_t at = path.home;; at = (at + 1) & path.mask) {
+        unsigned char *slot = path.slots + at * table->slot_size;
         if (slot_has(slot, table->int_keys, key, stored))
             return slot;
         if (leat__slot_word(slot) == 0)
             return NULL;
-        at = (at + 1) & (slice->capacity - 1);
     }
 }

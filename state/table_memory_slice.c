@@ -1,8 +1,7 @@
 /* state/table_memory_slice.c -- one namespace of a table: its array of slots and its arena.
  *
- * Slots are probed linearly from hash * salt >> shift, at most 3/5 of them taken. Doubling moves the slots of
- * position p to about 2p, so that it reads and writes memory in order. The arena holds long keys, list rows
- * and what values show; it is freed with the namespace or when that is spilled, not before.
+ * Slots are probed linearly from hash * salt >> shift, at most 3/5 of them taken (table_memory_grow.c). The arena holds
+ * long keys, list rows and what values show; it is freed with the namespace or when that is spilled, not before.
  *
  * Invariants: (1) a slot is all zero or its hash is not 0; (2) count <= limit < capacity, so that every probe
  * ends; (3) between a key's home and its slot no slot is free. */
@@ -19,7 +18,7 @@ static size_t marks_bytes(const struct leat_table *table, uint64_t capacity)
     return table->state->store_class ? (size_t)((capacity + 4095) / 4096) * sizeof(uint64_t) : 0;
 }
 
-static void use_slots(
+void leat__slice_use(
     const struct leat_table *table, struct leat__slice *slice, struct leat__block *block, uint64_t capacity)
 {
     slice->slots_block = block;
@@ -36,8 +35,7 @@ static void use_slots(
         : NULL;
 }
 
-/* A zeroed array of `capacity` slots. */
-static int get_slots(
+int leat__slots_get(
     struct leat_table *table, uint64_t capacity, struct leat__block **block, struct leat_error *err)
 {
     if (capacity > SIZE_MAX / 8 / table->slot_size)
@@ -46,8 +44,23 @@ static int get_slots(
             (unsigned long long)(capacity / 10 * 3));
     const size_t bytes = (size_t)capacity * table->slot_size + marks_bytes(table, capacity);
     LEAT_TRY(leat__block_get(table, bytes, block, err));
-    memset(leat__block_data(*block), 0, bytes);
+    leat__block_zero(*block, bytes);
     return 0;
+}
+
+/* Memory that must be zeroed or comes from the system takes its time: then the array begins small, and grows by pieces. */
+static uint64_t first_capacity(const struct leat_table *table, uint64_t keys_expected)
+{
+    const struct leat_state *state = table->state;
+    uint64_t capacity = SLOTS_MIN;
+    while (capacity / 5 * 3 < keys_expected)
+        capacity *= 2;
+    if (capacity * table->slot_size > state->grow_at_once &&
+        !leat__block_is_ready(
+            state, (size_t)capacity * table->slot_size + marks_bytes(table, capacity), state->grow_at_once))
+        while (capacity > SLOTS_MIN && capacity * table->slot_size > state->grow_at_once)
+            capacity /= 2;
+    return capacity;
 }
 
 static uint64_t mix(uint64_t x)
@@ -75,19 +88,17 @@ int leat__slice_new(struct leat_table *table, int64_t ns, uint64_t keys_expected
     made->tick = table->state->tick;
     made->salt = mix(table->salt ^ (uint64_t)ns) | 1;
     made->chunk_bytes = CHUNK_BYTES_MIN;
-    uint64_t capacity = SLOTS_MIN;
-    while (capacity / 5 * 3 < keys_expected)
-        capacity *= 2;
+    uint64_t capacity = first_capacity(table, keys_expected);
     struct leat__block *block = NULL;
-    int code = get_slots(table, capacity, &block, err);
+    int code = leat__slots_get(table, capacity, &block, err);
     if (code < 0 && capacity > SLOTS_MIN) /* the expectation was only that */
-        code = get_slots(table, capacity = SLOTS_MIN, &block, err);
+        code = leat__slots_get(table, capacity = SLOTS_MIN, &block, err);
     if (code < 0) {
         made->next_free = table->slices_free;
         table->slices_free = made;
         return code;
     }
-    use_slots(table, made, block, capacity);
+    leat__slice_use(table, made, block, capacity);
     if (err)
         err->code = 0, err->message[0] = '\0';
     *slice = made;
@@ -98,6 +109,9 @@ static void give_blocks(struct leat_table *table, struct leat__slice *slice)
 {
     if (slice->slots_block)
         leat__block_give(table->state, slice->slots_block);
+    if (slice->old.block)
+        leat__block_give(table->state, slice->old.block);
+    leat__slice_keep_arena(slice);
     for (struct leat__block *chunk = slice->chunks, *next; chunk; chunk = next) {
         next = chunk->next;
         leat__block_give(table->state, chunk);
@@ -118,6 +132,7 @@ void leat__slice_empty(struct leat_table *table, struct leat__slice *slice)
     LEAT_ASSERT(slice->dirty == 0);
     give_blocks(table, slice);
     slice->slots_block = slice->chunks = NULL;
+    slice->old = (struct leat__old_slots){ 0 };
     slice->slots = NULL;
     slice->marks = NULL;
     slice->arena_at = slice->arena_end = NULL;
@@ -125,76 +140,6 @@ void leat__slice_empty(struct leat_table *table, struct leat__slice *slice)
     slice->capacity = slice->count = slice->limit = slice->hand = slice->bytes = slice->garbage = 0;
     slice->version++;
     slice->layout++;
-}
-
-/* What is written, void, and in nobody's way: growing leaves it behind. */
-static bool is_litter(
-    const struct leat_table *table, const struct leat__slice *slice, const unsigned char *slot)
-{
-    const uint64_t word = leat__slot_word(slot);
-    return (word & (LEAT__VOID | LEAT__DIRTY)) == LEAT__VOID && !leat__slot_is_key(table, slot) &&
-        !(slice->incomplete && leat__queue_has_runs(table->state));
-}
-
-/* Slots for twice the keys; as many as before where litter takes up half of them. */
-static uint64_t next_capacity(const struct leat_table *table, const struct leat__slice *slice)
-{
-    uint64_t litter = 0;
-    if (slice->capacity == 0)
-        return SLOTS_MIN;
-    for (uint64_t i = 0; table->state->store_class && i < slice->capacity; i++)
-        litter += is_litter(table, slice, slice->slots + i * table->slot_size);
-    return litter * 2 >= slice->count && litter > 0 ? slice->capacity : 2 * slice->capacity;
-}
-
-static void move_slots(
-    struct leat_table *table, struct leat__slice *slice, const unsigned char *old, uint64_t old_capacity)
-{
-    const size_t slot_size = table->slot_size;
-    const uint64_t mask = slice->capacity - 1;
-    for (uint64_t i = 0; i < old_capacity; i++) {
-        const unsigned char *from = old + i * slot_size;
-        const uint64_t word = leat__slot_word(from);
-        if (word == 0)
-            continue;
-        if ((word & LEAT__VOID) && is_litter(table, slice, from)) {
-            slice->count--;
-            continue;
-        }
-        uint64_t at = leat__slice_home(slice, word & ~(uint64_t)LEAT__FLAGS);
-        unsigned char *to = slice->slots + at * slot_size;
-        while (*(const uint64_t *)(const void *)to != 0) {
-            at = (at + 1) & mask;
-            to = slice->slots + at * slot_size;
-        }
-        memcpy(to, from, slot_size);
-        if (word & LEAT__DIRTY)
-            leat__slice_mark(slice, at);
-    }
-}
-
-int leat__slice_grow(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
-{
-    LEAT_ASSERT(slice->cursors_open == 0); /* keys are not made while a cursor is open */
-    LEAT_TRY(leat__flat_give_up(table, slice, err));
-    struct leat__block *block = NULL;
-    struct leat__block *old_block = slice->slots_block;
-    const unsigned char *old = slice->slots;
-    const uint64_t old_capacity = slice->capacity;
-    const uint64_t capacity = next_capacity(table, slice);
-    LEAT_TRY(get_slots(table, capacity, &block, err));
-    use_slots(table, slice, block, capacity);
-    if (!old_block)
-        return 0;
-    move_slots(table, slice, old, old_capacity);
-    slice->bytes -= old_block->size;
-    leat__block_give(table->state, old_block);
-    return 0;
-}
-
-int leat__slice_reserve(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
-{
-    return slice->capacity ? 0 : leat__slice_grow(table, slice, err);
 }
 
 void *leat__slice_bytes(
@@ -234,7 +179,7 @@ int leat__slot_dirty(
     leat__slot_set_word(slot, (word & ~(uint64_t)LEAT__EPOCH) | table->dirty_flags);
     if (word & LEAT__DIRTY)
         return 0;
-    leat__slice_mark(slice, (uint64_t)(slot - slice->slots) / table->slot_size);
+    leat__slice_mark(slice, leat__slice_index(table, slice, slot));
     slice->dirty++;
     table->ever_held = true;
     return 0;
@@ -262,25 +207,33 @@ static void note_move(struct leat_table *table, struct leat__slice *slice, uint6
 }
 
 /* Closes the gap that a removed slot leaves: whatever was pushed past it moves back, until a slot is free. */
-void leat__slice_close_gap(struct leat_table *table, struct leat__slice *slice, uint64_t gap)
+void leat__slice_close_gap(struct leat_table *table, struct leat__slice *slice, unsigned char *slot)
 {
+    const bool is_old = leat__slice_is_old(table, slice, slot);
     const size_t slot_size = table->slot_size;
-    const uint64_t mask = slice->capacity - 1;
+    unsigned char *const slots = is_old ? slice->old.slots : slice->slots;
+    const uint64_t mask = (is_old ? slice->old.capacity : slice->capacity) - 1;
+    const uint32_t shift = is_old ? slice->old.shift : slice->shift;
+    const uint64_t first = is_old ? 0 : slice->old.capacity; /* the number of slot 0 */
+    uint64_t gap = (uint64_t)(slot - slots) / slot_size;
     for (uint64_t at = (gap + 1) & mask;; at = (at + 1) & mask) {
-        const uint64_t word = leat__slot_word(slice->slots + at * slot_size);
+        const uint64_t word = leat__slot_word(slots + at * slot_size);
         if (word == 0)
             break;
-        const uint64_t home = leat__slice_home(slice, word & ~(uint64_t)LEAT__FLAGS);
+        const uint64_t home = ((word & ~(uint64_t)LEAT__FLAGS) * slice->salt) >> shift;
         if (((at - home) & mask) >= ((at - gap) & mask)) {
             if (slice->flat)
-                note_move(table, slice, at, gap);
-            memcpy(slice->slots + gap * slot_size, slice->slots + at * slot_size, slot_size);
+                note_move(table, slice, first + at, first + gap);
+            memcpy(slots + gap * slot_size, slots + at * slot_size, slot_size);
             if (word & LEAT__DIRTY)
-                mark_moved(table, slice, gap);
+                mark_moved(table, slice, first + gap);
+            if (slice->compaction && first + at >= slice->compaction->at &&
+                first + gap < slice->compaction->at)
+                slice->compaction->at = first + gap;
             gap = at;
         }
     }
-    memset(slice->slots + gap * slot_size, 0, slot_size);
+    memset(slots + gap * slot_size, 0, slot_size);
     slice->count--;
     slice->version++;
 }

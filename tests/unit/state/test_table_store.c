@@ -310,6 +310,10 @@ static struct leat_state *new_state(const char *from, const struct leat_table_in
         state->whole_keys_min = 1 + below(40);
     if (below(2))
         state->step_work = 1 + below(60);
+    if (below(2)) { /* arenas are put together all the time, a few slots at a time */
+        state->garbage_min = 1 + below(300);
+        state->compact_at_once = below(32);
+    }
     open_tables(state, tables);
     return state;
 }
