@@ -403,6 +403,8 @@ static leat_stream *declare_node(struct declared *d, const struct plan_node *nod
     case PLAN_TOP:
     case PLAN_WINDOW_TOP:
         return declare_top(d, node, stream);
+    case PLAN_ASOF_JOIN:
+        return declare_asof_join(d, node, stream);
     case PLAN_WINDOW_JOIN:
         return declare_window_join(d, node, stream);
     case PLAN_UPSERT:

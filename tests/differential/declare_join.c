@@ -76,6 +76,18 @@ leat_stream *declare_interval_join(struct declared *d, const struct plan_node *n
     return pairs;
 }
 
+leat_stream *declare_asof_join(struct declared *d, const struct plan_node *node, size_t stream)
+{
+    struct leat_asof_join_opts opts = { .direction = (enum leat_asof_direction)node->expr,
+        .tolerance_us = node->size,
+        .allowed_lateness_us = node->lateness };
+    JOIN_OPTS(opts, node);
+    leat_stream *pairs =
+        leat_asof_join(d->streams[node->in], d->streams[node->in2], declare_name("n", stream), &opts);
+    declare_late(d, pairs, stream);
+    return pairs;
+}
+
 /* A DiffOut, whose windows the operator fills. */
 leat_stream *declare_window_join(struct declared *d, const struct plan_node *node, size_t stream)
 {

@@ -25,6 +25,7 @@ const struct plan_node *declare_node_of(const struct leat_ctx *ctx);
 const struct leat_trigger_fn *declare_trigger(void);
 
 leat_stream *declare_interval_join(struct declared *d, const struct plan_node *node, size_t stream);
+leat_stream *declare_asof_join(struct declared *d, const struct plan_node *node, size_t stream);
 leat_stream *declare_window_join(struct declared *d, const struct plan_node *node, size_t stream);
 leat_stream *declare_upsert(struct declared *d, const struct plan_node *node, size_t stream);
 leat_stream *declare_table_join(struct declared *d, const struct plan_node *node, size_t stream);

@@ -230,6 +230,15 @@ static void draw_join(struct draws *d, const struct scale *scale, struct plan_no
         if (node->before == 0 && node->after == 0)
             node->after = 1;
         node->lateness = ONE_OF(d, 0, 0, 0, 5, 100) * scale->unit;
+    } else if (node->kind == PLAN_ASOF_JOIN) {
+        node->outer = between(d, 0, LEAT_JOIN_LEFT);
+        node->expr = ONE_OF(d, 0, LEAT_ASOF_FORWARD, LEAT_ASOF_FORWARD, LEAT_ASOF_NEAREST, LEAT_ASOF_NEAREST);
+        node->size = ONE_OF(d, 0, 1, 5, 30, 100) * scale->unit;
+        if (node->expr <= LEAT_ASOF_BACKWARD && one_in(d, 2)) {
+            node->size = INT64_MAX;
+            node->where = 0; /* refused: it would need all that there ever were */
+        }
+        node->lateness = ONE_OF(d, 0, 0, 0, 5, 100) * scale->unit;
     } else if (node->kind == PLAN_TABLE_JOIN) {
         node->form = tabled ? PLAN_SAME : node->form;
         node->outer = between(d, 0, LEAT_JOIN_LEFT);
@@ -335,9 +344,9 @@ static void draw_two(struct draws *d, const struct scale *scale, struct plan *pl
 {
     const int64_t made = (int64_t)plan_streams_count(plan);
     const int64_t in = one_in(d, 8) ? 0 : below(d, made), keys = between(d, PLAN_BY_K1, PLAN_BY_BOTH);
-    int64_t in2 = one_in(d, 8) ? in : (in + 1) % made, in1 = in;
-    const int64_t kind = ONE_OF(d, PLAN_JOIN, PLAN_JOIN, PLAN_WINDOW_JOIN, PLAN_WINDOW_JOIN, PLAN_TABLE_JOIN,
-        PLAN_TABLE_JOIN, PLAN_JOIN_TABLES, PLAN_JOIN_TABLES, PLAN_COGROUP);
+    int64_t in2 = one_in(d, 5) ? in : (in + 1) % made, in1 = in;
+    const int64_t kind = ONE_OF(d, PLAN_JOIN, PLAN_JOIN, PLAN_ASOF_JOIN, PLAN_ASOF_JOIN, PLAN_WINDOW_JOIN,
+        PLAN_WINDOW_JOIN, PLAN_TABLE_JOIN, PLAN_TABLE_JOIN, PLAN_JOIN_TABLES, PLAN_JOIN_TABLES, PLAN_COGROUP);
     if ((kind == PLAN_TABLE_JOIN && !one_in(d, 4)) || (kind == PLAN_JOIN_TABLES && one_in(d, 2)))
         in2 = add_table(d, plan, in2, keys);
     if (kind == PLAN_JOIN_TABLES && one_in(d, 3))
@@ -480,10 +489,15 @@ static void draw_rows(struct draws *d, const struct scale *scale, struct plan *p
         true; /* windows that begin before the first time are not told apart by their cut starts */
     for (size_t i = 0; i < plan->nodes_count; i++)
         first_too = first_too && plan->nodes[i].window != LEAT_WINDOW_HOPPING;
+    bool dense = false; /* equal times, and two that are as far away, are what as-of joins are about */
+    for (size_t i = 0; i < plan->nodes_count; i++)
+        dense = dense || plan->nodes[i].kind == PLAN_ASOF_JOIN;
     const struct times all = draw_times(d, scale, first_too);
     for (size_t s = 0; s < PLAN_SOURCES_MAX; s++)
-        for (size_t p = 0; p < PLAN_SPLITS_MAX; p++)
+        for (size_t p = 0; p < PLAN_SPLITS_MAX; p++) {
             times[s][p] = alike ? all : draw_times(d, scale, first_too);
+            times[s][p].step_max = dense && times[s][p].step_max > 1 ? 1 : times[s][p].step_max;
+        }
     bool ended[PLAN_SOURCES_MAX] = { false };
     for (size_t i = 0; i < plan->rows_count; i++) {
         const int64_t source = below(d, (int64_t)plan->sources_count);

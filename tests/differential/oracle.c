@@ -421,6 +421,9 @@ static void run_kind(struct oracle *o, const struct plan_node *node, size_t stre
     case PLAN_WINDOW_TOP:
         oracle_window_top(o, node, stream);
         break;
+    case PLAN_ASOF_JOIN:
+        oracle_asof_join(o, node, stream);
+        break;
     case PLAN_WINDOW_JOIN:
         oracle_window_join(o, node, stream);
         break;

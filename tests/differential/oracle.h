@@ -54,6 +54,11 @@ enum oracle_mistake {
     MISTAKE_LATE_PANE_ON_TIME,
     MISTAKE_RETRACTIONS_IGNORED,
     MISTAKE_OUTER_ALWAYS, /* a record that has matched also gives one without a partner */
+    MISTAKE_ASOF_FIRST_OF_EQUALS, /* of right records of one time, the first to arrive */
+    MISTAKE_ASOF_WITHOUT_EQUAL, /* a right record of the left one's time is not taken */
+    MISTAKE_ASOF_LATER_OF_TWO, /* of two that are as far away the later one */
+    MISTAKE_SELF_JOIN_WITHOUT_ITSELF, /* a record of a stream that is joined with itself is no partner of its own */
+    MISTAKE_COGROUP_FIRST_SIDE, /* records of the second stream are not seen */
     MISTAKE_TABLE_NEWEST, /* the table as it is in the end, not at the time of the record */
     MISTAKE_PATTERN_WITHIN_INCLUSIVE, /* a record at first + within is not too late */
     MISTAKES,

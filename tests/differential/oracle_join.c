@@ -133,6 +133,14 @@ static void end(struct join *join)
         &(struct event){ .kind = EVENT_WATERMARK, .step = join->o->plan->rows_count, .w = INT64_MAX });
 }
 
+/* Whether the two make a pair as far as keys and condition go. */
+static bool pairs(const struct join *join, const struct event *left, const struct event *right)
+{
+    if (left == right && join->o->mistake == MISTAKE_SELF_JOIN_WITHOUT_ITSELF)
+        return false;
+    return join_matches(join->node, left->record, right->record);
+}
+
 static void give_unmatched(struct join *join, bool is_right)
 {
     for (size_t i = 0; i < join->counts[is_right]; i++)
@@ -156,8 +164,7 @@ void oracle_interval_join(struct oracle *o, const struct plan_node *node, size_t
     for (size_t l = 0; l < join.counts[0]; l++)
         for (size_t r = 0; r < join.counts[1]; r++) {
             struct row *left = &join.rows[0][l], *right = &join.rows[1][r];
-            if (!is_near(&join, left->event, right->event) ||
-                !join_matches(node, left->event->record, right->event->record))
+            if (!is_near(&join, left->event, right->event) || !pairs(&join, left->event, right->event))
                 continue;
             const int64_t later = left->event->at > right->event->at ? left->event->at : right->event->at;
             left->matched = right->matched = true;
@@ -166,6 +173,71 @@ void oracle_interval_join(struct oracle *o, const struct plan_node *node, size_t
         }
     give_unmatched(&join, false);
     give_unmatched(&join, true);
+    end(&join);
+}
+
+/* ---- the nearest ---- */
+
+static wide distance(const struct event *left, const struct event *right)
+{
+    const wide apart = (wide)right->at - left->at;
+    return apart < 0 ? -apart : apart;
+}
+
+static bool may_be_taken(const struct join *join, const struct event *left, const struct event *right)
+{
+    const int64_t direction = join->node->expr ? join->node->expr : LEAT_ASOF_BACKWARD;
+    if ((right->at > left->at && direction == LEAT_ASOF_BACKWARD) ||
+        (right->at < left->at && direction == LEAT_ASOF_FORWARD) ||
+        (right->at == left->at && join->o->mistake == MISTAKE_ASOF_WITHOUT_EQUAL))
+        return false;
+    return (join->node->size == INT64_MAX || distance(left, right) <= join->node->size) &&
+        pairs(join, left, right);
+}
+
+/* Whether `right`, which came later, is taken instead of `best`. */
+static bool is_nearer(
+    const struct join *join, const struct event *left, const struct event *right, const struct event *best)
+{
+    const wide far = distance(left, right), best_far = distance(left, best);
+    if (far != best_far)
+        return far < best_far;
+    if (right->at != best->at)
+        return (right->at < best->at) != (join->o->mistake == MISTAKE_ASOF_LATER_OF_TWO);
+    return join->o->mistake != MISTAKE_ASOF_FIRST_OF_EQUALS;
+}
+
+/* Whether another one of that time would do as well, and the schedule says which of them comes last. */
+static bool is_tied(const struct join *join, const struct event *left, const struct event *best)
+{
+    for (size_t r = 0; r < join->counts[1] && !join->in[1]->in_order; r++) {
+        const struct event *right = join->rows[1][r].event;
+        if (right->at == best->at && may_be_taken(join, left, right) &&
+            !same_row(right->record, best->record))
+            return true;
+    }
+    return false;
+}
+
+void oracle_asof_join(struct oracle *o, const struct plan_node *node, size_t stream)
+{
+    struct join join = begin(o, node, stream);
+    take_side(&join, false);
+    take_side(&join, true);
+    for (size_t l = 0; l < join.counts[0]; l++) {
+        const struct event *left = join.rows[0][l].event, *best = NULL;
+        for (size_t r = 0; r < join.counts[1]; r++) {
+            const struct event *right = join.rows[1][r].event;
+            if (may_be_taken(&join, left, right) && (!best || is_nearer(&join, left, right, best)))
+                best = right;
+        }
+        if (best)
+            give(&join, left, best, left->at);
+        else
+            give_alone(&join, left, false);
+        if (best && is_tied(&join, left, best))
+            join.out->unsure = true;
+    }
     end(&join);
 }
 
@@ -277,8 +349,7 @@ static void pair_places(struct join *join, struct places *places)
         for (size_t r = 0; r < places->count; r++) {
             struct place *left = &places->at[l], *right = &places->at[r];
             if (left->is_right || !right->is_right || left->start != right->start ||
-                left->end != right->end ||
-                !join_matches(join->node, left->event->record, right->event->record))
+                left->end != right->end || !pairs(join, left->event, right->event))
                 continue;
             left->matched = right->matched = true;
             give_place(join, left, right);

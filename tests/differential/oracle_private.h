@@ -66,6 +66,7 @@ void oracle_fold(struct oracle *o, const struct plan_node *node, const struct ev
 bool oracle_is_order_bound(const struct plan_node *node);
 
 void oracle_interval_join(struct oracle *o, const struct plan_node *node, size_t stream);
+void oracle_asof_join(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_window_join(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_upsert(struct oracle *o, const struct plan_node *node, size_t stream);
 void oracle_table_join(struct oracle *o, const struct plan_node *node, size_t stream);

@@ -316,6 +316,8 @@ static void take_side(struct oracle *o, const struct plan_node *node, const stru
     for (size_t i = 0; i < in->count; i++) {
         struct event event = in->events[i];
         const struct diff_row *row = event.record;
+        if (event.kind == EVENT_ROW && is_right && o->mistake == MISTAKE_COGROUP_FIRST_SIDE)
+            continue;
         if (event.kind == EVENT_ROW) {
             const struct join_key key = join_key_of(node, row, is_right);
             struct diff_row *made = oracle_alloc(o, sizeof *made);

@@ -69,6 +69,7 @@ enum plan_kind {
     PLAN_PATTERN, /* keys, count: steps, expr: skip, size: within, steps: conditions and contiguities */
     PLAN_ASYNC, /* expr: unordered */
     PLAN_COGROUP, /* in, in2, keys, form, the window, the aggregates: of v of the first, of d and s of the second */
+    PLAN_ASOF_JOIN, /* in, in2, keys, form, outer, where, merge, expr: direction, size: tolerance, lateness */
     PLAN_KINDS,
 };
 

@@ -133,8 +133,9 @@ bool plan_has_own_sink(const struct plan_node *node)
 
 bool plan_has_two_inputs(const struct plan_node *node)
 {
-    return node->kind == PLAN_UNION || node->kind == PLAN_JOIN || node->kind == PLAN_WINDOW_JOIN ||
-        node->kind == PLAN_TABLE_JOIN || node->kind == PLAN_JOIN_TABLES || node->kind == PLAN_COGROUP;
+    return node->kind == PLAN_UNION || node->kind == PLAN_JOIN || node->kind == PLAN_ASOF_JOIN ||
+        node->kind == PLAN_WINDOW_JOIN || node->kind == PLAN_TABLE_JOIN || node->kind == PLAN_JOIN_TABLES ||
+        node->kind == PLAN_COGROUP;
 }
 
 bool plan_is_keyed(const struct plan_node *node)
