@@ -98,18 +98,17 @@ static void draw_sizes(struct draws *d, const struct scale *scale, struct plan_n
 static void draw_triggers(struct draws *d, const struct scale *scale, struct plan_node *node)
 {
     size_t count = 0;
-    if (node->window == LEAT_WINDOW_COUNT || node->window == LEAT_WINDOW_SLIDING ||
-        (node->window != LEAT_WINDOW_GLOBAL && !one_in(d, 3)))
+    if (node->window == LEAT_WINDOW_COUNT || (node->window != LEAT_WINDOW_GLOBAL && !one_in(d, 3)))
         return;
     node->triggers[count++].kind = LEAT_TRIGGER_WATERMARK;
     while (count < PLAN_TRIGGERS_MAX && (count == 1 || one_in(d, 2))) {
         struct plan_trigger *trigger = &node->triggers[count++];
         trigger->kind = ONE_OF(d, LEAT_TRIGGER_COUNT, LEAT_TRIGGER_COUNT, LEAT_TRIGGER_COUNT,
-            LEAT_TRIGGER_EVENT_TIME, LEAT_TRIGGER_PROCESSING_TIME);
-        trigger->n = trigger->kind == LEAT_TRIGGER_COUNT ? between(d, 1, 5)
-            : trigger->kind == LEAT_TRIGGER_EVENT_TIME   ? span(d, scale, 40)
-                                                         : ONE_OF(d, 1000, 7000, 50000);
-        trigger->late = node->lateness > 0 && one_in(d, 3);
+            LEAT_TRIGGER_EVENT_TIME, LEAT_TRIGGER_PROCESSING_TIME, LEAT_TRIGGER_USER);
+        trigger->n = trigger->kind == LEAT_TRIGGER_EVENT_TIME ? span(d, scale, 40)
+            : trigger->kind == LEAT_TRIGGER_PROCESSING_TIME   ? ONE_OF(d, 1000, 7000, 50000)
+                                                              : between(d, 1, 5);
+        trigger->late = node->lateness > 0 && trigger->kind != LEAT_TRIGGER_USER && one_in(d, 3);
         for (size_t i = 0; i + 1 < count; i++)
             if (node->triggers[i].kind == trigger->kind && node->triggers[i].late == trigger->late)
                 *trigger = (struct plan_trigger){ 0 };
@@ -157,8 +156,6 @@ static void draw_aggregate(struct draws *d, const struct scale *scale, struct pl
         node->lateness = INT64_MAX;
     if (node->window != LEAT_WINDOW_COUNT)
         node->accumulation = ONE_OF(d, 0, 0, LEAT_ACCUMULATING, LEAT_DISCARDING, LEAT_RETRACTING);
-    if (node->window == LEAT_WINDOW_SLIDING && node->accumulation == LEAT_DISCARDING)
-        node->lateness = 0; /* parts of sliding windows are refused */
     draw_triggers(d, scale, node);
     draw_aggs(d, node, false);
     const bool from_parts = node->window == LEAT_WINDOW_SLIDING || node->window == LEAT_WINDOW_SESSION;
@@ -383,15 +380,7 @@ static void draw_one(struct draws *d, const struct scale *scale, struct plan *pl
         node->max_length = ONE_OF(d, 1, 20, 50) * scale->unit;
         node->gap_of_row = 0;
     }
-    if (node->window == LEAT_WINDOW_SLIDING && one_in(d, 2)) {
-        node->triggers[0].kind = LEAT_TRIGGER_WATERMARK;
-        node->triggers[1] = (struct plan_trigger){ .kind = ONE_OF(d, LEAT_TRIGGER_COUNT,
-                                                       LEAT_TRIGGER_EVENT_TIME, LEAT_TRIGGER_PROCESSING_TIME),
-            .late = node->lateness > 0 && one_in(d, 3) };
-        node->triggers[1].n = node->triggers[1].kind == LEAT_TRIGGER_COUNT ? between(d, 1, 5)
-            : node->triggers[1].kind == LEAT_TRIGGER_EVENT_TIME            ? span(d, scale, 40)
-                                                                           : ONE_OF(d, 1000, 7000, 50000);
-    } else if (node->window <= LEAT_WINDOW_SESSION && one_in(d, 2)) {
+    if (node->window <= LEAT_WINDOW_SLIDING && one_in(d, 3)) {
         memset(node->triggers, 0, sizeof node->triggers);
         node->triggers[0].kind = LEAT_TRIGGER_WATERMARK;
         node->triggers[1] = (struct plan_trigger){ .kind = LEAT_TRIGGER_USER, .n = between(d, 1, 4) };

@@ -109,6 +109,7 @@ struct window {
     const struct event **rows;
     size_t count, capacity;
     size_t fired_count; /* rows that the last pane knew */
+    size_t asked_count; /* rows that a user's trigger was asked about */
     size_t triggered_count; /* rows at the last firing, for count triggers */
     int32_t panes;
     bool on_time, gone;

@@ -39,6 +39,7 @@ static void merge(struct window *into, const struct window *from)
     into->start = from->start < into->start ? from->start : into->start;
     into->end = from->end > into->end ? from->end : into->end;
     into->triggered_count += from->triggered_count;
+    into->asked_count += from->asked_count;
     into->panes += from->panes;
     for (size_t i = 0; i < from->lasts && into->lasts < WINDOW_LASTS_MAX; i++)
         into->last[into->lasts++] = from->last[i];

@@ -167,7 +167,7 @@ void window_after_row(struct windows *ws, struct window *window, const struct ev
     if (late)
         window->on_time = true; /* that time has passed */
     const struct plan_trigger *user = trigger_of(ws->node, LEAT_TRIGGER_USER, false);
-    const bool asked = user && window->count % (size_t)user->n == 0;
+    const bool asked = user && ++window->asked_count % (size_t)user->n == 0;
     const bool counted = count && window->count - window->triggered_count >= (size_t)count->n;
     if (counted)
         window->triggered_count = window->count;
