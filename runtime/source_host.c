@@ -236,6 +236,8 @@ void leat__source_host_free(struct leat_source_host *host)
         close_split(host, &host->splits[i]);
         leat__strbuf_release(&host->splits[i].resume);
     }
+    if (host->source_class->leave)
+        host->source_class->leave(&host->inst->ctx);
     leat__free(host->splits);
     leat__wm_release(&host->merge);
     leat__free(host);

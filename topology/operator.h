@@ -115,6 +115,7 @@ struct leat__ctx {
     struct leat_env *env;
     struct leat_pool *pool;
     struct leat_state *state; /* the worker's keyed state */
+    void *shared; /* sources: the class's own, of all readers of this subtask (source.h, `leave`) */
     struct leat_outbox *outbox; /* of a transactional sink: runtime/outbox.h; NULL for all others */
     struct leat_counters *counters;
     struct leat_error *error; /* where leat__fail writes */

@@ -82,6 +82,8 @@ struct leat_source_class {
     int (*position)(struct leat_reader *reader, struct leat_strbuf *out);
     int (*seek)(struct leat_reader *reader, const char *position, size_t len);
     void (*close)(struct leat_reader *reader);
+    /* May be NULL. The last of a subtask, when all its readers were closed: frees ctx->shared, which is NULL at first. */
+    void (*leave)(struct leat__ctx *ctx);
     /* Where a row of the batch that was read last is, as leat__reader_bad_row takes it: for rows without a
      * usable time. event_us of that row is still as `read` has left it, and may be where the class keeps
      * this. NULL: unknown. */

@@ -14,7 +14,8 @@ int leat__kafka_frame_check(enum leat_format format, const char *option, struct 
     if (format != LEAT_FORMAT_AVRO_REGISTRY)
         return 0;
     return leat__error(err, LEAT_EUNSUPPORTED,
-        "%s: LEAT_FORMAT_AVRO_REGISTRY can not be read yet: take LEAT_FORMAT_AVRO_BINARY or _AVRO_SINGLE", option);
+        "%s: LEAT_FORMAT_AVRO_REGISTRY can not be read yet: take LEAT_FORMAT_AVRO_BINARY or _AVRO_SINGLE",
+        option);
 }
 
 int leat__kafka_frames_new(const struct leat_kafka_part *part, const char *written_schema,
@@ -56,7 +57,8 @@ static int open_single(struct leat_kafka_frames *frames, struct leat_sv *bytes, 
     uint64_t fingerprint = 0;
     if (bytes->len < LEAT_KAFKA_SINGLE_BYTES || at[0] != 0xc3 || at[1] != 0x01)
         return leat__error(err, LEAT_EDATA,
-            "it is no single object of Avro: its %zu bytes do not begin with c3 01 and a fingerprint", bytes->len);
+            "it is no single object of Avro: its %zu bytes do not begin with c3 01 and a fingerprint",
+            bytes->len);
     for (int i = 7; i >= 0; i--)
         fingerprint = fingerprint << 8 | at[2 + i];
     if (fingerprint != frames->fingerprint)
@@ -69,8 +71,8 @@ static int open_single(struct leat_kafka_frames *frames, struct leat_sv *bytes, 
     return 0;
 }
 
-int leat__kafka_frame_open(struct leat_kafka_frames *frames, struct leat_sv *bytes, struct leat_decoder **decoder,
-    struct leat_error *err)
+int leat__kafka_frame_open(struct leat_kafka_frames *frames, struct leat_sv *bytes,
+    struct leat_decoder **decoder, struct leat_error *err)
 {
     *decoder = frames->own;
     return frames->format == LEAT_FORMAT_AVRO_SINGLE ? open_single(frames, bytes, err) : 0;

@@ -13,7 +13,8 @@
 #define LEAT_KAFKA_SINGLE_BYTES 10u
 
 /* Whether the format can be read yet; the error says what to take instead. */
-LEAT_NODISCARD int leat__kafka_frame_check(enum leat_format format, const char *option, struct leat_error *err);
+LEAT_NODISCARD int leat__kafka_frame_check(
+    enum leat_format format, const char *option, struct leat_error *err);
 
 struct leat_kafka_frames; /* of one part of messages, for one thread at a time */
 /* `written_schema`: of AVRO_BINARY; NULL: the part's own. LEAT_ESCHEMA where the type can not be read from it. */

@@ -119,7 +119,8 @@ static int no_memory(struct leat_error *err)
     return leat__error(err, LEAT_ENOMEM, "out of memory for the fields of messages");
 }
 
-static int copy_bytes(struct leat_batch *batch, const void *data, size_t len, struct leat_sv *to, struct leat_error *err)
+static int copy_bytes(
+    struct leat_batch *batch, const void *data, size_t len, struct leat_sv *to, struct leat_error *err)
 {
     char *copy = leat__batch_alloc(batch, len ? len : 1, 1);
     if (!copy)
@@ -145,7 +146,8 @@ static void put_has(unsigned char *row, const struct leat_field *field, bool has
 }
 
 /* The field as it is: `bytes` live as long as the batch. */
-static int put_raw(unsigned char *row, const struct leat_field *field, struct leat_sv bytes, struct leat_error *err)
+static int put_raw(
+    unsigned char *row, const struct leat_field *field, struct leat_sv bytes, struct leat_error *err)
 {
     unsigned char *to = row + field->offset;
     const enum leat_kind kind = field->type->kind;
@@ -154,8 +156,8 @@ static int put_raw(unsigned char *row, const struct leat_field *field, struct le
     } else {
         const size_t size = kind == LEAT_KIND_INT ? 4 : 8;
         if (bytes.len != size)
-            return leat__error(err, LEAT_EDATA, "field \"%s\" has %zu bytes, and %s as it is has %zu", field->name,
-                bytes.len, field->type->name, size);
+            return leat__error(err, LEAT_EDATA, "field \"%s\" has %zu bytes, and %s as it is has %zu",
+                field->name, bytes.len, field->type->name, size);
         const uint64_t value = big_endian(bytes);
         const uint32_t small = (uint32_t)value;
         memcpy(to, size == 4 ? (const void *)&small : (const void *)&value, size);
@@ -164,7 +166,8 @@ static int put_raw(unsigned char *row, const struct leat_field *field, struct le
     return 0;
 }
 
-static int read_avro(struct part_reader *p, struct leat_sv bytes, struct leat_batch *batch, struct leat_error *err)
+static int read_avro(
+    struct part_reader *p, struct leat_sv bytes, struct leat_batch *batch, struct leat_error *err)
 {
     struct leat_decoder *decoder;
     LEAT_TRY(leat__kafka_frame_open(p->frames, &bytes, &decoder, err));
@@ -189,7 +192,8 @@ static int read_raw(const struct leat_kafka_part *part, struct leat_sv bytes, st
 }
 
 /* Adds a row with the fields of the part. `bytes` live as long as the batch, which has room. */
-static int read_part(struct part_reader *p, struct leat_sv bytes, struct leat_batch *batch, struct leat_error *err)
+static int read_part(
+    struct part_reader *p, struct leat_sv bytes, struct leat_batch *batch, struct leat_error *err)
 {
     if (p->frames)
         return read_avro(p, bytes, batch, err);
@@ -201,8 +205,8 @@ static int read_part(struct part_reader *p, struct leat_sv bytes, struct leat_ba
 }
 
 /* JSON and CSV copy what they keep; of the rest views of the message's own bytes would stay. */
-static int read_bytes(struct part_reader *p, const void *data, size_t len, struct leat_batch *batch,
-    struct leat_error *err)
+static int read_bytes(
+    struct part_reader *p, const void *data, size_t len, struct leat_batch *batch, struct leat_error *err)
 {
     struct leat_sv bytes = { data, len };
     if (!p->json && !p->csv)
@@ -258,13 +262,13 @@ static void put_text(unsigned char *row, const struct leat_field *field, struct 
     put_has(row, field, true);
 }
 
-static void put_timestamp(const struct leat_kafka_reader *r, const rd_kafka_message_t *message, unsigned char *row,
-    const struct leat_field *field)
+static void put_timestamp(const struct leat_kafka_reader *r, const rd_kafka_message_t *message,
+    unsigned char *row, const struct leat_field *field)
 {
     rd_kafka_timestamp_type_t type;
     int64_t time = rd_kafka_message_timestamp(message, &type);
-    const bool has = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE &&
-        !__builtin_mul_overflow(time, r->timestamp_factor, &time);
+    const bool has =
+        type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && !__builtin_mul_overflow(time, r->timestamp_factor, &time);
     time = has ? time : 0;
     memcpy(row + field->offset, &time, sizeof time);
     put_has(row, field, has);
@@ -297,7 +301,8 @@ static unsigned char *find_entry(unsigned char *entries, size_t size, size_t *co
 
 /* Fills packed items or entries; how many there are then. */
 static int fill_headers(const struct leat_kafka_layout *layout, const rd_kafka_headers_t *headers,
-    struct leat_batch *batch, const struct leat_type *type, unsigned char *items, size_t *count, struct leat_error *err)
+    struct leat_batch *batch, const struct leat_type *type, unsigned char *items, size_t *count,
+    struct leat_error *err)
 {
     const char *name;
     const void *value;
@@ -308,15 +313,16 @@ static int fill_headers(const struct leat_kafka_layout *layout, const rd_kafka_h
         if (!layout->headers_are_map) {
             unsigned char *item = items + type->entry_size * (*count)++;
             memcpy(item + layout->header_name->offset, &copy, sizeof copy);
-            LEAT_TRY(put_header_value(batch, item, layout->header_value->offset, layout->header_value->has_offset,
-                value, len, err));
+            LEAT_TRY(put_header_value(batch, item, layout->header_value->offset,
+                layout->header_value->has_offset, value, len, err));
             continue;
         }
         unsigned char *entry = find_entry(items, type->entry_size, count, name);
         const bool optional = type->item->kind == LEAT_KIND_OPTIONAL;
         memcpy(entry, &copy, sizeof copy);
-        LEAT_TRY(put_header_value(batch, entry, type->value_offset + (optional ? type->item->value_offset : 0),
-            optional ? type->value_offset : LEAT_NOT_NULLABLE, value, len, err));
+        LEAT_TRY(
+            put_header_value(batch, entry, type->value_offset + (optional ? type->item->value_offset : 0),
+                optional ? type->value_offset : LEAT_NOT_NULLABLE, value, len, err));
     }
     return 0;
 }
@@ -326,7 +332,8 @@ static int put_headers(const struct leat_kafka_layout *layout, const rd_kafka_me
 {
     rd_kafka_headers_t *headers = NULL;
     struct leat_array array = { NULL, 0 }; /* a map has the same two members */
-    _Static_assert(sizeof(struct leat_array) == sizeof(struct leat_map), "views of arrays and maps are alike");
+    _Static_assert(
+        sizeof(struct leat_array) == sizeof(struct leat_map), "views of arrays and maps are alike");
     const rd_kafka_resp_err_t got = rd_kafka_message_headers(message, &headers);
     if (got && got != RD_KAFKA_RESP_ERR__NOENT)
         return leat__error(err, LEAT_EDATA, "headers: %s", rd_kafka_err2str(got));
@@ -388,20 +395,21 @@ static int put_meta(struct leat_kafka_reader *r, const rd_kafka_message_t *messa
 
 /* ---- messages ---- */
 
-static int read_value(struct leat_kafka_reader *r, const rd_kafka_message_t *message, struct leat_batch *batch,
-    struct leat_error *err)
+static int read_value(struct leat_kafka_reader *r, const rd_kafka_message_t *message,
+    struct leat_batch *batch, struct leat_error *err)
 {
     if (message->payload)
         return read_bytes(&r->value, message->payload, message->len, batch, err);
     if (!r->layout->meta[LEAT_KAFKA_META_TOMBSTONE].is_set)
         return leat__error(err, LEAT_EDATA,
-            "the message has no value (it deletes its key), and the record has no field that tells (meta.tombstone)");
+            "the message has no value (it deletes its key), and the record has no field that tells "
+            "(meta.tombstone)");
     (void)leat__batch_push(batch);
     return 0;
 }
 
-int leat__kafka_read(struct leat_kafka_reader *reader, const rd_kafka_message_t *message, struct leat_batch *batch,
-    struct leat_error *err)
+int leat__kafka_read(struct leat_kafka_reader *reader, const rd_kafka_message_t *message,
+    struct leat_batch *batch, struct leat_error *err)
 {
     /* What is in the value as well is read from there. */
     const bool reads_key = reader->layout->key.type && (reader->layout->key_only || !message->payload);
