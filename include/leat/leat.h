@@ -17,6 +17,7 @@
 #include <leat/group_aggregate.h>
 #include <leat/job.h>
 #include <leat/join.h>
+#include <leat/kafka.h>
 #include <leat/key.h>
 #include <leat/log.h>
 #include <leat/map.h>
