@@ -57,6 +57,9 @@ void leat__kafka_writer_free(struct leat_kafka_writer *writer); /* NULL is fine 
 /* `tombstone`: only the key. LEAT_EDATA for a record that can not be written. */
 LEAT_NODISCARD int leat__kafka_write(struct leat_kafka_writer *writer, const void *record, int64_t event_us,
     bool tombstone, struct leat_kafka_written *written, struct leat_error *err);
+/* Adds a last member to the JSON object that was just written; `member`: "op": with its quotes and colon. */
+LEAT_NODISCARD int leat__kafka_write_op(struct leat_kafka_writer *writer, const char *member,
+    const char *name, struct leat_kafka_written *written, struct leat_error *err);
 
 /* ---- framing (frame.c) ---- */
 
