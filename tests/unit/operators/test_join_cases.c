@@ -117,7 +117,100 @@ static leat_stream *declare_asof_late_10(const struct case_setup *setup)
         (struct leat_asof_join_opts){ .tolerance_us = 5, .allowed_lateness_us = 10, .kind = LEAT_JOIN_LEFT });
 }
 
+/* Window joins, with the same output and the window. */
+static leat_stream *window_with(const struct case_setup *setup, struct leat_window_join_opts opts)
+{
+    opts.left_key = "key";
+    opts.out = case_type(setup, "row");
+    opts.fields[0] = (struct leat_projection){ "left.id", "left" };
+    opts.fields[1] = (struct leat_projection){ "right.id", "right" };
+    opts.fields[2] = (struct leat_projection){ "coalesce(left.text, right.text)", "text" };
+    leat_stream *joined = leat_window_join(setup->inputs[0], setup->inputs[1], "join", &opts);
+    (void)leat_late_left(joined);
+    (void)leat_late_right(joined);
+    return joined;
+}
+
+static const struct leat_window_opts tens = { .kind = LEAT_WINDOW_TUMBLING, .size_us = 10 };
+static const struct leat_window_opts sessions = { .kind = LEAT_WINDOW_SESSION, .gap_us = 5 };
+
+static leat_stream *declare_window_inner(const struct case_setup *setup)
+{
+    return window_with(setup, (struct leat_window_join_opts){ .window = tens });
+}
+static leat_stream *declare_window_left(const struct case_setup *setup)
+{
+    return window_with(setup, (struct leat_window_join_opts){ .window = tens, .kind = LEAT_JOIN_LEFT });
+}
+static leat_stream *declare_window_right(const struct case_setup *setup)
+{
+    return window_with(setup, (struct leat_window_join_opts){ .window = tens, .kind = LEAT_JOIN_RIGHT });
+}
+static leat_stream *declare_window_full(const struct case_setup *setup)
+{
+    return window_with(setup, (struct leat_window_join_opts){ .window = tens, .kind = LEAT_JOIN_FULL });
+}
+static leat_stream *declare_window_full_where(const struct case_setup *setup)
+{
+    return window_with(setup,
+        (struct leat_window_join_opts){
+            .window = tens, .kind = LEAT_JOIN_FULL, .where = "left.value < right.value" });
+}
+static leat_stream *declare_window_hopping_full(const struct case_setup *setup)
+{
+    return window_with(setup,
+        (struct leat_window_join_opts){
+            .window = { .kind = LEAT_WINDOW_HOPPING, .size_us = 10, .slide_us = 5 },
+            .kind = LEAT_JOIN_FULL });
+}
+static leat_stream *declare_window_gaps(const struct case_setup *setup)
+{
+    return window_with(setup,
+        (struct leat_window_join_opts){
+            .window = { .kind = LEAT_WINDOW_HOPPING, .size_us = 4, .slide_us = 10, .allow_gaps = true } });
+}
+static leat_stream *declare_window_cumulating(const struct case_setup *setup)
+{
+    return window_with(setup,
+        (struct leat_window_join_opts){
+            .window = { .kind = LEAT_WINDOW_CUMULATING, .size_us = 10, .step_us = 5 } });
+}
+static leat_stream *declare_window_late_10(const struct case_setup *setup)
+{
+    struct leat_window_join_opts opts = { .window = tens };
+    opts.window.allowed_lateness_us = 10;
+    return window_with(setup, opts);
+}
+static leat_stream *declare_window_session_full(const struct case_setup *setup)
+{
+    return window_with(setup, (struct leat_window_join_opts){ .window = sessions, .kind = LEAT_JOIN_FULL });
+}
+static leat_stream *declare_window_session_where(const struct case_setup *setup)
+{
+    return window_with(setup,
+        (struct leat_window_join_opts){
+            .window = sessions, .kind = LEAT_JOIN_FULL, .where = "left.value < right.value" });
+}
+static leat_stream *declare_window_day(const struct case_setup *setup)
+{
+    return window_with(setup,
+        (struct leat_window_join_opts){
+            .window = { .kind = LEAT_WINDOW_CALENDAR, .unit = LEAT_DAY, .zone = "Europe/Berlin" } });
+}
+
 static const struct case_operator operators[] = {
+    { "window-inner", declare_window_inner },
+    { "window-left", declare_window_left },
+    { "window-right", declare_window_right },
+    { "window-full", declare_window_full },
+    { "window-full-where", declare_window_full_where },
+    { "window-hopping-full", declare_window_hopping_full },
+    { "window-gaps", declare_window_gaps },
+    { "window-cumulating", declare_window_cumulating },
+    { "window-late-10", declare_window_late_10 },
+    { "window-session-full", declare_window_session_full },
+    { "window-session-where", declare_window_session_where },
+    { "window-day", declare_window_day },
     { "asof-backward-5", declare_asof_backward_5 },
     { "asof-forward-5", declare_asof_forward_5 },
     { "asof-nearest-5", declare_asof_nearest_5 },
@@ -143,7 +236,7 @@ static void run_file(void **state)
 
 int main(void)
 {
-    static const char *const folders[] = { "join_outer", "join_asof" };
+    static const char *const folders[] = { "join_outer", "join_asof", "join_window" };
     struct CMUnitTest tests[128];
     size_t count = 0;
     glob_t found = { 0 };
