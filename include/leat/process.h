@@ -161,7 +161,7 @@ LEAT_API void leat_out_at(struct leat_ctx *ctx, int64_t event_us);
 
 /* ---- the key ---- */
 
-/* The i-th field that the stream is grouped by: of integers, dates and times; of strings, bytes, enums (the
+/* The i-th part of the key, a field or an expression: of integers, dates and times; of strings, bytes, enums (the
  * symbol). 0 or empty when it is null, or of another kind. */
 LEAT_API int64_t leat_key_i64(struct leat_ctx *ctx, uint32_t field);
 LEAT_API struct leat_sv leat_key_sv(struct leat_ctx *ctx, uint32_t field);
