@@ -38,6 +38,11 @@ leat_keyed_stream *leat_group_by(leat_stream *in, const char *name, const char *
     return keyed_stream(node, in, key);
 }
 
+leat_stream *leat_keyed_records(leat_keyed_stream *keyed)
+{
+    return keyed->in.node ? &keyed->in : leat__stream_inert(keyed->in.t);
+}
+
 leat_keyed_stream *leat_group_by_fn(leat_stream *in, const char *name, const struct leat_key_fn *fn)
 {
     struct leat_node *node = leat__declare(in->t, name, LEAT_NODE_VIRTUAL, "group by");

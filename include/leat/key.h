@@ -24,6 +24,9 @@ LEAT_BEGIN_DECLS
  * policy for bad data of the node behind. Kinds that can not be keys: array, map, union, record, decimal. */
 LEAT_API leat_keyed_stream *leat_group_by(leat_stream *in, const char *name, const char *fields);
 LEAT_API leat_keyed_stream *leat_group_by_fn(leat_stream *in, const char *name, const struct leat_key_fn *fn);
+/* The records of a keyed stream, without the key: of leat_group_by the stream that was grouped, of leat_cogroup what it
+ * makes, so that its policy can be set: leat_on_error(leat_keyed_records(both), LEAT_SKIP), leat_dead_letters. */
+LEAT_API leat_stream *leat_keyed_records(leat_keyed_stream *keyed);
 LEAT_END_DECLS
 
 /* After `static struct leat_sv domain(struct leat_ctx *, const struct mail *)`, whose view lives as long as

@@ -147,6 +147,9 @@ static void test_cogroup__given_mistakes__then_they_are_told(void **state)
         { "click", "text", "inputs[1].key" },
         { "click", "valu", "inputs[1].key" },
         { "click", "value, id", "inputs[1].key" },
+        { "click", "valu % 4", "inputs[1].key: column 1: no field \"valu\"" },
+        { "click", "value % 4 as rest", "the field that shows value % 4 has its name of the first input" },
+        { "click", "text || '.'", "inputs[1].key" },
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -159,6 +162,18 @@ static void test_cogroup__given_mistakes__then_they_are_told(void **state)
         FAIL_UNLESS(strstr(message, rows[i].told) != NULL, "%s: %s", rows[i].told, message);
         leat_topology_free(t);
     }
+}
+
+static void test_cogroup__given_an_expression_without_a_name__then_it_says_how_to_name_it(void **state)
+{
+    leat_topology *t = leat_topology_new("cogroup");
+    (void)state;
+    (void)leat_cogroup(t, "activity",
+        &(struct leat_cogroup_opts){ .inputs = { { source(t, "a", 1, 1), "order", "value%4" } } });
+    assert_int_equal(leat_topology_errors_count(t), 1);
+    assert_non_null(strstr(leat_topology_error(t, 0)->message,
+        "value % 4 needs a name, for the field that shows it: write \"value % 4 as name\""));
+    leat_topology_free(t);
 }
 
 /* ---- joins behind each other ---- */
@@ -265,16 +280,130 @@ static void test_joins__given_a_wrong_claim__when_a_result_shows_it__then_the_jo
     leat_topology_free(t);
 }
 
+/* ---- tables and as-of joins; keys by expressions ---- */
+
+/* Four streams by `key`, which is written in several ways: a table join, an as-of join, a join of tables, the newest
+ * of each key. */
+static leat_stream *lookups(leat_topology *t, const char *const key[4], const char *key_as,
+    const struct leat_join_fn *first, const struct leat_join_fn *second)
+{
+    leat_stream *ab = leat_table_join(source(t, "a", 1, RECORDS), source(t, "b", 2, RECORDS), "ab",
+        &(struct leat_table_join_opts){ .left_key = key[0], .merge = first, .key_as = key_as });
+    leat_stream *some = leat_filter_expr(ab, "some", "id % 2 == 0");
+    leat_stream *abc = leat_asof_join(some, source(t, "c", 3, RECORDS), "abc",
+        &(struct leat_asof_join_opts){
+            .left_key = key[1], .tolerance_us = 100, .merge = second, .key_as = key_as });
+    leat_stream *abcd = leat_join_tables(abc, source(t, "d", 4, 50), "abcd",
+        &(struct leat_join_tables_opts){ .left_key = key[2], .merge = &keep_join, .key_as = key_as });
+    return leat_deduplicate(leat_group_by(abcd, "by", key[3]), "newest",
+        &(struct leat_deduplicate_opts){ .keep = LEAT_KEEP_LAST, .within_us = LEAT_NEVER });
+}
+
+static const char *const by_value[4] = { "value", "value", "value", "value" };
+static const char *const by_rest[4] = { "value % 4", "value%4", "Mod( value, 4 )", "mod(value,4)" };
+static const char *const by_one_rest[4] = { "value % 4", "value%4", " value  %  4", "value % 4 as rest" };
+
+static void expect_exchanges(const char *const key[4], const char *key_as, uint32_t want, const char *says)
+{
+    struct leat_plan *plan;
+    struct leat_strbuf text = { 0 };
+    leat_topology *t = leat_topology_new("lookups");
+    sink(lookups(t, key, key_as, &keep_join, &keep_join));
+    FAIL_UNLESS(leat_topology_errors_count(t) == 0, "%s", leat_topology_error(t, 0)->message);
+    const uint32_t got = exchanges(t, &plan);
+    leat__plan_describe(plan, LEAT_DESCRIBE_TEXT, &text);
+    FAIL_UNLESS(got == want, "%u exchanges, not %u: %s", got, want, text.data);
+    FAIL_UNLESS(!says || strstr(text.data, says) != NULL, "%s", text.data);
+    leat__strbuf_release(&text);
+    leat__plan_free(plan);
+    run(t, 0, NULL);
+    leat_topology_free(t);
+}
+
+static void test_lookups__given_four_streams_by_one_key__then_key_as_saves_the_exchanges_of_results(
+    void **state)
+{
+    (void)state;
+    expect_exchanges(by_value, NULL, 4 + 3, NULL);
+    expect_exchanges(by_value, "value", 4, "no exchange: already by value");
+}
+
+static void test_lookups__given_a_key_by_an_expression__then_one_that_is_written_another_way_is_the_same(
+    void **state)
+{
+    (void)state;
+    expect_exchanges(by_one_rest, NULL, 4 + 3, NULL);
+    expect_exchanges(by_one_rest, "value%4", 4, "no exchange: already by value % 4");
+    /* mod(a, b) is % in other words: that is not seen, and not needed to be right */
+    expect_exchanges(by_rest, "value % 4", 4 + 2, NULL);
+}
+
+static void test_lookups__given_a_wrong_claim__when_a_result_shows_it__then_the_job_fails(void **state)
+{
+    (void)state;
+    for (uint32_t which = 0; which < 2; which++) {
+        leat_topology *t = leat_topology_new("lookups");
+        sink(lookups(t, by_value, "value", which ? &keep_join : &lose_join, which ? &lose_join : &keep_join));
+        run(t, LEAT_EINVAL, "key_as: value of a result is not the key");
+        leat_topology_free(t);
+    }
+}
+
+static void test_lookups__given_a_table_on_every_worker__then_its_results_have_no_place_to_claim(void **state)
+{
+    leat_topology *t = leat_topology_new("lookups");
+    (void)state;
+    (void)leat_table_join(source(t, "a", 1, 1), source(t, "b", 2, 1), "ab",
+        &(struct leat_table_join_opts){
+            .left_key = "value", .merge = &keep_join, .key_as = "value", .broadcast = true });
+    assert_int_equal(leat_topology_errors_count(t), 1);
+    assert_non_null(strstr(leat_topology_error(t, 0)->message, "key_as: results of this join are not"));
+    leat_topology_free(t);
+}
+
+static void test_aggregates__given_a_named_expression__when_grouped_by_its_name__then_there_is_no_exchange(
+    void **state)
+{
+    static const char *const firsts[] = { "value % 4 as value", "value % 4" };
+    (void)state;
+    for (uint32_t named = 0; named < 2; named++) {
+        struct leat_plan *plan;
+        leat_topology *t = leat_topology_new("aggregates");
+        leat_stream *counts = leat_group_aggregate(
+            leat_group_by(source(t, "a", 1, RECORDS), "by", firsts[named]), "counts",
+            &(struct leat_group_aggregate_opts){ .out = &total_type,
+                .aggs = { LEAT_COUNT("clicks"), LEAT_COUNT("large"),
+                    named ? (struct leat_aggregate)LEAT_COUNT("value") : (struct leat_aggregate){ 0 } } });
+        sink(leat_group_aggregate(leat_group_by(counts, "again", "value"), "sums",
+            &(struct leat_group_aggregate_opts){ .out = &total_type,
+                .aggs = { LEAT_SUM("clicks", "spent"), LEAT_COUNT("clicks"), LEAT_COUNT("large") } }));
+        FAIL_UNLESS(leat_topology_errors_count(t) == 0, "%s", leat_topology_error(t, 0)->message);
+        assert_int_equal(exchanges(t, &plan), 1 + named);
+        leat__plan_free(plan);
+        leat_topology_free(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             test_cogroup__given_two_streams__when_aggregated_by_window__then_each_counts_for_its_fields),
         cmocka_unit_test(test_cogroup__given_mistakes__then_they_are_told),
+        cmocka_unit_test(test_cogroup__given_an_expression_without_a_name__then_it_says_how_to_name_it),
         cmocka_unit_test(test_joins__given_four_streams_by_one_key__then_each_source_is_exchanged_once),
         cmocka_unit_test(
             test_joins__given_merges_that_say_nothing_of_the_key__then_their_results_are_exchanged),
         cmocka_unit_test(test_joins__given_a_wrong_claim__when_a_result_shows_it__then_the_job_fails),
+        cmocka_unit_test(
+            test_lookups__given_four_streams_by_one_key__then_key_as_saves_the_exchanges_of_results),
+        cmocka_unit_test(
+            test_lookups__given_a_key_by_an_expression__then_one_that_is_written_another_way_is_the_same),
+        cmocka_unit_test(test_lookups__given_a_wrong_claim__when_a_result_shows_it__then_the_job_fails),
+        cmocka_unit_test(
+            test_lookups__given_a_table_on_every_worker__then_its_results_have_no_place_to_claim),
+        cmocka_unit_test(
+            test_aggregates__given_a_named_expression__when_grouped_by_its_name__then_there_is_no_exchange),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
