@@ -5,7 +5,7 @@
 #include "topology/declare.h"
 
 /* "customer_id long, region string or null": fields and how they are written in key bytes, so that int and
- * long, float and double, string and enum are one. Expressions as leat__key_text spells them. `nulls`: as the key was
+ * long, float and double, string and enum are one. "(lower(email)) string": expressions as leat__key_text spells them. `nulls`: as the key was
  * made with.
  * Memory of the node's topology; NULL when that is out of memory (the node is inert then). */
 const char *leat__key_describe(struct leat_node *node, const struct leat_key *key, enum leat_key_nulls nulls);

@@ -25,7 +25,7 @@ static const char *word_of(const struct leat_type *type)
 static void print_part(struct leat_strbuf *out, const struct leat_key_part *part, enum leat_key_nulls nulls)
 {
     const struct leat_type *type = part->type;
-    leat__strbuf_printf(out, "%s %s", part->text, word_of(type));
+    leat__strbuf_printf(out, part->expr ? "(%s) %s" : "%s %s", part->text, word_of(type));
     if (type->kind == LEAT_KIND_FIXED)
         leat__strbuf_printf(out, " %u", type->size);
     if (type->logical)

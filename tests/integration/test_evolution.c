@@ -20,6 +20,7 @@ struct shape {
     bool is_filtered; /* a filter before it */
     bool has_extra; /* a second aggregate with a sink of its own */
     bool has_later; /* the join's left side has the later schema */
+    const char *key; /* of the aggregates; NULL: "key" */
 };
 static const struct shape plain = { .total = "total" };
 
@@ -78,12 +79,12 @@ static void pair_later(
 }
 LEAT_DEFINE_JOIN(pair_later, event_later, event, event_pair);
 
-static leat_stream *totals_of(leat_stream *in, const char *name)
+static leat_stream *totals_of(leat_stream *in, const char *name, const struct shape *shape)
 {
     char by[64], windows[64];
     (void)snprintf(by, sizeof by, "by-%s", name);
     (void)snprintf(windows, sizeof windows, "windows-%s", name);
-    return leat_aggregate(leat_window(leat_group_by(in, by, "key"), windows,
+    return leat_aggregate(leat_window(leat_group_by(in, by, shape->key ? shape->key : "key"), windows,
                               &(struct leat_window_opts){ .kind = LEAT_WINDOW_TUMBLING, .size_us = 1000 }),
         name,
         &(struct leat_aggregate_opts){
@@ -122,14 +123,14 @@ static leat_topology *topology(const struct shape *shape, const struct run *run)
     if (shape->is_filtered)
         in = leat_filter_expr(in, "all", "value >= 0");
     if (shape->total)
-        leat_memory_sink(
-            totals_of(in, shape->total), "out", &(struct leat_memory_sink_opts){ .into = run->totals });
+        leat_memory_sink(totals_of(in, shape->total, shape), "out",
+            &(struct leat_memory_sink_opts){ .into = run->totals });
     else
         leat_memory_sink(
             leat_filter_expr(in, "total", "value >= 0"), "out", &(struct leat_memory_sink_opts){ 0 });
     if (shape->has_extra)
-        leat_memory_sink(
-            totals_of(in, "extra"), "extra-out", &(struct leat_memory_sink_opts){ .into = run->extra });
+        leat_memory_sink(totals_of(in, "extra", shape), "extra-out",
+            &(struct leat_memory_sink_opts){ .into = run->extra });
     return t;
 }
 
@@ -311,6 +312,36 @@ static void test_evolution__given_a_node_of_another_kind__then_it_is_refused(voi
     end(&d, &run);
 }
 
+static void test_evolution__given_another_key__then_it_is_refused_unless_it_is_only_spelled_otherwise(
+    void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *says;
+    } rows[] = {
+        { "key", "its key was (key % 5) long when it was saved and is key long now" },
+        { "key % 6 as key", "its key was (key % 5) long when it was saved and is (key % 6) long now" },
+        { "cast(key % 5 as string) as name, key", "its key was (key % 5) long when it was saved" },
+    };
+    struct durable d;
+    struct run run;
+    struct leat_error err;
+    begin(&d, &run, &(struct shape){ .total = "total", .key = "key % 5 as key" });
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        expect_refused(&d, &(struct shape){ .total = "total", .key = rows[i].key }, &run, NULL,
+            "state of \"total\"", rows[i].says);
+    expect_finished(&d, &(struct shape){ .total = "total", .key = " key%5 AS key" }, &run, NULL);
+    struct durable whole;
+    struct run want = run_new();
+    durable_init(&whole, 1, COUNT);
+    FAIL_UNLESS(run_shape(&whole, &(struct shape){ .total = "total", .key = "key % 5 as key" }, &want, NULL,
+                    0, &err) == LEAT_JOB_FINISHED,
+        "%s", err.message);
+    compare("totals", run.totals, want.totals, &event_total_type);
+    end(&whole, &want);
+    end(&d, &run);
+}
+
 static void test_evolution__given_renames_that_can_not_be__then_each_says_why(void **state)
 {
     (void)state;
@@ -408,6 +439,8 @@ int main(void)
         cmocka_unit_test(test_evolution__given_a_dropped_node__when_it_comes_back__then_it_begins_empty),
         cmocka_unit_test(test_evolution__given_a_renamed_node__then_an_option_says_so),
         cmocka_unit_test(test_evolution__given_a_node_of_another_kind__then_it_is_refused),
+        cmocka_unit_test(
+            test_evolution__given_another_key__then_it_is_refused_unless_it_is_only_spelled_otherwise),
         cmocka_unit_test(test_evolution__given_renames_that_can_not_be__then_each_says_why),
         cmocka_unit_test(test_evolution__given_rows_of_an_earlier_schema__then_they_are_resolved),
         cmocka_unit_test(test_preview__given_changes__then_it_says_what_becomes_of_each_node),

@@ -638,6 +638,13 @@ static void keys(struct world *w)
             "order_id,customer,status,total,price,discount,note,ordered_at,address.city,address.customer,"
             "order_id,customer,"
             "status,total,price,discount,note"));
+    WRONG("an expression of an unknown field", leat_group_by(w->orders, "g", "order_id, lower(custommer)"));
+    WRONG("an expression of the wrong class", leat_group_by(w->orders, "g", "lower(total)"));
+    WRONG("an expression that is the same for all", leat_group_by(w->orders, "g", "'customer'"));
+    WRONG("an expression that does not end", leat_group_by(w->orders, "g", "lower(customer, order_id"));
+    WRONG("two words", leat_group_by(w->orders, "g", "order_id, customer total"));
+    WRONG("no name", leat_group_by(w->orders, "g", "lower(customer) as"));
+    WRONG("a name twice", leat_group_by(w->orders, "g", "lower(customer) as name, upper(customer) as name"));
     WRONG("no function", leat_group_by_fn(w->orders, "g", NULL));
     WRONG("a function of other records", leat_group_by_fn(w->orders, "g", &w->payment_key));
     WRONG("a function without a type", leat_group_by_fn(w->orders, "g", &typeless));
@@ -790,6 +797,16 @@ static void aggregates(struct world *w)
     WRONG("fields that nothing fills", AGGREGATE(.aggs = { LEAT_COUNT("total") }, .out = w->total));
     WRONG("every field of the wrong type",
         AGGREGATE(.aggs = { LEAT_COUNT("orders"), LEAT_AVG("total", "average") }, .out = w->misfit));
+    begin(w);
+    leat_keyed_stream *unnamed = leat_group_by(w->orders, "lower", "lower(customer)");
+    leat_aggregate(leat_window(unnamed, "lower-windows", OPTS(leat_window_opts, TUMBLING)), "a",
+        OPTS(leat_aggregate_opts, COUNTED, .out = w->total));
+    end(w, "a field for an expression that has no name");
+    begin(w);
+    leat_keyed_stream *numbers = leat_group_by(w->orders, "numbers", "order_id % 7 as customer");
+    leat_aggregate(leat_window(numbers, "numbers-windows", OPTS(leat_window_opts, TUMBLING)), "a",
+        OPTS(leat_aggregate_opts, COUNTED, .out = w->total));
+    end(w, "an expression of another type than its field");
     WRONG("an overflow that does not exist",
         AGGREGATE(COUNTED, .out = w->total, .on_overflow = (enum leat_on_overflow)9));
     begin(w);
@@ -861,6 +878,12 @@ static void joins(struct world *w)
         JOIN(NEAR, .left_key = "ordered_at", .right_key = "paid_at", .merge = &w->pair));
     WRONG("keys of other lengths", JOIN(NEAR, BY_ID, .right_key = "order_id, code", .merge = &w->pair));
     WRONG("a key that is an array", JOIN(NEAR, .left_key = "tags", .right_key = "code", .merge = &w->pair));
+    WRONG("a key that is an expression of another class",
+        JOIN(NEAR, .left_key = "floor(price)", .right_key = "order_id", .merge = &w->pair));
+    WRONG("a key with a name",
+        JOIN(NEAR, .left_key = "order_id % 2 as rest", .right_key = "order_id % 2", .merge = &w->pair));
+    WRONG("a key by which results are known that they do not have",
+        JOIN(NEAR, BY_ID, .merge = &w->pair, .key_as = "lower(custommer)"));
     WRONG("no interval", JOIN(BY_ID, .merge = &w->pair));
     WRONG("a negative interval", JOIN(BY_ID, .within_us = -1, .merge = &w->pair));
     WRONG("two kinds of interval", JOIN(BY_ID, NEAR, .before_us = 1, .merge = &w->pair));
