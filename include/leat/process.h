@@ -78,7 +78,8 @@ struct leat_keyed_state {
     const struct leat_type *list; /* records, in the order in which they were added */
     const struct leat_type *map; /* records by key, in the order of the keys */
     enum leat_kind map_key; /* of `map`: BOOLEAN, INT, LONG, FLOAT, DOUBLE, STRING or BYTES */
-    const struct leat_aggregate_fn *aggregate; /* an accumulator: plain bytes, or a record (leat/aggregate.h) */
+    const struct leat_aggregate_fn
+        *aggregate; /* an accumulator: plain bytes, or a record (leat/aggregate.h) */
     struct leat_ttl ttl; /* of the value, of each row of a list, of each entry of a map, of the accumulator */
 };
 /* clang-format off */

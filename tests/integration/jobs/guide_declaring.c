@@ -1,7 +1,7 @@
 /* tests/integration/jobs/guide_declaring.c -- the pieces of docs/guide/declaring.md and of README.md's first
  * page, as functions that compile and topologies that have no errors.
  *
- *   guide_declaring NAME [leat's options]      pending, overview, filters or letters */
+ *   guide_declaring NAME [leat's options]      pending, overview, filters, keys or letters */
 #include "enriched_order.h"
 #include "inventory.h"
 #include "order.h"
@@ -104,6 +104,30 @@ static void declare_filters(leat_topology *t)
     leat_memory_sink(leat_union(both, 2, "both"), "out", &(struct leat_memory_sink_opts){ 0 });
 }
 
+static void sum_up(leat_keyed_stream *orders, const char *windows, const char *name)
+{
+    leat_stream *sums = leat_aggregate(
+        leat_window(orders, windows,
+            &(struct leat_window_opts){ .kind = LEAT_WINDOW_TUMBLING, .size_us = LEAT_MINUTES(5) }),
+        name,
+        &(struct leat_aggregate_opts){
+            .aggs = { LEAT_COUNT("order_count"), LEAT_SUM("total", "total_value") },
+            .out = &processed_order_type });
+    char sink[64];
+    (void)snprintf(sink, sizeof sink, "%s-out", name);
+    leat_memory_sink(sums, sink, &(struct leat_memory_sink_opts){ 0 });
+}
+
+static void declare_keys(leat_topology *t)
+{
+    leat_stream *orders = declare_orders(t);
+    leat_keyed_stream *by_product = leat_group_by(orders, "by-product", "customer_id, product_id");
+    leat_keyed_stream *by_bucket =
+        leat_group_by(orders, "by-bucket", "lower(customer_id) as customer_id, total / 1000");
+    sum_up(by_product, "product-minutes", "of-products");
+    sum_up(by_bucket, "bucket-minutes", "of-buckets");
+}
+
 static void declare_letters(leat_topology *t)
 {
     leat_stream *orders = declare_orders(t);
@@ -136,6 +160,8 @@ int main(int argc, char **argv)
         declare_overview(t);
     else if (strcmp(name, "filters") == 0)
         declare_filters(t);
+    else if (strcmp(name, "keys") == 0)
+        declare_keys(t);
     else
         declare_letters(t);
     print_errors(t);
