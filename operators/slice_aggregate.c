@@ -90,7 +90,7 @@ static int open_tables(struct leat__slicer *a)
     return code < 0 ? leat__fail_here(a->ctx) : 0;
 }
 
-static void count_keys(struct leat__slicer *a)
+void leat__slicer_count_keys(struct leat__slicer *a)
 {
     const struct leat_table *const tables[] = { a->slices, a->nodes, a->result, a->apart, a->panes };
     uint64_t keys = 0;
@@ -132,6 +132,7 @@ static void slicer_release(struct leat_op *op, struct leat__ctx *ctx)
     leat__free(a->staged);
     leat__free(a->sum);
     leat__free(a->staged_keys);
+    leat__free(a->shares);
     leat__arena_release(&a->stage);
     for (uint32_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         leat__table_close(tables[i]);
@@ -142,7 +143,7 @@ static void slicer_release(struct leat_op *op, struct leat__ctx *ctx)
 /* Ends a call about the batch. On an error the batch stays until release. */
 static int end_batch(struct leat__slicer *a, int code)
 {
-    count_keys(a);
+    leat__slicer_count_keys(a);
     return code != 0 ? code : leat__run_end_batch(&a->run, a->ctx);
 }
 
@@ -165,7 +166,7 @@ static int slicer_on_batch(
 
 static int end_watermark(struct leat__slicer *a, int code)
 {
-    count_keys(a);
+    leat__slicer_count_keys(a);
     if (code != 0)
         return code;
     code = leat__run_flush(&a->run, a->ctx);
@@ -197,64 +198,6 @@ static int slicer_step(struct leat_op *op, struct leat__ctx *ctx)
     return end_watermark(a, leat__slicer_fire(a));
 }
 
-/* ---- checkpoints ---- */
-
-/*   offset 0   1: version
- *          1   the last watermark whose windows have fired, 8 bytes little-endian */
-#define SAVED_BYTES (1 + sizeof(int64_t))
-
-static int slicer_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out)
-{
-    const struct leat__slicer *a = (const struct leat__slicer *)op;
-    LEAT_ASSERT(!a->run.batch && !a->run.out && a->phase == LEAT__SLICE_IDLE);
-    leat__strbuf_char(out, 1);
-    leat__strbuf_add(out, &a->fired_us, sizeof a->fired_us);
-    return out->failed ? leat__rows_nomem(ctx, "a snapshot") : 0;
-}
-
-static int read_part(struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t i, int64_t *fired_us)
-{
-    if (parts[i].len != SAVED_BYTES || parts[i].data[0] != 1)
-        return leat__fail(ctx, LEAT_EDATA, "part %u of its snapshot is damaged: %zu bytes, version %d", i,
-            parts[i].len, parts[i].len ? parts[i].data[0] : 0);
-    memcpy(fired_us, parts[i].data + 1, sizeof *fired_us);
-    return 0;
-}
-
-/* What was merged, and what the running result is of, goes by the watermark. Behind aligned barriers all subtasks
- * have the same one. Where they are not aligned they may differ: a subtask goes on from that of the keys that it has
- * now, which were with one subtask before unless ranges of keys have been put together. Those of different watermarks
- * could not be told apart any more. */
-static int slicer_restore(
-    struct leat_op *op, struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t count)
-{
-    struct leat__slicer *a = (struct leat__slicer *)op;
-    const uint64_t all = count;
-    const uint32_t first = (uint32_t)(ctx->subtask * all / ctx->parallelism);
-    const uint32_t last = (uint32_t)(((ctx->subtask + 1) * all - 1) / ctx->parallelism);
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t fired_us = LEAT_TIME_MIN;
-        LEAT_TRY(read_part(ctx, parts, i, &fired_us));
-        if (i < first || i > last)
-            continue;
-        if (i > first && fired_us != a->fired_us)
-            return leat__fail(ctx, LEAT_EDATA,
-                "the subtasks of its snapshot were at different watermarks, %lld and %lld us (the barriers "
-                "of "
-                "LEAT_AT_LEAST_ONCE are not aligned), and their keys would come together in this one: "
-                "restore it "
-                "with a parallelism that is a multiple of %u, and rescale from a savepoint that was taken "
-                "with "
-                "LEAT_EXACTLY_ONCE",
-                (long long)a->fired_us, (long long)fired_us, count);
-        a->fired_us = fired_us;
-    }
-    a->ctx = ctx;
-    leat__slicer_restored(a);
-    count_keys(a);
-    return 0;
-}
-
 const struct leat_op_class leat__slice_aggregate_class = {
     .kind = "aggregate",
     .combine = &leat__pre_aggregate_windows,
@@ -264,7 +207,7 @@ const struct leat_op_class leat__slice_aggregate_class = {
     .on_batch = slicer_on_batch,
     .on_watermark = slicer_on_watermark,
     .step = slicer_step,
-    .snapshot = slicer_snapshot,
-    .restore = slicer_restore,
+    .snapshot = leat__slicer_snapshot,
+    .restore = leat__slicer_restore,
     .release = slicer_release,
 };

@@ -424,6 +424,8 @@ static int give(struct leat__slicer *a)
     while ((count = leat__cursor_next(a->cursor, items, a->run.items_max, a->ctx->error)) > 0) {
         for (int64_t i = 0; i < count; i++) {
             const struct leat__pane pane = { a->window, items[i].key, LEAT_PANE_ON_TIME, 0 };
+            if (a->shares_count && leat__slicer_was_given(a, items[i].hash, &a->window))
+                continue;
             const int given =
                 leat__run_give(&a->run, a->ctx, &pane, items[i].hash, leat__slicer_values(a, items[i].value));
             if (given < 0)
@@ -523,12 +525,91 @@ static int finish(struct leat__slicer *a)
     a->has_last &= is_any;
     a->fired_us = a->watermark_us;
     a->phase = LEAT__SLICE_IDLE;
+    if (a->shares_count)
+        leat__slicer_caught_up(a);
     return 0;
 }
 
 void leat__slicer_restored(struct leat__slicer *a)
 {
     a->has_last = !a->has_tree && leat__slicer_last_ended(a, a->fired_us, &a->last);
+}
+
+/* ---- after a restore that has put different watermarks together ---- */
+
+/* To the slice that was the last of what the key's result is of: entering it makes the result again. */
+static int put_back(struct leat__slicer *a, const struct leat_cursor_item *item)
+{
+    struct leat__window last;
+    struct leat_cursor_item one = *item;
+    if (!leat__slicer_last_ended(a, leat__slicer_fired_us(a, item->hash), &last))
+        return 0;
+    const int64_t ns = leat__slice_of(a->assigner, leat__window_last_us(a->assigner, &last)).start;
+    return put_items(a, a->slices, ns, &one, 1, false);
+}
+
+/* Cumulating: slices that are in the result are gone. */
+static int put_all_back(struct leat__slicer *a)
+{
+    struct leat_cursor_item item; /* one at a time: putting it moves the others */
+    int64_t count;
+    if (leat__cursor_open(a->result, RESULT_NS, LEAT_CURSOR_READ, &a->cursor, a->ctx->error) < 0)
+        return leat__fail_here(a->ctx);
+    while ((count = leat__cursor_next(a->cursor, &item, 1, a->ctx->error)) > 0)
+        LEAT_TRY(put_back(a, &item));
+    end_cursor(a);
+    return count < 0 ? leat__fail_here(a->ctx) : 0;
+}
+
+static int rebuild_result(struct leat__slicer *a)
+{
+    struct leat__window last;
+    int code = 0;
+    if (a->is_cumulating)
+        LEAT_TRY(put_all_back(a));
+    LEAT_TRY(drop_result(a));
+    a->has_last = false;
+    if (!leat__slicer_last_ended(a, a->fired_us, &last))
+        return 0;
+    a->window = last;
+    begin_running(a);
+    do {
+        leat__run_begin(&a->run);
+        code = enter(a);
+    } while (code == LEAT_MORE);
+    a->has_last = true;
+    a->last = last;
+    return code;
+}
+
+static int rebuild_nodes(struct leat__slicer *a)
+{
+    const int64_t fired_us = a->fired_us;
+    int code;
+    do {
+        leat__run_begin(&a->run);
+        code = drop_some(a, a->nodes, true, 0);
+    } while (code == LEAT_MORE);
+    a->watermark_us = fired_us;
+    a->fired_us = LEAT_TIME_MIN;
+    begin_level(a, 0);
+    while (code == 0) {
+        leat__run_begin(&a->run);
+        code = build(a);
+        if (code == 0)
+            break;
+        code = code == LEAT_MORE ? 0 : code;
+    }
+    a->fired_us = fired_us;
+    return code;
+}
+
+int leat__slicer_rebuild(struct leat__slicer *a)
+{
+    const int code = a->has_tree ? rebuild_nodes(a) : rebuild_result(a);
+    leat__run_begin(&a->run);
+    a->phase = LEAT__SLICE_IDLE;
+    return code;
 }
 
 /* ---- the machine ---- */

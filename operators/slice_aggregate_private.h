@@ -12,6 +12,7 @@
  *   slice_aggregate_rows.c   rows into slices; late ones, and the panes they give
  *   slice_aggregate_fire.c   watermarks: complete slices upward, windows together, and what goes
  *   slice_aggregate_tree.c   the numbers of slices and nodes
+ *   slice_aggregate_saved.c  snapshots; subtasks that have come together at different watermarks
  *
  * State, each value [records][present, accumulators] of a key:
  *   slices   namespace: start of the slice
@@ -25,7 +26,7 @@
  * Between calls: (1) windows with end - 1 <= fired_us have fired, and slices that end by then are merged into their
  * parents, these into theirs; (2) rows that come to a complete slice go into the nodes above it as well, or into the
  * running result if they are in its window; (3) everything that is not in a table follows from fired_us, which all
- * subtasks have in common at an aligned barrier. */
+ * subtasks have in common at an aligned barrier; where they had not, see slice_aggregate_saved.c. */
 #ifndef LEAT_OPERATORS_SLICE_AGGREGATE_PRIVATE_H
 #define LEAT_OPERATORS_SLICE_AGGREGATE_PRIVATE_H
 #include "operators/aggregate_run_private.h"
@@ -38,6 +39,12 @@ struct leat__slice_part {
     struct leat_table *table;
     int64_t ns;
     bool minus, drops; /* taken out; gone afterwards */
+};
+
+/* Key groups first .. end - 1, whose windows have fired up to a watermark. */
+struct leat__slice_share {
+    uint32_t first, end;
+    int64_t fired_us;
 };
 
 /* A slice of rows in a batch. */
@@ -89,6 +96,9 @@ struct leat__slicer {
     /* The watermark that is being worked on. */
     enum leat__slice_phase phase;
     int64_t watermark_us, fired_us;
+    /* While some keys have fired further than fired_us: whose, in order, all groups; else none. */
+    struct leat__slice_share *shares;
+    uint32_t shares_count;
     struct leat__window window; /* that is firing; before that: the first that may */
     bool has_last;
     struct leat__window last; /* running: what `result` has */
@@ -180,6 +190,18 @@ LEAT_NODISCARD int leat__slicer_add_slow(struct leat__slicer *a);
 
 void leat__slicer_begin_watermark(struct leat__slicer *a, int64_t w);
 LEAT_NODISCARD int leat__slicer_fire(struct leat__slicer *a);
+int64_t leat__slicer_fired_us(const struct leat__slicer *a, uint64_t hash); /* of a key */
+/* What fires nothing more, since the key's windows had fired so far before: by the hash of the key. */
+bool leat__slicer_was_given(const struct leat__slicer *a, uint64_t hash, const struct leat__window *window);
+/* No window takes a row of the slice: those that are open are over for its key. */
+bool leat__slicer_is_late(const struct leat__slicer *a, uint64_t hash, int64_t start);
+void leat__slicer_caught_up(struct leat__slicer *a); /* at fired_us */
+void leat__slicer_count_keys(struct leat__slicer *a);
+LEAT_NODISCARD int leat__slicer_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out);
+LEAT_NODISCARD int leat__slicer_restore(
+    struct leat_op *op, struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t count);
+/* Makes what follows from fired_us anew, from the slices, when it was made for different watermarks. */
+LEAT_NODISCARD int leat__slicer_rebuild(struct leat__slicer *a);
 /* What the running result is of, from fired_us. */
 void leat__slicer_restored(struct leat__slicer *a);
 #endif

@@ -98,7 +98,9 @@ int leat__slicer_sort_rows(struct leat__slicer *a)
             index = slice_index(a, slice.start);
         }
         struct leat__batch_slice *s = &a->batch_slices[index];
-        if (s->fate == PLAIN) {
+        if (a->shares_count && leat__slicer_is_late(a, batch->key_hash[r], s->start)) {
+            a->late[a->late_count++] = r;
+        } else if (s->fate == PLAIN) {
             s->count++;
             a->plain_slice[a->plain_count] = index;
             a->plain[a->plain_count++] = r;

@@ -308,6 +308,11 @@ void leat__state_free(struct leat_state *state)
     leat__free(state);
 }
 
+uint32_t leat__state_key_groups(const struct leat_state *state)
+{
+    return state->key_groups;
+}
+
 uint64_t leat__state_bytes(const struct leat_state *state)
 {
     uint64_t bytes = state->used_bytes + state->queue.bytes;

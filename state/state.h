@@ -75,6 +75,7 @@ struct leat_state_opts {
 LEAT_NODISCARD int leat__state_new(
     const struct leat_state_opts *opts, struct leat_state **state, struct leat_error *err);
 void leat__state_free(struct leat_state *state); /* removes the live directory */
+uint32_t leat__state_key_groups(const struct leat_state *state);
 uint64_t leat__state_bytes(const struct leat_state *state); /* in memory: tables, and the store's */
 
 /* ---- snapshots ----
@@ -169,8 +170,7 @@ struct leat_table_opts {
         void *arg, const char *saved_format, const char *saved_schema, struct leat_error *err);
     /* The same where the format is equal and only the schema differs; accept_format is not asked then. */
     int (*accept_schema)(void *arg, const char *saved_schema, struct leat_error *err);
-    const char
-        *schema; /* Avro schema text of what values hold, for the manifest and accept_...; or NULL */
+    const char *schema; /* Avro schema text of what values hold, for the manifest and accept_...; or NULL */
     struct leat_key_route route; /* zero: the whole key */
     bool counted; /* whether its keys count in leat_node_metrics.state_keys (timers do not) */
 };

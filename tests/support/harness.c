@@ -105,12 +105,15 @@ static void consume_all(struct leat_node *node)
     }
 }
 
+#define KEY_GROUPS 128u
+
 /* What an instance's state begins with, and what its operator then gets. */
 struct beginning {
     const char *from;
     const struct leat_table_info *tables;
     uint32_t tables_count;
-    const struct leat_strbuf *part; /* NULL: none */
+    const struct leat_sv *parts;
+    uint32_t parts_count;
 };
 
 static int open_state(struct harness *h, const struct beginning *begin)
@@ -118,7 +121,7 @@ static int open_state(struct harness *h, const struct beginning *begin)
     char dir[32];
     (void)snprintf(dir, sizeof dir, "state-%u", h->lives++);
     const struct leat_state_opts opts = { .budget_bytes = h->budget_bytes,
-        .key_groups = 128,
+        .key_groups = KEY_GROUPS,
         .env = h->files,
         .store_class = h->files ? &leat__store_memory : NULL,
         .dir = h->files ? dir : NULL,
@@ -142,10 +145,9 @@ static void start_life(struct harness *h, const struct beginning *begin)
     h->op->op_class = h->node->op;
     h->op->node = h->node;
     h->code = h->node->op->init ? h->node->op->init(h->op, &h->ctx) : 0;
-    if (h->code < 0 || !begin->part || !h->node->op->restore)
+    if (h->code < 0 || !begin->parts_count || !h->node->op->restore)
         return;
-    const struct leat_sv part = { begin->part->data, begin->part->len };
-    h->code = h->node->op->restore(h->op, &h->ctx, &part, 1);
+    h->code = h->node->op->restore(h->op, &h->ctx, begin->parts, begin->parts_count);
 }
 
 static void end_life(struct harness *h)
@@ -440,15 +442,119 @@ void harness_lose(struct harness *h)
 int harness_restore(struct harness *h)
 {
     const struct harness_mark *mark = &h->mark;
+    const struct leat_sv part = { mark->part.data, mark->part.len };
     const struct beginning begin = { .from = mark->has_store ? mark->dir : NULL,
         .tables = mark->tables,
         .tables_count = mark->tables_count,
-        .part = h->node->op->snapshot ? &mark->part : NULL };
+        .parts = &part,
+        .parts_count = h->node->op->snapshot ? 1 : 0 };
     if (h->code < 0 || h->op)
         return h->code;
     start_life(h, &begin);
     if (h->code == 0 && h->node->op->holds && h->told_us > LEAT_TIME_MIN) /* what it knew is told once more */
         (void)settle(h, h->node->op->on_watermark(h->op, &h->ctx, h->told_us));
+    return h->code;
+}
+
+/* ---- rescaling ---- */
+
+#define SUBTASKS_MAX 8u
+#define TABLES_MAX 16u
+
+static uint32_t split_to_all(void *arg, const struct leat_table_info *table)
+{
+    (void)table;
+    return *(const uint32_t *)arg;
+}
+
+static bool has_files(const struct harness *h, const char *dir)
+{
+    char path[64];
+    size_t size;
+    for (uint32_t n = 0; n < 100; n++) {
+        (void)snprintf(path, sizeof path, "%s/%06u.run", dir, n);
+        if (memory_env_get(h->files, path, &size))
+            return true;
+    }
+    return false;
+}
+
+static void copy_store(struct harness *to, const char *dir, const struct harness *from)
+{
+    char path[64];
+    size_t size;
+    for (uint32_t n = 0; n < 100; n++) {
+        (void)snprintf(path, sizeof path, "%s/%06u.run", from->mark.dir, n);
+        const void *bytes = memory_env_get(from->files, path, &size);
+        (void)snprintf(path, sizeof path, "%s/%06u.run", dir, n);
+        if (bytes)
+            memory_env_put(to->files, path, bytes, size);
+    }
+}
+
+/* Tables that any of them has. */
+static uint32_t gather_tables(
+    struct harness *const *from, uint32_t count, struct leat_table_info tables[TABLES_MAX])
+{
+    uint32_t tables_count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t t = 0; t < from[i]->mark.tables_count; t++) {
+            const struct leat_table_info *info = &from[i]->mark.tables[t];
+            uint32_t at = 0;
+            while (at < tables_count && strcmp(tables[at].name, info->name) != 0)
+                at++;
+            assert_true(at < TABLES_MAX);
+            if (at == tables_count)
+                tables[tables_count++] = *info;
+        }
+    return tables_count;
+}
+
+int harness_rescale(
+    struct harness *h, uint32_t subtask, uint32_t parallelism, struct harness *const *from, uint32_t count)
+{
+    char dirs[2 * SUBTASKS_MAX][16];
+    const char *in[SUBTASKS_MAX], *out[SUBTASKS_MAX];
+    struct leat_sv parts[SUBTASKS_MAX];
+    struct leat_table_info tables[TABLES_MAX];
+    uint32_t in_count = 0;
+    assert_true(count <= SUBTASKS_MAX && parallelism <= SUBTASKS_MAX);
+    end_life(h);
+    h->told_us = h->sent_us = h->ctx.watermark_us = LEAT_TIME_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct harness_mark *mark = &from[i]->mark;
+        (void)snprintf(dirs[i], sizeof dirs[i], "in-%u", i);
+        copy_store(h, dirs[i], from[i]);
+        if (mark->has_store)
+            in[in_count++] = dirs[i];
+        parts[i] = (struct leat_sv){ mark->part.data, mark->part.len };
+        if (mark->watermark_us < h->ctx.watermark_us)
+            h->told_us = h->sent_us = h->ctx.watermark_us = h->ctx.input_watermark_us[0] = mark->watermark_us;
+    }
+    for (uint32_t i = 0; i < parallelism; i++) {
+        (void)snprintf(dirs[SUBTASKS_MAX + i], sizeof dirs[0], "out-%u", i);
+        out[i] = dirs[SUBTASKS_MAX + i];
+    }
+    const struct leat_split_opts opts = { .env = h->files,
+        .store_class = &leat__store_memory,
+        .from = in,
+        .from_count = in_count,
+        .to = out,
+        .to_count = parallelism,
+        .key_groups = KEY_GROUPS,
+        .tables = tables,
+        .tables_count = gather_tables(from, count, tables),
+        .parallelism = split_to_all,
+        .arg = &parallelism };
+    FAIL_UNLESS(leat__state_split(&opts, &h->error) == 0, "%s", h->error.message);
+    const struct beginning begin = { .from = has_files(h, out[subtask]) ? out[subtask] : NULL,
+        .tables = tables,
+        .tables_count = opts.tables_count,
+        .parts = parts,
+        .parts_count = h->node->op->snapshot ? count : 0 };
+    h->ctx.subtask = subtask;
+    h->ctx.parallelism = parallelism;
+    start_life(h, &begin);
     return h->code;
 }
 

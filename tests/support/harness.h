@@ -104,6 +104,11 @@ int harness_crash(struct harness *h, leat_stream *stream);
 void harness_barrier(struct harness *h);
 void harness_lose(struct harness *h);
 int harness_restore(struct harness *h);
+/* With a store: the instance becomes subtask so many of `parallelism`, and goes on from what those were at their last
+ * barriers: harness_barrier and harness_lose of each, which were subtasks 0, 1, ... and had the keys whose groups, of 128, are
+ * theirs. The operator's error when it refuses. */
+int harness_rescale(
+    struct harness *h, uint32_t subtask, uint32_t parallelism, struct harness *const *from, uint32_t count);
 /* Releases what was kept of the output. */
 void harness_forget_outs(struct harness *h);
 #endif
