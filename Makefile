@@ -64,10 +64,11 @@ model: ## checks the models of the checkpoint protocol, with large bounds
 	@scripts/setup
 	@scripts/model --large
 
-bench: ## builds the release and runs the benchmarks
+bench: ## builds the release and measures the scoreboard (docs/scoreboard.md, about 15 minutes); ARGS: benchmarks instead, or S1 S2 ...
 	@scripts/setup build
 	@$(call build,release,--target bench)
-	@scripts/bench $(BUILD)/release $(ARGS)
+	@$(call build,release,--target leat_tool)
+	@$(if $(filter-out S%,$(ARGS)),scripts/bench,bench/scoreboard/run) $(BUILD)/release $(ARGS)
 
 format: ## rewrites the C files as .clang-format says
 	@tools/check-format --fix

@@ -11,7 +11,7 @@
  *   bench_checkpoint [seconds-each [largest-GiB]]                all of it
  *   bench_checkpoint rates SECONDS [INTERVAL-SECONDS [KEYS]]     1; with KEYS, for that many only
  *   bench_checkpoint pauses GIB PERCENT [CHECKPOINTS [DIR]]      2 and 3 for one size; into DIR, which stays
- *   bench_checkpoint recover DIR                                 3 again, on what stayed in DIR */
+ *   bench_checkpoint recover DIR [WORKERS]                       3 again, on what stayed in DIR */
 #include "base/env.h"
 #include "bench/bids.h"
 #include "runtime/tree.h"
@@ -31,6 +31,7 @@
 
 static uint32_t *samples; /* keys of rows of part 1, over and over */
 static uint64_t keys_count, dirty_keys; /* parts 2 and 3 */
+static uint32_t workers = 1;
 
 static void check(int result, const struct leat_error *err)
 {
@@ -147,7 +148,7 @@ static void run_job(struct run *run, const struct leat_generator_fn *rows, uint6
             &(struct leat_aggregate_opts){
                 .aggs = { LEAT_COUNT("ticks"), LEAT_SUM("value", "total") }, .out = &tick_sum_type });
     leat_memory_sink(sums, "out", &(struct leat_memory_sink_opts){ .encode = true });
-    const struct leat_job_opts opts = { .parallelism = 1,
+    const struct leat_job_opts opts = { .parallelism = workers,
         .on_progress = on_progress,
         .progress_arg = run,
         .progress_interval_us = run->stops_at_output ? 1000 : 20000,
@@ -321,7 +322,7 @@ static int usage(const char *name)
 {
     (void)fprintf(stderr,
         "Usage: %s [seconds-each [largest-GiB]]\n       %s rates SECONDS [INTERVAL-SECONDS [KEYS]]\n"
-        "       %s pauses GIB PERCENT [CHECKPOINTS [DIR]]\n       %s recover DIR\n",
+        "       %s pauses GIB PERCENT [CHECKPOINTS [DIR]]\n       %s recover DIR [WORKERS]\n",
         name, name, name, name);
     return 2;
 }
@@ -344,6 +345,7 @@ static int bench_part(int argc, char **argv, const char *dir)
     }
     if (strcmp(argv[1], "recover") == 0 && argc > 2) {
         set_keys(1, 1);
+        workers = argc > 3 && atoi(argv[3]) > 0 ? (uint32_t)atoi(argv[3]) : 1;
         bench_recovery(argv[2]);
         return 0;
     }

@@ -5,7 +5,7 @@
  *   nexmark run qN --input DIR --output FILE.jsonl [--final] [leat's options: --parallelism, --checkpoint-dir, ...]
  *   nexmark check qN|stream [--events N] [--parallelism P] [--batch-rows N] [--splits N]
  *   nexmark bench qN [--events N] [--parallelism P] [--source avro|generator|files] [--input DIR] [--repeat N]
- *                    [--hand]
+ *                    [--hand] [--state-dir DIR]     (LEAT_STATE_BUDGET says how much stays in memory)
  *   nexmark check-hand qN [--events N]
  *
  * All: [--rate EVENTS_PER_S] [--group N] [--disorder-ms N]. check compares with what is known of the first million
@@ -26,7 +26,7 @@
 #define DISORDER_MS_DEFAULT 4000u
 
 struct options {
-    const char *input, *output, *format, *source;
+    const char *input, *output, *format, *source, *state_dir;
     uint64_t events, rate, group, disorder_ms, parallelism, batch_rows, splits, repeat;
     bool final, hand;
     int kept; /* arguments that are not ours, at the begin of argv */
@@ -50,6 +50,7 @@ static const struct {
     /* leat's as well: `run` leaves them to leat_main */
     { "--parallelism", offsetof(struct options, parallelism), false },
     { "--batch-rows", offsetof(struct options, batch_rows), false },
+    { "--state-dir", offsetof(struct options, state_dir), true },
 };
 #define OWN_OPTIONS 10u
 #define ALL_OPTIONS (sizeof option_names / sizeof option_names[0])
@@ -252,8 +253,9 @@ static int check_query(const struct options *o, const struct nexmark_query *quer
     const struct leat_type *type = leat_stream_type(result);
     leat_memory_sink(result, "result", &(struct leat_memory_sink_opts){ .into = rows });
     int code = run_topology(t,
-        &(struct leat_job_opts){
-            .parallelism = (uint32_t)o->parallelism, .batch_rows = (uint32_t)o->batch_rows });
+        &(struct leat_job_opts){ .parallelism = (uint32_t)o->parallelism,
+            .batch_rows = (uint32_t)o->batch_rows,
+            .state_dir = o->state_dir });
     struct nexmark_sum sum = { 0 };
     for (uint64_t i = 0; code == 0 && i < leat_collector_count(rows); i++)
         nexmark_sum_add(&sum, type, leat_collector_record(rows, i), leat_collector_change(rows, i));
@@ -300,8 +302,9 @@ static int bench_once(
     leat_memory_sink(query->declare(n), "result", &(struct leat_memory_sink_opts){ 0 });
     const double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     const int code = run_topology(t,
-        &(struct leat_job_opts){
-            .parallelism = (uint32_t)o->parallelism, .batch_rows = (uint32_t)o->batch_rows });
+        &(struct leat_job_opts){ .parallelism = (uint32_t)o->parallelism,
+            .batch_rows = (uint32_t)o->batch_rows,
+            .state_dir = o->state_dir });
     const double wall_s = seconds(CLOCK_MONOTONIC) - wall, cpu_s = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
