@@ -209,6 +209,7 @@ int leat__kafka_conf(const struct leat_kafka_conn *conn, enum leat_kafka_role ro
 /* On any of librdkafka's threads. Somebody else's word in the same moment is as good. */
 static void say(struct leat_kafka_client *client, const char *text)
 {
+    (void)__atomic_fetch_add(&client->troubles, 1, __ATOMIC_RELAXED);
     if (__atomic_test_and_set(&client->saying, __ATOMIC_ACQUIRE))
         return;
     const size_t len = strlen(text) < sizeof client->said - 1 ? strlen(text) : sizeof client->said - 1;

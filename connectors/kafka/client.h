@@ -53,6 +53,7 @@ struct leat_kafka_client {
     void *owner;
     char said[256]; /* by librdkafka's threads; leat__kafka_said reads it */
     bool saying; /* atomic: somebody has it in hand */
+    uint32_t troubles; /* atomic: errors and warnings so far, such as connections that were lost */
 };
 /* Takes conf in any case. `conn` is borrowed. */
 LEAT_NODISCARD int leat__kafka_new(const struct leat_kafka_conn *conn, enum leat_kafka_role role,

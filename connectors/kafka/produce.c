@@ -9,7 +9,7 @@
 
 /* ---- configuration ---- */
 
-static int64_t number_of(rd_kafka_conf_t *conf, const char *name)
+int64_t leat__kafka_number(rd_kafka_conf_t *conf, const char *name)
 {
     char text[64] = "";
     size_t size = sizeof text;
@@ -26,12 +26,13 @@ static int set_number(rd_kafka_conf_t *conf, const char *name, int64_t value, st
 /* So that no batch is larger than the brokers take, whatever it compresses to. */
 static int set_sizes(rd_kafka_conf_t *conf, uint32_t bytes_max, struct leat_error *err)
 {
-    const int64_t client = number_of(conf, "message.max.bytes");
+    const int64_t client = leat__kafka_number(conf, "message.max.bytes");
     int64_t bytes = bytes_max > CLIENT_BYTES_MIN ? bytes_max : CLIENT_BYTES_MIN;
     if (client != BATCH_BYTES && client < bytes) /* the user has set less than the brokers take */
         bytes = client;
     LEAT_TRY(set_number(conf, "message.max.bytes", bytes, err));
-    return bytes < number_of(conf, "batch.size") ? set_number(conf, "batch.size", bytes_max, err) : 0;
+    return bytes < leat__kafka_number(conf, "batch.size") ? set_number(conf, "batch.size", bytes_max, err)
+                                                          : 0;
 }
 
 int leat__kafka_producer_conf(const struct leat_kafka_target *target, enum leat_kafka_role role,
@@ -40,7 +41,8 @@ int leat__kafka_producer_conf(const struct leat_kafka_target *target, enum leat_
     const uint32_t bytes_max = __atomic_load_n(&target->seen->bytes_max, __ATOMIC_RELAXED);
     LEAT_TRY(leat__kafka_conf(&target->conn, role, env, conf, err));
     int code = set_sizes(*conf, bytes_max ? bytes_max : LEAT_KAFKA_MESSAGE_BYTES_MAX, err);
-    if (code == 0 && number_of(*conf, "queue.buffering.max.kbytes") == 1048576) /* librdkafka's default */
+    if (code == 0 &&
+        leat__kafka_number(*conf, "queue.buffering.max.kbytes") == 1048576) /* librdkafka's default */
         code = leat__kafka_set(*conf, "queue.buffering.max.kbytes", BUFFER_KBYTES, err);
     if (code < 0) {
         rd_kafka_conf_destroy(*conf);

@@ -62,6 +62,7 @@ LEAT_NODISCARD int leat__kafka_sink_recover(const struct leat_node *node, struct
 /* ---- producing (produce.c) ---- */
 
 /* A configuration for a producer of the target's messages. */
+int64_t leat__kafka_number(rd_kafka_conf_t *conf, const char *name); /* -1: it has none */
 LEAT_NODISCARD int leat__kafka_producer_conf(const struct leat_kafka_target *target,
     enum leat_kafka_role role, struct leat_env *env, rd_kafka_conf_t **conf, struct leat_error *err);
 

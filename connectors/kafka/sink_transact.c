@@ -12,8 +12,10 @@
  *                              another process, which is the marker's owner then: LEAT_EEXISTS, and this one must end
  *   anything else              aborted, and the producer goes: what may pass is LEAT_ECONNECT or LEAT_ETIMEOUT
  *
- * Invariants: (1) a producer that has failed is never used again: a late answer of its requests can then end
- * nothing; (2) a transaction is ended only when as many messages have arrived as were given, the marker too. */
+ * Invariants: (1) a producer that has failed is never used again: a late request of its can then end nothing; (2) nor
+ * is one whose transaction has ended well, but not without trouble: where a connection was lost librdkafka asks again by
+ * itself, and the first request to end may still be on its way, into the next transaction; (3) a transaction is ended only
+ * when as many messages have arrived as were given, the marker too. */
 #include "base/alloc.h"
 #include "base/point.h"
 #include "connectors/kafka/sink_private.h"
@@ -22,6 +24,7 @@
 
 #define ABORT_TIMEOUT_MS 5000 /* what is not aborted then is when the slot is fenced */
 #define POLL_MS 100
+#define ATTEMPTS_MAX 3u /* to get a producer that has met with no trouble */
 #define POLL_EVERY 512 /* messages */
 
 struct leat_kafka_producer {
@@ -35,6 +38,9 @@ struct leat_kafka_producer {
     uint64_t owner; /* drawn when it fenced */
     uint64_t given, arrived; /* messages of the open transaction */
     rd_kafka_resp_err_t failure; /* of the first that did not arrive */
+    int patience_ms; /* transaction.timeout.ms: by then the brokers have ended what is open */
+    bool is_worn; /* the last transaction has met with trouble (2) */
+    uint32_t troubles; /* of the client, before it */
 };
 
 static int out_of_memory(struct leat_error *err)
@@ -116,6 +122,7 @@ static int open_client(struct leat_kafka_producer *p, const struct leat_slot *sl
     if ((size_t)len >= sizeof id)
         return leat__error(err, LEAT_ELIMIT, "the names of job and sink are too long for a transactional.id");
     LEAT_TRY(leat__kafka_producer_conf(p->target, LEAT_KAFKA_TRANSACTIONAL, p->env, &conf, err));
+    p->patience_ms = (int)leat__kafka_number(conf, "transaction.timeout.ms");
     const int code = leat__kafka_set(conf, "transactional.id", id, err);
     if (code < 0) {
         rd_kafka_conf_destroy(conf);
@@ -245,7 +252,7 @@ static int give_all(struct leat_kafka_producer *p, struct leat_outbox_reader *re
     return got;
 }
 
-/* Waits until every message has arrived (2). */
+/* Waits until every message has arrived (3). */
 static int wait_for_all(struct leat_kafka_producer *p, struct leat_error *err)
 {
     while (!p->failure && p->arrived < p->given && rd_kafka_outq_len(p->client->rk) > 0)
@@ -261,6 +268,7 @@ static int wait_for_all(struct leat_kafka_producer *p, struct leat_error *err)
 
 static int begin(struct leat_kafka_producer *p, struct leat_error *err)
 {
+    p->troubles = __atomic_load_n(&p->client->troubles, __ATOMIC_RELAXED);
     rd_kafka_error_t *error = rd_kafka_begin_transaction(p->client->rk);
     p->given = p->arrived = 0;
     p->failure = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -270,7 +278,9 @@ static int begin(struct leat_kafka_producer *p, struct leat_error *err)
 /* 0, or how it ended; or LEAT_ETIMEOUT: nobody knows. */
 static int end(struct leat_kafka_producer *p, struct leat_error *err)
 {
-    rd_kafka_error_t *error = rd_kafka_commit_transaction(p->client->rk, LEAT_KAFKA_TIMEOUT_MS);
+    rd_kafka_error_t *error = rd_kafka_commit_transaction(p->client->rk, p->patience_ms);
+    (void)rd_kafka_poll(p->client->rk, 0); /* what it has to tell of its connections */
+    p->is_worn = p->troubles != __atomic_load_n(&p->client->troubles, __ATOMIC_RELAXED);
     if (!error)
         return 0;
     const rd_kafka_resp_err_t code = rd_kafka_error_code(error);
@@ -307,21 +317,6 @@ static int run(
     return end(p, err);
 }
 
-int leat__kafka_transact(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
-    uint64_t epoch, struct leat_outbox_reader *records, struct leat_error *err)
-{
-    const struct leat_kafka_target *target = node->spec;
-    struct leat_kafka_producer **at = find(target->producers, slot);
-    (void)env;
-    if (!at)
-        return out_of_memory(err);
-    LEAT_ASSERT(*at); /* the slot was fenced */
-    const int code = run(*at, epoch, records, err);
-    if (code < 0)
-        drop(at); /* (1) */
-    return code;
-}
-
 /* ---- fencing ---- */
 
 static int vanished(const struct leat_kafka_producer *p, struct leat_error *err)
@@ -350,10 +345,9 @@ static int take_over(struct leat_kafka_producer *p, bool is_known, uint64_t *epo
     return run(p, marker.epoch, NULL, err);
 }
 
-int leat__kafka_fence(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
-    uint64_t *marker_epoch, struct leat_error *err)
+static int fence(const struct leat_kafka_target *target, struct leat_env *env, const struct leat_slot *slot,
+    uint64_t *epoch, struct leat_error *err)
 {
-    const struct leat_kafka_target *target = node->spec;
     struct leat_kafka_producers *all = target->producers;
     struct leat_kafka_producer *p;
     struct leat_kafka_producer **at = find(all, slot);
@@ -363,7 +357,7 @@ int leat__kafka_fence(const struct leat_node *node, struct leat_env *env, const 
     if (!all->markers)
         LEAT_TRY(leat__kafka_markers_new(target, env, &all->markers, err));
     LEAT_TRY(new_producer(target, env, slot, &p, err));
-    const int code = take_over(p, slot->is_known, marker_epoch, err);
+    const int code = take_over(p, slot->is_known, epoch, err);
     if (code < 0) {
         free_producer(p);
         return code;
@@ -371,4 +365,44 @@ int leat__kafka_fence(const struct leat_node *node, struct leat_env *env, const 
     p->next = all->first;
     all->first = p;
     return 0;
+}
+
+int leat__kafka_fence(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
+    uint64_t *marker_epoch, struct leat_error *err)
+{
+    return fence(node->spec, env, slot, marker_epoch, err);
+}
+
+/* A fresh producer in place of one that is worn (2), unless the slot is somebody else's by now. */
+static int renew(struct leat_kafka_producer *p, const struct leat_slot *slot, struct leat_error *err)
+{
+    struct leat_kafka_marker marker;
+    uint64_t epoch;
+    const int there = leat__kafka_markers_read(p->target->producers->markers, p->marker_key, &marker, err);
+    LEAT_TRY(there);
+    if (!there || marker.owner != p->owner)
+        return shut_out(p, "begin a transaction", err);
+    return fence(p->target, p->env, slot, &epoch, err);
+}
+
+int leat__kafka_transact(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
+    uint64_t epoch, struct leat_outbox_reader *records, struct leat_error *err)
+{
+    const struct leat_kafka_target *target = node->spec;
+    (void)env;
+    for (uint32_t attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        struct leat_kafka_producer **at = find(target->producers, slot);
+        if (!at)
+            return out_of_memory(err);
+        LEAT_ASSERT(*at); /* the slot was fenced */
+        if ((*at)->is_worn) {
+            LEAT_TRY(renew(*at, slot, err));
+            continue;
+        }
+        const int code = run(*at, epoch, records, err);
+        if (code < 0)
+            drop(at); /* (1) */
+        return code;
+    }
+    return leat__error(err, LEAT_ECONNECT, "the brokers lose each connection while a transaction ends");
 }

@@ -4,15 +4,19 @@
 # Nothing here uses Leat: the files are written and read by the few lines of Avro below, and the expected output
 # follows from the definitions, one record after the other.
 
+import atexit
 import glob
 import json
 import os
 import random
 import re
+import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections import defaultdict
 
@@ -412,8 +416,72 @@ def ledger_rows(path):
     return [json.loads(text[text.index('{'):text.rindex('}') + 1]) for text in seen]
 
 
-CHECKS = {'windows': check_windows, 'join': check_join, 'outer': check_outer, 'timers': check_timers, 'ledger': check_ledger}
-JOBS = {'windows': 'crash-windows', 'join': 'crash-join', 'outer': 'crash-outer', 'timers': 'crash-timers', 'ledger': 'crash-timers'}
+class Broker:
+    """The test broker (tests/kafka/README.md): one for all runs of a script, each with a topic of its own."""
+
+    one = None
+
+    def __init__(self, build):
+        self.folder = tempfile.mkdtemp(prefix='leat-broker-')
+        self.control = os.path.join(self.folder, 'control')
+        self.topics = 0
+        self.process = subprocess.Popen([os.path.join(build, 'tests', 'kafka_broker'), '--control', self.control, '--with-parent'],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.address = self.process.stdout.readline().strip()
+        atexit.register(self.stop)
+
+    @classmethod
+    def get(cls, build):
+        cls.one = cls.one or Broker(build)
+        return cls.one
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def new_topic(self):
+        self.topics += 1
+        return 'given-%d' % self.topics
+
+    def command(self, line):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
+            control.connect(self.control)
+            control.sendall((line + '\n').encode())
+            control.shutdown(socket.SHUT_WR)
+            text = b''
+            while chunk := control.recv(1 << 16):
+                text += chunk
+        first, _, rest = text.decode().partition('\n')
+        if not first.startswith('ok'):
+            raise Wrong('the broker on "%s": %s' % (line, first))
+        return rest
+
+    def rows(self, topic):
+        """What a read_committed reader sees, by partition and in order."""
+        rows = []
+        for line in self.command('dump ' + topic).splitlines():
+            partition, _, _, _, value = line.split(' ', 4)
+            text = re.sub(r'\\x([0-9a-fA-F]{2})', lambda byte: chr(int(byte.group(1), 16)), value)
+            rows.append((int(partition), json.loads(text)))
+        return rows
+
+
+def check_kafka(data, out):
+    with open(os.path.join(out, 'topic'), encoding='utf-8') as file:
+        rows = Broker.one.rows(file.read())
+    last = {}
+    for partition, row in rows:
+        if last.get(row['key'], (partition, -1)) >= (partition, row['number']):
+            raise Wrong('row %d of %s in partition %d stands behind a later one, or in another' %
+                        (row['number'], row['key'], partition))
+        last[row['key']] = (partition, row['number'])
+    check_given(data, [row for _, row in rows])
+
+
+CHECKS = {'windows': check_windows, 'join': check_join, 'outer': check_outer, 'timers': check_timers, 'ledger': check_ledger, 'kafka': check_kafka}
+JOBS = {'windows': 'crash-windows', 'join': 'crash-join', 'outer': 'crash-outer', 'timers': 'crash-timers', 'ledger': 'crash-timers',
+        'kafka': 'crash-timers'}
 
 
 # ---- runs ----
@@ -426,7 +494,13 @@ class Run:
         self.pace, self.interval = pace, interval
         self.out, self.checkpoints = os.path.join(folder, 'out'), os.path.join(folder, 'checkpoints')
         self.commands, self.restarts = [], restarts
+        self.variables = {}
         os.makedirs(self.out, exist_ok=True)
+        if name == 'kafka':
+            broker = Broker.get(build)
+            self.variables = {'LEAT_KAFKA_BROKERS': broker.address, 'LEAT_CRASH_TOPIC': broker.new_topic()}
+            with open(os.path.join(self.out, 'topic'), 'w', encoding='utf-8') as file:
+                file.write(self.variables['LEAT_CRASH_TOPIC'])
 
     def command(self, *options):
         return [os.path.join(self.build, 'tests', 'crash', self.name), '--input', self.data.folder, '--output', self.out,
@@ -435,9 +509,10 @@ class Run:
 
     def start(self, *options, variables=None):
         command = self.command(*options)
-        self.commands.append(' '.join('%s=%s' % item for item in (variables or {}).items()) + ' ' + ' '.join(command))
+        variables = dict(self.variables, **(variables or {}))
+        self.commands.append(' '.join('%s=%s' % item for item in variables.items()) + ' ' + ' '.join(command))
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                text=True, env=dict(os.environ, **(variables or {})))
+                                text=True, env=dict(os.environ, **variables))
 
     def run(self, *options, variables=None):
         """Exit code (negative: the signal) and output."""
@@ -468,7 +543,7 @@ class Run:
     def check(self):
         self.check_rows()
         left = hidden(self.out)
-        if left and self.name != 'ledger':
+        if left and self.name not in ('ledger', 'kafka'):
             raise Wrong('left behind: %s' % left[:5])
 
     def story(self):

@@ -144,6 +144,60 @@ static void test_kafka_sink__given_cancelled_jobs__when_they_go_on_with_other_wo
     tear_down();
 }
 
+/* ---- brokers that fail ---- */
+
+/* Runs it to its end with one fault on the way, whose command has a %u for which of the requests it is. */
+static void run_with(const char *fault, uint32_t nth)
+{
+    char command[128];
+    struct leat_job_opts job = place_durable(2, 0);
+    set_up();
+    place.rate_per_s = 30000;
+    opts.cluster.properties = "transaction.timeout.ms=1000\nsocket.timeout.ms=1000";
+    job.restart = (struct leat_restart_opts){ .attempts_max = 5, .backoff_us = 1000 };
+    (void)snprintf(command, sizeof command, fault, nth);
+    (void)kafka_command(kafka, "%s", command);
+    assert_int_equal(place_run(declare(), &job, 0), LEAT_JOB_FINISHED);
+    (void)kafka_command(kafka, "clear");
+    (void)kafka_command(kafka, "release");
+    expect_all(COUNT, false);
+    tear_down();
+}
+
+static void test_kafka_sink__given_requests_that_fail_in_each_way__when_sent__then_each_row_once(void **state)
+{
+    static const char *const faults[] = {
+        "fault EndTxn %u drop", /* done, but nobody hears of it */
+        "fault EndTxn %u close", /* not done */
+        "fault EndTxn %u hold", /* done, answered when all is over */
+        "fault EndTxn %u late held", /* not done before all is over */
+        "fault EndTxn %u repeat held",
+        "fault EndTxn %u late 50", /* perhaps in the next transaction */
+        "fault EndTxn %u error 48", /* INVALID_TXN_STATE: fatal to the client */
+        "fault EndTxn %u error 47", /* INVALID_PRODUCER_EPOCH, without anybody who has fenced it */
+        "fault EndTxn %u error -1",
+        "fault EndTxn %u error 51", /* CONCURRENT_TRANSACTIONS */
+        "fault Produce %u drop",
+        "fault Produce %u late 50",
+        "fault Produce %u error 45", /* OUT_OF_ORDER_SEQUENCE_NUMBER */
+        "fault Produce %u error 47",
+        "fault Produce %u error 7", /* REQUEST_TIMED_OUT */
+        "fault AddPartitionsToTxn %u drop",
+        "fault AddPartitionsToTxn %u error 53", /* rights, for once */
+        "fault AddPartitionsToTxn %u error 47",
+        "fault InitProducerId %u drop",
+        "fault InitProducerId %u error 14", /* COORDINATOR_LOAD_IN_PROGRESS */
+        "fault FindCoordinator %u close",
+    };
+    (void)state;
+    if (getenv("LEAT_TEST_KAFKA"))
+        SKIP_BECAUSE("faults are the test broker's");
+    for (size_t i = 0; i < COUNT_OF(faults); i++) {
+        (void)fprintf(stderr, "# %s\n", faults[i]);
+        run_with(faults[i], i % 2 ? 3 : 5);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +205,8 @@ int main(void)
         cmocka_unit_test(test_kafka_sink__given_rows__when_written_at_least_once__then_all_in_order),
         cmocka_unit_test(
             test_kafka_sink__given_a_small_buffer__when_full__then_the_worker_waits_and_nothing_is_lost),
+        cmocka_unit_test(
+            test_kafka_sink__given_requests_that_fail_in_each_way__when_sent__then_each_row_once),
         cmocka_unit_test(
             test_kafka_sink__given_cancelled_jobs__when_they_go_on_with_other_workers__then_each_row_once),
     };

@@ -1,8 +1,9 @@
 /* tests/crash/jobs/timers.c -- a process function with a value, a map and timers; each row that a key gives has a
  * number, so that whoever reads the output sees what is missing or there twice. The output is a directory of parts, or,
- * compiled with LEDGER, an outside system with transactions (tests/support/ledger_sink.h).
+ * compiled with LEDGER, an outside system with transactions (tests/support/ledger_sink.h); compiled with KAFKA a topic,
+ * LEAT_CRASH_TOPIC of the broker that LEAT_KAFKA_BROKERS names.
  *
- *   events ----> slow ----> by-key ----> buckets ----> parts | ledger
+ *   events ----> slow ----> by-key ----> buckets ----> parts | ledger | topic
  */
 #include "bucket.h"
 #include "sample.h"
@@ -11,6 +12,10 @@
 #include "key_tally.h"
 #ifdef LEDGER
 #include "tests/support/ledger_sink.h"
+#endif
+#ifdef KAFKA
+#include <leat/kafka.h>
+#include <stdlib.h>
 #endif
 
 #define BUCKET_US LEAT_SECONDS(5)
@@ -76,6 +81,12 @@ static void declare(leat_topology *t)
         });
 #ifdef LEDGER
     ledger_sink(given, "write-ledger", &(struct ledger_sink_opts){ .path = path_in(output_dir, "ledger") });
+#elif defined(KAFKA)
+    leat_kafka_sink(given, "write-topic",
+        &(struct leat_kafka_sink_opts){ .topic = getenv("LEAT_CRASH_TOPIC"),
+            .partitions = 4,
+            .format = LEAT_FORMAT_JSON,
+            .key = { .fields = "key" } });
 #else
     leat_file_sink(given, "write-given",
         &(struct leat_file_sink_opts){
