@@ -207,9 +207,9 @@ void kafka_produce(struct kafka *k, const char *topic, const struct kafka_record
         const rd_kafka_resp_err_t code = rd_kafka_producev(client, RD_KAFKA_V_TOPIC(topic),
             RD_KAFKA_V_PARTITION(r->partition),
             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_BLOCK),
-            RD_KAFKA_V_KEY(r->key, r->key_len), RD_KAFKA_V_VALUE((void *)(uintptr_t)r->value, r->value_len),
-            RD_KAFKA_V_TIMESTAMP(r->timestamp), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(&reports),
-            RD_KAFKA_V_END);
+            RD_KAFKA_V_KEY((void *)(uintptr_t)r->key, r->key_len),
+            RD_KAFKA_V_VALUE((void *)(uintptr_t)r->value, r->value_len), RD_KAFKA_V_TIMESTAMP(r->timestamp),
+            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(&reports), RD_KAFKA_V_END);
         FAIL_UNLESS(!code, "not produced to %s: %s", topic, rd_kafka_err2str(code));
         (void)rd_kafka_poll(client, 0);
     }
