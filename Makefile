@@ -14,10 +14,10 @@ configure = cmake --preset $(1) -B $(BUILD)/$(1) $(2) >/dev/null
 build = $(call configure,$(1)) && cmake --build $(BUILD)/$(1) -j$(JOBS) $(2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash differential model bench fuzz asan tsan format lint docs install clean
+.PHONY: help demo test check crash differential test-kafka model bench fuzz asan tsan format lint docs install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: ## builds the release and shows a running topology
 	@scripts/setup build
@@ -59,6 +59,11 @@ differential: ## PLANS=50000 random plans against the batch oracle, from SEED=1 
 	@$(call configure,release,-DLEAT_TESTS=ON)
 	@cmake --build $(BUILD)/release -j$(JOBS) --target tests_differential
 	@LEAT_SEED=$(SEED) LEAT_ROUNDS=$(PLANS) $(BUILD)/release/tests/test_differential
+
+test-kafka: ## the tests of Kafka against a real broker (Java 17, Maven)
+	@scripts/setup
+	@$(call build,dev)
+	@scripts/test-kafka $(BUILD)/dev
 
 model: ## checks the models of the checkpoint protocol, with large bounds
 	@scripts/setup

@@ -229,6 +229,7 @@ void kafka_stop(struct kafka *k)
     remove_dir(k);
     for (size_t i = 0; i < 2 * k->names_count; i++)
         free(k->names[i]);
+    free(k->names);
     free(k->answer);
     free(k);
 }
@@ -254,7 +255,8 @@ const char *kafka_name(struct kafka *k, const char *name)
     (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)snprintf(text, sizeof text, "%s-%lx-%lx%05lx", name, (unsigned long)getpid(),
         (unsigned long)now.tv_sec, (unsigned long)now.tv_nsec / 1000);
-    FAIL_UNLESS(2 * k->names_count < KAFKA_NAMES_MAX, "too many names");
+    k->names = realloc(k->names, 2 * (k->names_count + 1) * sizeof(char *));
+    FAIL_UNLESS(k->names, "out of memory");
     k->names[2 * k->names_count] = strdup(name);
     k->names[2 * k->names_count + 1] = strdup(text);
     return k->names[2 * k->names_count++ + 1];

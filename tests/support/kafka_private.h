@@ -4,7 +4,7 @@
 #include "tests/support/kafka.h"
 #include <sys/types.h>
 
-enum { KAFKA_NAMES_MAX = 64, KAFKA_WAIT_MS = 120000 };
+enum { KAFKA_WAIT_MS = 120000 };
 
 struct kafka {
     enum kafka_kind kind;
@@ -16,7 +16,7 @@ struct kafka {
     pid_t pid; /* of the test broker */
     int alive_fd; /* the broker reads its other end, and ends with this one */
     char *answer;
-    char *names[KAFKA_NAMES_MAX]; /* asked and given, in turn */
+    char **names; /* asked and given, in turn */
     size_t names_count;
 };
 
