@@ -1,85 +1,10 @@
 /* tests/integration/test_kafka_source.c -- jobs that read Kafka: where they start and end, what they see of messages and
  * transactions, what they do when partitions come, offsets go, brokers go and come. */
 #include "kafka_row.h"
-#include "tests/support/kafka.h"
-#include "tests/support/lines.h"
+#include "tests/support/kafka_rows.h"
 #include "tests/support/unit.h"
-#include <leat/kafka.h>
 #include <leat/leat.h>
 #include <stdio.h>
-#include <unistd.h>
-
-/* ---- a job that reads to the end ---- */
-
-static struct leat_kafka_source_opts json(struct kafka *k, const char *topics)
-{
-    return (struct leat_kafka_source_opts){ .cluster = { .brokers = kafka_bootstrap(k),
-                                                .properties = "fetch.wait.max.ms=20" },
-        .topics = topics,
-        .type = &kafka_row_type,
-        .format = LEAT_FORMAT_JSON,
-        .meta = { .topic = "topic", .partition = "part", .offset = "off" },
-        .bounded = true };
-}
-
-/* "topic/0@3 17 text" */
-static void add_row(struct lines *lines, const struct kafka_row *row)
-{
-    lines_add(lines, "%.*s/%d@%lld %lld %.*s", (int)row->topic.len, row->topic.data, (int)row->part,
-        (long long)row->off, (long long)row->id, (int)row->text.len, row->text.data ? row->text.data : "");
-}
-
-static int read_with(const struct leat_kafka_source_opts *opts, const struct leat_job_opts *job,
-    struct lines *lines, struct leat_error *err)
-{
-    leat_topology *t = leat_topology_new("reads-kafka");
-    leat_collector *rows = leat_collector_new();
-    leat_memory_sink(
-        leat_kafka_source(t, "in", opts), "out", &(struct leat_memory_sink_opts){ .into = rows });
-    const int result = leat_run(t, job, err);
-    for (uint64_t i = 0; i < leat_collector_count(rows); i++)
-        add_row(lines, leat_collector_record(rows, i));
-    leat_collector_free(rows);
-    leat_topology_free(t);
-    return result;
-}
-
-static void read_all(const struct leat_kafka_source_opts *opts, uint32_t parallelism, struct lines *lines)
-{
-    struct leat_error err = { 0 };
-    const int result = read_with(opts, &(struct leat_job_opts){ .parallelism = parallelism }, lines, &err);
-    FAIL_UNLESS(result == 0, "%s", err.message);
-}
-
-static void put(struct kafka *k, const char *topic, int32_t partition, int64_t from, int64_t to)
-{
-    struct kafka_record records[500];
-    static char values[500][48];
-    assert_true(to - from <= 500);
-    for (int64_t id = from; id < to; id++) {
-        char *value = values[id - from];
-        const int len = snprintf(value, 48, "{\"id\":%lld,\"text\":\"t%lld\"}", (long long)id, (long long)id);
-        records[id - from] = (struct kafka_record){
-            .partition = partition, .timestamp = 1000 + id, .value = value, .value_len = (size_t)len
-        };
-    }
-    kafka_produce(k, topic, records, (size_t)(to - from));
-}
-
-static void want(
-    struct lines *lines, const char *topic, int32_t partition, int64_t offset, int64_t from, int64_t to)
-{
-    for (int64_t id = from; id < to; id++)
-        lines_add(lines, "%s/%d@%lld %lld t%lld", topic, (int)partition, (long long)(offset + id - from),
-            (long long)id, (long long)id);
-}
-
-static void expect(const char *what, struct lines *wanted, struct lines *got)
-{
-    lines_expect(what, wanted, got);
-    lines_clear(wanted);
-    lines_clear(got);
-}
 
 /* ---- start and end ---- */
 
@@ -91,17 +16,17 @@ static void test_source__given_topics_with_partitions__when_bounded__then_all_is
     char both[256];
     kafka_topic_create(k, a, 3, NULL);
     kafka_topic_create(k, b, 1, NULL);
-    put(k, a, 0, 0, 300);
-    put(k, a, 2, 300, 310);
-    put(k, b, 0, 500, 501);
+    kafka_rows_put(k, a, 0, 0, 300);
+    kafka_rows_put(k, a, 2, 300, 310);
+    kafka_rows_put(k, b, 0, 500, 501);
     (void)snprintf(both, sizeof both, "%s, %s", a, b);
     for (uint32_t parallelism = 1; parallelism <= 3; parallelism++) {
-        struct leat_kafka_source_opts opts = json(k, both);
-        read_all(&opts, parallelism, &got);
-        want(&wanted, a, 0, 0, 0, 300);
-        want(&wanted, a, 2, 0, 300, 310);
-        want(&wanted, b, 0, 0, 500, 501);
-        expect("names", &wanted, &got);
+        struct leat_kafka_source_opts opts = kafka_rows_opts(k, both);
+        kafka_rows_read(&opts, parallelism, &got);
+        kafka_rows_want(&wanted, a, 0, 0, 0, 300);
+        kafka_rows_want(&wanted, a, 2, 0, 300, 310);
+        kafka_rows_want(&wanted, b, 0, 0, 500, 501);
+        kafka_rows_expect("names", &wanted, &got);
     }
 }
 
@@ -114,18 +39,18 @@ static void test_source__given_a_pattern__then_the_topics_that_match_as_a_whole_
     kafka_topic_create(k, a, 1, NULL);
     kafka_topic_create(k, b, 2, NULL);
     kafka_topic_create(k, c, 1, NULL);
-    put(k, a, 0, 0, 3);
-    put(k, b, 1, 3, 5);
-    put(k, c, 0, 7, 9);
-    struct leat_kafka_source_opts opts = json(k, "^shop\\..*");
-    read_all(&opts, 2, &got);
-    want(&wanted, a, 0, 0, 0, 3);
-    want(&wanted, b, 1, 0, 3, 5);
-    expect("pattern", &wanted, &got);
+    kafka_rows_put(k, a, 0, 0, 3);
+    kafka_rows_put(k, b, 1, 3, 5);
+    kafka_rows_put(k, c, 0, 7, 9);
+    struct leat_kafka_source_opts opts = kafka_rows_opts(k, "^shop\\..*");
+    kafka_rows_read(&opts, 2, &got);
+    kafka_rows_want(&wanted, a, 0, 0, 0, 3);
+    kafka_rows_want(&wanted, b, 1, 0, 3, 5);
+    kafka_rows_expect("pattern", &wanted, &got);
     opts.topics = "^nothing.*";
     struct leat_error err = { 0 };
     assert_int_equal(
-        read_with(&opts, &(struct leat_job_opts){ .parallelism = 1 }, &got, &err), LEAT_ENOTFOUND);
+        kafka_rows_read_with(&opts, &(struct leat_job_opts){ .parallelism = 1 }, &got, &err), LEAT_ENOTFOUND);
     assert_non_null(strstr(err.message, "no topic matches \"^nothing.*\""));
 }
 
@@ -136,45 +61,46 @@ static void test_source__given_a_start__then_reading_begins_there(void **state)
     struct lines wanted = { 0 }, got = { 0 };
     char offsets[256];
     kafka_topic_create(k, topic, 2, NULL);
-    put(k, topic, 0, 0, 10);
-    put(k, topic, 1, 10, 20);
-    struct leat_kafka_source_opts opts = json(k, topic);
+    kafka_rows_put(k, topic, 0, 0, 10);
+    kafka_rows_put(k, topic, 1, 10, 20);
+    struct leat_kafka_source_opts opts = kafka_rows_opts(k, topic);
 
     opts.start = LEAT_KAFKA_LATEST;
-    read_all(&opts, 1, &got);
-    expect("latest", &wanted, &got);
+    kafka_rows_read(&opts, 1, &got);
+    kafka_rows_expect("latest", &wanted, &got);
 
     opts.start = LEAT_KAFKA_TIMESTAMP;
     opts.start_us = 1007001; /* the message of 1007 ms is older */
-    read_all(&opts, 1, &got);
-    want(&wanted, topic, 0, 8, 8, 10);
-    want(&wanted, topic, 1, 0, 10, 20);
-    expect("timestamp", &wanted, &got);
+    kafka_rows_read(&opts, 1, &got);
+    kafka_rows_want(&wanted, topic, 0, 8, 8, 10);
+    kafka_rows_want(&wanted, topic, 1, 0, 10, 20);
+    kafka_rows_expect("timestamp", &wanted, &got);
     opts.start_us = 0;
 
     opts.start = LEAT_KAFKA_OFFSETS;
     (void)snprintf(offsets, sizeof offsets, "%s/0:7,%s/1:end", topic, topic);
     opts.start_offsets = offsets;
-    read_all(&opts, 1, &got);
-    want(&wanted, topic, 0, 7, 7, 10);
-    expect("offsets", &wanted, &got);
+    kafka_rows_read(&opts, 1, &got);
+    kafka_rows_want(&wanted, topic, 0, 7, 7, 10);
+    kafka_rows_expect("offsets", &wanted, &got);
 
     struct leat_error err = { 0 };
     (void)snprintf(offsets, sizeof offsets, "%s/0:77", topic);
-    assert_int_equal(read_with(&opts, &(struct leat_job_opts){ .parallelism = 1 }, &got, &err), LEAT_EDATA);
+    assert_int_equal(
+        kafka_rows_read_with(&opts, &(struct leat_job_opts){ .parallelism = 1 }, &got, &err), LEAT_EDATA);
     FAIL_UNLESS(
         strstr(err.message, "77 of topic") && strstr(err.message, "behind the end, 10"), "%s", err.message);
     (void)snprintf(offsets, sizeof offsets, "%s/5:1", topic);
     assert_int_equal(
-        read_with(&opts, &(struct leat_job_opts){ .parallelism = 1 }, &got, &err), LEAT_ENOTFOUND);
+        kafka_rows_read_with(&opts, &(struct leat_job_opts){ .parallelism = 1 }, &got, &err), LEAT_ENOTFOUND);
     opts.start_offsets = NULL;
 
     opts.start = LEAT_KAFKA_GROUP; /* which has no offsets yet */
     opts.group = group;
-    read_all(&opts, 1, &got);
-    want(&wanted, topic, 0, 0, 0, 10);
-    want(&wanted, topic, 1, 0, 10, 20);
-    expect("group", &wanted, &got);
+    kafka_rows_read(&opts, 1, &got);
+    kafka_rows_want(&wanted, topic, 0, 0, 0, 10);
+    kafka_rows_want(&wanted, topic, 1, 0, 10, 20);
+    kafka_rows_expect("group", &wanted, &got);
 }
 
 /* ---- what is in a message ---- */
@@ -197,7 +123,7 @@ static void test_source__given_key_headers_time_and_no_value__then_fields_have_t
     };
     kafka_topic_create(k, topic, 1, NULL);
     kafka_produce(k, topic, records, 3);
-    struct leat_kafka_source_opts opts = json(k, topic);
+    struct leat_kafka_source_opts opts = kafka_rows_opts(k, topic);
     opts.meta = (struct leat_kafka_meta){
         .offset = "off", .timestamp = "time", .headers = "headers", .tombstone = "deleted", .key = "region"
     };
@@ -239,15 +165,16 @@ static void test_source__given_bad_values__then_the_policy_is_heeded(void **stat
     kafka_produce_text(k, topic, 0, NULL, "{\"id\":");
     kafka_produce_text(k, topic, 0, "key", NULL);
     kafka_produce_text(k, topic, 0, NULL, "{\"id\":4,\"text\":\"t4\"}");
-    struct leat_kafka_source_opts opts = json(k, topic);
-    assert_int_equal(read_with(&opts, &(struct leat_job_opts){ .parallelism = 1 }, &got, &err), LEAT_EDATA);
+    struct leat_kafka_source_opts opts = kafka_rows_opts(k, topic);
+    assert_int_equal(
+        kafka_rows_read_with(&opts, &(struct leat_job_opts){ .parallelism = 1 }, &got, &err), LEAT_EDATA);
     FAIL_UNLESS(strstr(err.message, "/0\" at 1:"), "%s", err.message); /* split "bad/0" at offset 1 */
     lines_clear(&got);
     opts.on_error = LEAT_SKIP;
-    read_all(&opts, 1, &got);
-    want(&wanted, topic, 0, 0, 1, 2);
-    want(&wanted, topic, 0, 3, 4, 5);
-    expect("skipped", &wanted, &got);
+    kafka_rows_read(&opts, 1, &got);
+    kafka_rows_want(&wanted, topic, 0, 0, 1, 2);
+    kafka_rows_want(&wanted, topic, 0, 3, 4, 5);
+    kafka_rows_expect("skipped", &wanted, &got);
 }
 
 /* ---- main ---- */
