@@ -1,8 +1,12 @@
 /* tests/integration/test_kafka_recovery.c -- jobs that read Kafka and are interrupted: nothing is lost, nothing comes twice, also when
  * partitions come meanwhile; what can not be gone on from is an error that says why. */
+#include "base/env.h"
+#include "runtime/tree.h"
 #include "tests/support/kafka_rows.h"
 #include "tests/support/unit.h"
+#include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct leat_kafka_source_opts endless(struct kafka *k, const char *topics)
@@ -249,6 +253,108 @@ static void test_recovery__given_a_topic_that_is_gone__then_it_is_an_error(void 
     kafka_rows_job_free(&job);
 }
 
+/* ---- kills ---- */
+
+/* A child of fork that starts threads is beyond the thread sanitizer's guarantees. */
+#ifdef __SANITIZE_THREAD__
+#define NEEDS_FORK SKIP_BECAUSE("the thread sanitizer does not follow a child of fork that starts threads")
+#else
+#define NEEDS_FORK (void)0
+#endif
+
+static void crawl(struct leat_ctx *ctx, const struct leat_batch *batch)
+{
+    (void)ctx;
+    (void)usleep(batch->count * 300);
+}
+
+static const struct leat_peek_fn crawl_peek = { sizeof crawl_peek, "crawl", &kafka_row_type, crawl };
+
+static int run_to_files(struct kafka *k, const char *topic, const char *root, uint32_t parallelism)
+{
+    char out[128], checkpoints[128];
+    struct leat_error err = { 0 };
+    const struct leat_kafka_source_opts source = kafka_rows_opts(k, topic);
+    (void)snprintf(out, sizeof out, "%s/out", root);
+    (void)snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", root);
+    leat_topology *t = leat_topology_new("killed");
+    leat_file_sink(leat_peek(leat_kafka_source(t, "in", &source), "crawls", &crawl_peek), "out",
+        &(struct leat_file_sink_opts){ .path = out, .format = LEAT_FORMAT_JSON });
+    const int result = leat_run(t,
+        &(struct leat_job_opts){ .parallelism = parallelism,
+            .batch_rows = 8,
+            .checkpoint_dir = checkpoints,
+            .checkpoint_interval_us = 5000,
+            .checkpoint_min_pause_us = 1 },
+        &err);
+    if (result < 0)
+        (void)fprintf(stderr, "child: %s\n", err.message);
+    leat_topology_free(t);
+    return result;
+}
+
+/* Whether it came to its end before. */
+static bool run_and_kill(
+    struct kafka *k, const char *topic, const char *root, uint32_t parallelism, uint32_t us)
+{
+    int status;
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(run_to_files(k, topic, root, parallelism) == 0 ? 0 : 1);
+    (void)usleep(us);
+    (void)kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status))
+        assert_int_equal(WEXITSTATUS(status), 0);
+    return WIFEXITED(status);
+}
+
+static int64_t member(const char *line, const char *name)
+{
+    const char *at = strstr(line, name);
+    FAIL_UNLESS(at, "no %s in %s", name, line);
+    return strtoll(at + strlen(name), NULL, 10);
+}
+
+static int add_file(void *arg, const char *path, bool is_dir)
+{
+    char line[1024];
+    FILE *file = is_dir ? NULL : fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        lines_add(arg, "%lld@%lld %lld", (long long)member(line, "\"part\":"),
+            (long long)member(line, "\"off\":"), (long long)member(line, "\"id\":"));
+    if (file)
+        (void)fclose(file);
+    return 0;
+}
+
+static void test_recovery__given_kills_at_any_moment__then_files_have_each_message_once(void **state)
+{
+    struct kafka *k = *state;
+    const char *topic = kafka_name(k, "killed");
+    struct lines wanted = { 0 }, got = { 0 };
+    struct leat_error err = { 0 };
+    char root[] = "/tmp/leat-kafka-killed-XXXXXX", pattern[128];
+    uint32_t kills = 0;
+    NEEDS_FORK;
+    assert_non_null(mkdtemp(root));
+    kafka_topic_create(k, topic, 4, NULL);
+    for (int32_t p = 0; p < 4; p++) {
+        kafka_rows_put(k, topic, p, p * 1000, p * 1000 + 400);
+        for (int i = 0; i < 400; i++)
+            lines_add(&wanted, "%d@%d %d", (int)p, i, (int)p * 1000 + i);
+    }
+    while (kills < 12 && !run_and_kill(k, topic, root, 1 + kills % 3, 60000 + 37000 * (kills % 5)))
+        kills++;
+    assert_true(kills > 0);
+    assert_int_equal(run_to_files(k, topic, root, 2), 0);
+    (void)snprintf(pattern, sizeof pattern, "%s/out/part-*", root);
+    assert_int_equal(leat__env_posix()->fs_glob(leat__env_posix(), pattern, add_file, &got, &err), 0);
+    kafka_rows_expect("killed", &wanted, &got);
+    assert_int_equal(leat__tree_remove(leat__env_posix(), root, NULL, &err), 0);
+}
+
 /* ---- brokers that go and come ---- */
 
 static void refuse_at_50(void *arg, uint64_t n)
@@ -308,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_recovery__given_retention_behind_the_position__then_it_is_an_error),
         cmocka_unit_test(test_recovery__given_a_topic_that_was_made_anew__then_it_is_an_error),
         cmocka_unit_test(test_recovery__given_a_topic_that_is_gone__then_it_is_an_error),
+        cmocka_unit_test(test_recovery__given_kills_at_any_moment__then_files_have_each_message_once),
         cmocka_unit_test(test_recovery__given_a_broker_that_is_away_for_a_while__then_the_job_reads_on),
     };
     return cmocka_run_group_tests(tests, start_broker, stop_broker);

@@ -177,6 +177,74 @@ static void test_source__given_bad_values__then_the_policy_is_heeded(void **stat
     kafka_rows_expect("skipped", &wanted, &got);
 }
 
+/* ---- transactions ---- */
+
+static rd_kafka_t *writer(struct kafka *k, const char *id)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    assert_int_equal(rd_kafka_conf_set(conf, "bootstrap.servers", kafka_bootstrap(k), text, sizeof text),
+        RD_KAFKA_CONF_OK);
+    assert_int_equal(
+        rd_kafka_conf_set(conf, "transactional.id", kafka_name(k, id), text, sizeof text), RD_KAFKA_CONF_OK);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    FAIL_UNLESS(rk && !rd_kafka_init_transactions(rk, 10000), "%s", text);
+    return rk;
+}
+
+/* Ten rows in a transaction that is left open. */
+static void write_open(rd_kafka_t *rk, const char *topic, int64_t from)
+{
+    assert_null(rd_kafka_begin_transaction(rk));
+    for (int64_t id = from; id < from + 10; id++) {
+        char value[48];
+        const int len =
+            snprintf(value, sizeof value, "{\"id\":%lld,\"text\":\"t%lld\"}", (long long)id, (long long)id);
+        assert_int_equal(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(value, (size_t)len),
+                             RD_KAFKA_V_END),
+            0);
+    }
+    assert_int_equal(rd_kafka_flush(rk, 10000), 0);
+}
+
+/* The log: 10 committed, marker, 10 aborted, marker, 10 plain, 10 open, 5 plain. A bounded read ends before what is open,
+ * also where the last offsets below that belong to no message. */
+static void test_source__given_transactions__then_only_what_was_committed_is_seen(void **state)
+{
+    struct kafka *k = *state;
+    const char *topic = kafka_name(k, "transactions");
+    struct lines wanted = { 0 }, got = { 0 };
+    kafka_topic_create(k, topic, 1, NULL);
+    struct leat_kafka_source_opts opts = kafka_rows_opts(k, topic);
+    rd_kafka_t *a = writer(k, "a"), *b = writer(k, "b");
+    write_open(a, topic, 0);
+    assert_null(rd_kafka_commit_transaction(a, 10000));
+    write_open(a, topic, 10);
+    assert_null(rd_kafka_abort_transaction(a, 10000));
+    kafka_rows_read(&opts, 1, &got);
+    kafka_rows_want(&wanted, topic, 0, 0, 0, 10);
+    kafka_rows_expect("the last is aborted", &wanted, &got);
+
+    kafka_rows_put(k, topic, 0, 20, 30);
+    write_open(b, topic, 30);
+    kafka_rows_put(k, topic, 0, 40, 45);
+    kafka_rows_read(&opts, 1, &got);
+    kafka_rows_want(&wanted, topic, 0, 0, 0, 10);
+    kafka_rows_want(&wanted, topic, 0, 22, 20, 30);
+    kafka_rows_expect("one is open", &wanted, &got);
+
+    opts.read_uncommitted = true;
+    kafka_rows_read(&opts, 1, &got);
+    kafka_rows_want(&wanted, topic, 0, 0, 0, 10);
+    kafka_rows_want(&wanted, topic, 0, 11, 10, 20);
+    kafka_rows_want(&wanted, topic, 0, 22, 20, 45);
+    kafka_rows_expect("uncommitted", &wanted, &got);
+    assert_null(rd_kafka_abort_transaction(b, 10000));
+    rd_kafka_destroy(a);
+    rd_kafka_destroy(b);
+}
+
 /* ---- main ---- */
 
 static int start_broker(void **state)
@@ -198,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_source__given_a_pattern__then_the_topics_that_match_as_a_whole_are_read),
         cmocka_unit_test(test_source__given_a_start__then_reading_begins_there),
         cmocka_unit_test(test_source__given_key_headers_time_and_no_value__then_fields_have_them),
+        cmocka_unit_test(test_source__given_transactions__then_only_what_was_committed_is_seen),
         cmocka_unit_test(test_source__given_bad_values__then_the_policy_is_heeded),
     };
     return cmocka_run_group_tests(tests, start_broker, stop_broker);
