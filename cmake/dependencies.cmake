@@ -9,6 +9,7 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
 pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 find_library(SNAPPY_LIBRARY snappy REQUIRED) # has no pkg-config file
 # RocksDB: the distribution's, or a build of one's own (scripts/rocksdb-release makes one).
 set(LEAT_ROCKSDB_DIR "" CACHE PATH "Directory with include/rocksdb/c.h and lib/librocksdb.* to use instead of the system's")
@@ -28,7 +29,7 @@ pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
 
 add_library(leat_dependencies INTERFACE)
 target_link_libraries(leat_dependencies INTERFACE PkgConfig::UV PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::ZLIB
-  PkgConfig::ZSTD PkgConfig::XXHASH PkgConfig::SIMDJSON PkgConfig::RDKAFKA ${ROCKSDB_LIBRARY} ${SNAPPY_LIBRARY} Threads::Threads m)
+  PkgConfig::ZSTD PkgConfig::XXHASH PkgConfig::SIMDJSON PkgConfig::RDKAFKA PkgConfig::CURL ${ROCKSDB_LIBRARY} ${SNAPPY_LIBRARY} Threads::Threads m)
 if(LEAT_ROCKSDB_DIR)
   target_include_directories(leat_dependencies SYSTEM INTERFACE ${ROCKSDB_INCLUDE_DIR})
 endif()

@@ -117,24 +117,54 @@ int leat__kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value, 
     }
 }
 
-struct setting {
-    rd_kafka_conf_t *conf;
+/* ---- values ---- */
+
+struct resolving {
     struct leat_env *env;
+    leat_kafka_value_fn fn;
+    void *arg;
 };
 
-static int set_property(
+static int give_value(
     void *arg, const struct leat_kafka_property *property, struct leat_sv value, struct leat_error *err)
 {
-    struct setting *s = arg;
+    const struct resolving *r = arg;
     struct leat_strbuf text = { 0 };
-    int code = resolve(s->env, value, &text, err);
-    if (code == 0)
-        code = leat__kafka_set(s->conf, property->name, text.data, err);
-    else
+    int code = resolve(r->env, value, &text, err);
+    if (code < 0)
         code = leat__error_prefix(err, "property \"%s\"", property->name);
-    if (code < 0 && property->is_secret && code == LEAT_EDECLARE) /* librdkafka's text may quote it */
-        code = leat__error(err, code, "property \"%s\" has a value that can not be", property->name);
+    else
+        code = r->fn(r->arg, property, text.data, err);
     wipe(&text);
+    return code;
+}
+
+int leat__kafka_values(const struct leat_kafka_conn *conn, enum leat_kafka_role role, struct leat_env *env,
+    leat_kafka_value_fn fn, void *arg, struct leat_error *err)
+{
+    struct resolving r = { env, fn, arg };
+    if (conn->properties_file) {
+        struct leat_strbuf text = { 0 };
+        int code = read_file(env, conn->properties_file, &text, err);
+        if (code == 0)
+            code = leat__kafka_properties_each(
+                (struct leat_sv){ text.data, text.len }, role, give_value, &r, err);
+        wipe(&text);
+        if (code < 0)
+            return leat__error_prefix(err, "properties_file %s", conn->properties_file);
+    }
+    if (conn->properties &&
+        leat__kafka_properties_each(leat_sv_of(conn->properties), role, give_value, &r, err) < 0)
+        return leat__error_prefix(err, "properties");
+    return 0;
+}
+
+static int set_property(
+    void *arg, const struct leat_kafka_property *property, const char *value, struct leat_error *err)
+{
+    const int code = leat__kafka_set(arg, property->name, value, err);
+    if (code == LEAT_EDECLARE && property->is_secret) /* librdkafka's text may quote it */
+        return leat__error(err, code, "property \"%s\" has a value that can not be", property->name);
     return code;
 }
 
@@ -168,7 +198,6 @@ static int set_defaults(rd_kafka_conf_t *conf, enum leat_kafka_role role, struct
 static int set_all(const struct leat_kafka_conn *conn, enum leat_kafka_role role, struct leat_env *env,
     rd_kafka_conf_t *conf, struct leat_error *err)
 {
-    struct setting s = { conf, env };
     const char *brokers = conn->brokers ? conn->brokers : leat__env_variable("LEAT_KAFKA_BROKERS");
     if (!brokers)
         return leat__error(err, LEAT_EDECLARE,
@@ -176,20 +205,7 @@ static int set_all(const struct leat_kafka_conn *conn, enum leat_kafka_role role
             "(\"host:9092\")");
     LEAT_TRY(set_defaults(conf, role, err));
     LEAT_TRY(leat__kafka_set(conf, "bootstrap.servers", brokers, err));
-    if (conn->properties_file) {
-        struct leat_strbuf text = { 0 };
-        int code = read_file(env, conn->properties_file, &text, err);
-        if (code == 0)
-            code = leat__kafka_properties_each(
-                (struct leat_sv){ text.data, text.len }, role, set_property, &s, err);
-        wipe(&text);
-        if (code < 0)
-            return leat__error_prefix(err, "properties_file %s", conn->properties_file);
-    }
-    if (conn->properties &&
-        leat__kafka_properties_each(leat_sv_of(conn->properties), role, set_property, &s, err) < 0)
-        return leat__error_prefix(err, "properties");
-    return 0;
+    return leat__kafka_values(conn, role, env, set_property, conf, err);
 }
 
 int leat__kafka_conf(const struct leat_kafka_conn *conn, enum leat_kafka_role role, struct leat_env *env,

@@ -25,7 +25,8 @@ enum leat_kafka_role {
     LEAT_KAFKA_CONSUMER = 1,
     LEAT_KAFKA_PRODUCER,
     LEAT_KAFKA_TRANSACTIONAL,
-    LEAT_KAFKA_ADMIN
+    LEAT_KAFKA_ADMIN,
+    LEAT_KAFKA_REGISTRY, /* not librdkafka's: connectors/kafka/registry.h */
 };
 
 /* A copy of the cluster in the node's memory. */
@@ -37,6 +38,14 @@ struct leat_kafka_conn {
 /* Checked as far as it can be without files and brokers: LEAT_EDECLARE for properties that are unknown or can not be set. */
 LEAT_NODISCARD int leat__kafka_conn_new(const struct leat_kafka_cluster *cluster, enum leat_kafka_role role,
     struct leat_arena *arena, struct leat_kafka_conn *conn, struct leat_error *err);
+
+/* Calls fn for every property of the role, first of the file, then of `properties`, with references resolved; the value is
+ * wiped behind the call. Errors name the place. */
+struct leat_kafka_property; /* connectors/kafka/properties.h */
+typedef int (*leat_kafka_value_fn)(
+    void *arg, const struct leat_kafka_property *property, const char *value, struct leat_error *err);
+LEAT_NODISCARD int leat__kafka_values(const struct leat_kafka_conn *conn, enum leat_kafka_role role,
+    struct leat_env *env, leat_kafka_value_fn fn, void *arg, struct leat_error *err);
 
 /* A configuration of librdkafka for the role; the caller sets what is its own and passes it to leat__kafka_new, or destroys
  * it. Reads the file of properties and references. */

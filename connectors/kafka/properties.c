@@ -9,6 +9,7 @@
 
 #define C LEAT_KAFKA_FOR(LEAT_KAFKA_CONSUMER)
 #define P (LEAT_KAFKA_FOR(LEAT_KAFKA_PRODUCER) | LEAT_KAFKA_FOR(LEAT_KAFKA_TRANSACTIONAL))
+#define REGISTRY LEAT_KAFKA_FOR(LEAT_KAFKA_REGISTRY)
 #define ALL (C | P | LEAT_KAFKA_FOR(LEAT_KAFKA_ADMIN))
 
 static const struct leat_kafka_property properties[] = {
@@ -90,7 +91,20 @@ static const struct leat_kafka_property properties[] = {
     { "request.timeout.ms", P, NULL },
     { "retry.backoff.ms", P, NULL },
     { "transaction.timeout.ms", LEAT_KAFKA_FOR(LEAT_KAFKA_TRANSACTIONAL), NULL },
+    /* Of the schema registry's client, under the names that other clients have for them. */
+    { "schema.registry.basic.auth.user.info", REGISTRY, NULL, .is_secret = true },
+    { "schema.registry.bearer.auth.token", REGISTRY, NULL, .is_secret = true },
+    { "schema.registry.ssl.ca.location", REGISTRY, NULL },
+    { "schema.registry.ssl.certificate.location", REGISTRY, NULL },
+    { "schema.registry.ssl.key.location", REGISTRY, NULL },
+    { "schema.registry.ssl.key.password", REGISTRY, NULL, .is_secret = true },
+    { "schema.registry.request.timeout.ms", REGISTRY, NULL },
+    { "schema.registry.retries", REGISTRY, NULL },
+    { "schema.registry.auto.register.schemas", REGISTRY, NULL },
+    { "schema.registry.normalize.schemas", REGISTRY, NULL },
+    { "schema.registry.subject.name.strategy", REGISTRY, NULL },
     /* What may not be given, and why. */
+    { "schema.registry.url", 0, "set .cluster.registry" },
     { "bootstrap.servers", 0, "set .brokers" },
     { "metadata.broker.list", 0, "set .brokers" },
     { "group.id", 0, "set .group" },

@@ -3,6 +3,7 @@
  * The mock lives in a client of this process. The test broker is a process that says where it is on a pipe and ends when
  * another pipe does, the one that only this program holds. The real broker is left to scripts/kafka; it ends at exit, or
  * with the group of processes that the suite makes for each program. */
+#include "tests/support/child.h"
 #include "tests/support/kafka_private.h"
 #include "tests/support/unit.h"
 #include <errno.h>
@@ -51,44 +52,6 @@ static void find_program(char *path, size_t size)
     fail_msg("kafka_broker is not built (target kafka_broker)");
 }
 
-/* Reads one line of the child's, without its end; false when the child closes before. */
-static bool read_line(int fd, char *line, size_t size)
-{
-    size_t len = 0;
-    while (len + 1 < size) {
-        const ssize_t got = read(fd, line + len, 1);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        if (line[len] == '\n')
-            break;
-        len++;
-    }
-    line[len] = '\0';
-    return true;
-}
-
-/* Starts a program; its output is on *out, and its input ends when *in is closed. */
-static pid_t start_program(char *const argv[], int *in, int *out)
-{
-    int input[2], output[2];
-    pid_t pid;
-    FAIL_UNLESS(pipe2(input, O_CLOEXEC) == 0 && pipe2(output, O_CLOEXEC) == 0, "pipe: %s", strerror(errno));
-    posix_spawn_file_actions_t actions;
-    (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawn_file_actions_adddup2(&actions, input[0], 0);
-    (void)posix_spawn_file_actions_adddup2(&actions, output[1], 1);
-    const int code = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    FAIL_UNLESS(code == 0, "%s: %s", argv[0], strerror(code));
-    (void)close(input[0]);
-    (void)close(output[1]);
-    *in = input[1];
-    *out = output[0];
-    return pid;
-}
-
 static void start_test_broker(struct kafka *k)
 {
     char program[600], control[96], line[64];
@@ -96,8 +59,8 @@ static void start_test_broker(struct kafka *k)
     find_program(program, sizeof program);
     (void)snprintf(control, sizeof control, "%s/control", k->dir);
     char *const argv[] = { program, (char[]){ "--with-parent" }, (char[]){ "--control" }, control, NULL };
-    k->pid = start_program(argv, &k->alive_fd, &out);
-    FAIL_UNLESS(read_line(out, line, sizeof line), "the test broker did not start");
+    k->pid = child_start(argv, &k->alive_fd, &out);
+    FAIL_UNLESS(child_line(out, line, sizeof line), "the test broker did not start");
     (void)close(out);
     (void)snprintf(k->bootstrap, sizeof k->bootstrap, "%s", line);
 }
@@ -113,11 +76,11 @@ static int run_script(struct kafka *k, const char *command, char *last, size_t s
     (void)snprintf(words[2], sizeof words[2], "--stay");
     if (strcmp(command, "start") != 0)
         argv[4] = NULL;
-    const pid_t pid = start_program(argv, &in, &out);
+    const pid_t pid = child_start(argv, &in, &out);
     char line[256];
     last[0] = '\0';
     /* The broker that it leaves behind writes to files. */
-    while (read_line(out, line, sizeof line))
+    while (child_line(out, line, sizeof line))
         (void)snprintf(last, size, "%s", line);
     (void)close(in);
     (void)close(out);
@@ -194,7 +157,7 @@ static void remove_dir(struct kafka *k)
     char *const argv[] = { (char[]){ "rm" }, (char[]){ "-rf" }, k->dir, NULL };
     int in = -1, out = -1;
     (void)snprintf(command, sizeof command, "%s", k->dir);
-    const pid_t pid = start_program(argv, &in, &out);
+    const pid_t pid = child_start(argv, &in, &out);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         continue;
     (void)close(in);
