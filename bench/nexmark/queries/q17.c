@@ -3,21 +3,11 @@
 #include "bench/nexmark/queries/queries.h"
 #include "q17_out.h"
 #include "auction_stats.h"
-#include "bid_day.h"
-
-static void with_day(struct leat_ctx *ctx, const struct bid *b, struct bid_day *out)
-{
-    (void)ctx;
-    *out = (struct bid_day){
-        .auction = b->auction, .bidder = b->bidder, .price = b->price, .day = nexmark_day(b->dateTime)
-    };
-}
-LEAT_DEFINE_MAP(with_day, bid, bid_day);
 
 static void in_words(struct leat_ctx *ctx, const struct auction_stats *s, struct q17_out *out)
 {
     out->auction = s->auction;
-    out->day = nexmark_day_text(ctx, s->day);
+    out->day = nexmark_day_text(ctx, (int32_t)s->day);
     out->total_bids = s->total_bids;
     out->rank1_bids = s->rank1_bids;
     out->rank2_bids = s->rank2_bids;
@@ -31,8 +21,7 @@ LEAT_DEFINE_MAP(in_words, auction_stats, q17_out);
 
 leat_stream *nexmark_q17(struct nexmark *n)
 {
-    leat_stream *bids = leat_map(nexmark_bids(n), "with-day", &with_day_map);
-    leat_stream *stats = leat_group_aggregate(leat_group_by(bids, "by-auction", "auction, day"), "stats",
+    leat_stream *stats = leat_group_aggregate(leat_group_by(nexmark_bids(n), "by-auction", "auction, epoch_millis(dateTime) / 86400000 as day"), "stats",
         &(struct leat_group_aggregate_opts){
             .aggs = {
                 LEAT_COUNT("total_bids"),
