@@ -252,11 +252,6 @@ static leat_stream *asof_nearest(const struct from *from)
             .allowed_lateness_us = 20 });
 }
 
-static leat_stream *asof_forward(const struct from *from)
-{
-    return as_of(from, (struct leat_asof_join_opts){ .tolerance_us = 200, .direction = LEAT_ASOF_FORWARD });
-}
-
 /* Several streams as one: sums of one side, counts of the other. A late record may or may not find a session open. */
 static leat_stream *cogroup(const struct from *from)
 {
@@ -387,7 +382,6 @@ static const struct row {
     { "self-join", self_join, 1500, NULL },
     { "asof-any", asof_any, 1400, "late" },
     { "asof-nearest", asof_nearest, 1400, "late" },
-    { "asof-forward", asof_forward, 1400, "late" },
     { "cogroup", cogroup, 500, NULL },
     { "table-join", table_join, 600, NULL },
     { "broadcast-join", broadcast_join, 600, NULL },
