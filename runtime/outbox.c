@@ -15,7 +15,8 @@
 #define COPY_BYTES (256u * 1024u)
 #define PATH_BYTES 4096u
 
-struct leat_outbox {
+struct spooled {
+    struct leat_outbox outbox; /* first */
     const char *spool_dir;
     struct leat_strbuf out; /* not written yet */
     leat_fd fd; /* -1: no file is open */
@@ -53,18 +54,12 @@ int leat__spool_prepare(struct leat_env *env, const char *dir, struct leat_error
 
 /* ---- writing ---- */
 
-int leat__outbox_open(struct leat__ctx *ctx, const char *spool_dir)
+static struct spooled *spooled_of(const struct leat__ctx *ctx)
 {
-    struct leat_outbox *o = leat__calloc(1, sizeof *o);
-    if (!o)
-        return leat__fail(ctx, LEAT_ENOMEM, "out of memory for its outbox");
-    o->spool_dir = spool_dir;
-    o->fd = -1;
-    ctx->outbox = o;
-    return 0;
+    return (struct spooled *)(void *)ctx->outbox;
 }
 
-static int write_out(struct leat_outbox *o, struct leat__ctx *ctx)
+static int write_out(struct spooled *o, struct leat__ctx *ctx)
 {
     if (o->out.failed)
         return leat__fail(ctx, LEAT_ENOMEM, "%s: out of memory for its records", o->path);
@@ -91,7 +86,7 @@ static void put_u64(struct leat_strbuf *out, uint64_t value)
     leat__strbuf_add(out, bytes, sizeof bytes);
 }
 
-static int begin_file(struct leat_outbox *o, struct leat__ctx *ctx)
+static int begin_file(struct spooled *o, struct leat__ctx *ctx)
 {
     const char *name = ctx->node->name;
     const int len = snprintf(o->path, sizeof o->path, "%s/%s-%u-%llu", o->spool_dir, name, ctx->subtask,
@@ -148,10 +143,9 @@ static size_t payload_bytes(const struct leat_outbox_record *r)
     return LEAT_OUTBOX_FIXED_BYTES + size;
 }
 
-int leat__outbox_add(struct leat__ctx *ctx, const struct leat_outbox_record *record)
+static int add_record(struct leat__ctx *ctx, const struct leat_outbox_record *record)
 {
-    struct leat_outbox *o = ctx->outbox;
-    LEAT_ASSERT(o != NULL); /* the class has no transact */
+    struct spooled *o = spooled_of(ctx);
     const size_t size = payload_bytes(record);
     if (size == SIZE_MAX)
         return leat__error(ctx->error, LEAT_ELIMIT,
@@ -166,6 +160,18 @@ int leat__outbox_add(struct leat__ctx *ctx, const struct leat_outbox_record *rec
     put_u64(&o->out, o->chain);
     o->records++;
     return o->out.failed || o->out.len >= WRITE_BYTES ? write_out(o, ctx) : 0;
+}
+
+int leat__outbox_open(struct leat__ctx *ctx, const char *spool_dir)
+{
+    struct spooled *o = leat__calloc(1, sizeof *o);
+    if (!o)
+        return leat__fail(ctx, LEAT_ENOMEM, "out of memory for its outbox");
+    o->spool_dir = spool_dir;
+    o->fd = -1;
+    o->outbox.add = add_record;
+    ctx->outbox = &o->outbox;
+    return 0;
 }
 
 /* Room for one more; false when out of memory. */
@@ -186,7 +192,7 @@ static bool reserve(struct leat_outbox_list *list)
 
 int leat__outbox_cut(struct leat__ctx *ctx, uint64_t epoch, struct leat_outbox_list *list)
 {
-    struct leat_outbox *o = ctx->outbox;
+    struct spooled *o = spooled_of(ctx);
     if (!o || o->fd < 0)
         return 0;
     put_u32(&o->out, 0);
@@ -212,7 +218,7 @@ int leat__outbox_cut(struct leat__ctx *ctx, uint64_t epoch, struct leat_outbox_l
 
 void leat__outbox_close(struct leat__ctx *ctx)
 {
-    struct leat_outbox *o = ctx->outbox;
+    struct spooled *o = spooled_of(ctx);
     struct leat_error ignored = { 0 }; /* what remains goes when the next job begins */
     if (!o)
         return;

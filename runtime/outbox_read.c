@@ -11,7 +11,8 @@
 
 #define WINDOW_BYTES (256u * 1024u)
 
-struct leat_outbox_reader {
+struct file_reader {
+    struct leat_outbox_reader reader; /* first */
     struct leat_env *env;
     const char *const *paths;
     uint32_t paths_count, path; /* the one that is being read */
@@ -31,7 +32,7 @@ struct leat_outbox_reader {
     bool done, failed;
 };
 
-static int damaged(struct leat_outbox_reader *r, struct leat_error *err, const char *what)
+static int damaged(struct file_reader *r, struct leat_error *err, const char *what)
 {
     r->failed = true;
     return leat__error(err, LEAT_EDATA,
@@ -44,7 +45,7 @@ static int damaged(struct leat_outbox_reader *r, struct leat_error *err, const c
 /* ---- the window ---- */
 
 /* Has `need` bytes in the window. */
-static int fill(struct leat_outbox_reader *r, size_t need, struct leat_error *err)
+static int fill(struct file_reader *r, size_t need, struct leat_error *err)
 {
     if (r->len - r->at >= need)
         return 0;
@@ -69,12 +70,12 @@ static int fill(struct leat_outbox_reader *r, size_t need, struct leat_error *er
     return r->len >= need ? 0 : damaged(r, err, "it ends too early");
 }
 
-static const char *peek(const struct leat_outbox_reader *r)
+static const char *peek(const struct file_reader *r)
 {
     return r->data + r->at;
 }
 
-static void take(struct leat_outbox_reader *r, size_t size)
+static void take(struct file_reader *r, size_t size)
 {
     r->at += size;
     r->offset += size;
@@ -82,14 +83,14 @@ static void take(struct leat_outbox_reader *r, size_t size)
 
 /* ---- files ---- */
 
-static void close_file(struct leat_outbox_reader *r)
+static void close_file(struct file_reader *r)
 {
     if (r->fd >= 0)
         r->env->fs_close(r->env, r->fd);
     r->fd = -1;
 }
 
-static int check_header(struct leat_outbox_reader *r, struct leat_error *err)
+static int check_header(struct file_reader *r, struct leat_error *err)
 {
     const size_t name_len = strlen(r->name);
     const size_t size = LEAT_OUTBOX_MAGIC_BYTES + 8;
@@ -117,7 +118,7 @@ static int check_header(struct leat_outbox_reader *r, struct leat_error *err)
     return 0;
 }
 
-static int open_file(struct leat_outbox_reader *r, struct leat_error *err)
+static int open_file(struct file_reader *r, struct leat_error *err)
 {
     struct leat_file_info info;
     const char *path = r->paths[r->path];
@@ -133,51 +134,6 @@ static int open_file(struct leat_outbox_reader *r, struct leat_error *err)
         return err->code;
     }
     return check_header(r, err);
-}
-
-int leat__outbox_reader_open(struct leat_env *env, const char *const *paths, uint32_t count, const char *name,
-    uint32_t slot, uint64_t epoch, uint64_t records, struct leat_outbox_reader **reader,
-    struct leat_error *err)
-{
-    struct leat_outbox_reader *r = leat__calloc(1, sizeof *r);
-    LEAT_ASSERT(count > 0);
-    *reader = NULL;
-    if (!r)
-        return leat__error(err, LEAT_ENOMEM, "%s: out of memory for reading it", paths[0]);
-    *r = (struct leat_outbox_reader){
-        .env = env,
-        .paths = paths,
-        .paths_count = count,
-        .name = name,
-        .slot = slot,
-        .epoch_max = epoch,
-        .records_expected = records,
-        .fd = -1,
-        .capacity = WINDOW_BYTES,
-        .data = leat__malloc(WINDOW_BYTES),
-    };
-    const int code = r->data ? open_file(r, err)
-                             : leat__error(err, LEAT_ENOMEM, "%s: out of memory for reading it", paths[0]);
-    if (code < 0) {
-        leat__outbox_reader_close(r);
-        return code;
-    }
-    *reader = r;
-    return 0;
-}
-
-void leat__outbox_reader_close(struct leat_outbox_reader *r)
-{
-    if (!r)
-        return;
-    close_file(r);
-    leat__free(r->data);
-    leat__free(r);
-}
-
-bool leat__outbox_reader_is_done(const struct leat_outbox_reader *r)
-{
-    return r->done;
 }
 
 /* ---- records ---- */
@@ -199,7 +155,7 @@ static struct leat_sv part_of(const char *payload, uint32_t end, size_t size_at,
 }
 
 static int read_record(
-    struct leat_outbox_reader *r, uint32_t size, struct leat_outbox_record *record, struct leat_error *err)
+    struct file_reader *r, uint32_t size, struct leat_outbox_record *record, struct leat_error *err)
 {
     if (size < r->fixed_bytes || size > LEAT_OUTBOX_RECORD_BYTES_MAX)
         return damaged(r, err, "a record has an impossible size");
@@ -225,7 +181,7 @@ static int read_record(
 }
 
 /* Behind the last record of a file. */
-static int read_trailer(struct leat_outbox_reader *r, struct leat_error *err)
+static int read_trailer(struct file_reader *r, struct leat_error *err)
 {
     LEAT_TRY(fill(r, 28, err));
     const uint64_t epoch = leat__get_le64(peek(r) + 4), records = leat__get_le64(peek(r) + 12);
@@ -245,7 +201,7 @@ static int read_trailer(struct leat_outbox_reader *r, struct leat_error *err)
 }
 
 /* One record, or what comes between files: 1, 0 at the very end, or an error. */
-static int read_on(struct leat_outbox_reader *r, struct leat_outbox_record *record, struct leat_error *err)
+static int read_on(struct file_reader *r, struct leat_outbox_record *record, struct leat_error *err)
 {
     for (;;) {
         LEAT_TRY(fill(r, 4, err));
@@ -264,8 +220,9 @@ static int read_on(struct leat_outbox_reader *r, struct leat_outbox_record *reco
     return 0;
 }
 
-int leat__outbox_next(struct leat_outbox_reader *r, struct leat_outbox_record *record, struct leat_error *err)
+static int next(struct leat_outbox_reader *reader, struct leat_outbox_record *record, struct leat_error *err)
 {
+    struct file_reader *r = (struct file_reader *)(void *)reader;
     if (r->failed)
         return damaged(r, err, "it was found so before");
     if (r->calls < 2 && ++r->calls == 2)
@@ -276,4 +233,53 @@ int leat__outbox_next(struct leat_outbox_reader *r, struct leat_outbox_record *r
     const int got = read_on(r, record, err);
     r->failed = r->failed || got < 0;
     return got;
+}
+
+/* ---- the reader ---- */
+
+int leat__outbox_reader_open(struct leat_env *env, const char *const *paths, uint32_t count, const char *name,
+    uint32_t slot, uint64_t epoch, uint64_t records, struct leat_outbox_reader **reader,
+    struct leat_error *err)
+{
+    struct file_reader *r = leat__calloc(1, sizeof *r);
+    LEAT_ASSERT(count > 0);
+    *reader = NULL;
+    if (!r)
+        return leat__error(err, LEAT_ENOMEM, "%s: out of memory for reading it", paths[0]);
+    *r = (struct file_reader){
+        .reader = { next },
+        .env = env,
+        .paths = paths,
+        .paths_count = count,
+        .name = name,
+        .slot = slot,
+        .epoch_max = epoch,
+        .records_expected = records,
+        .fd = -1,
+        .capacity = WINDOW_BYTES,
+        .data = leat__malloc(WINDOW_BYTES),
+    };
+    const int code = r->data ? open_file(r, err)
+                             : leat__error(err, LEAT_ENOMEM, "%s: out of memory for reading it", paths[0]);
+    if (code < 0) {
+        leat__outbox_reader_close(&r->reader);
+        return code;
+    }
+    *reader = &r->reader;
+    return 0;
+}
+
+void leat__outbox_reader_close(struct leat_outbox_reader *reader)
+{
+    struct file_reader *r = (struct file_reader *)(void *)reader;
+    if (!r)
+        return;
+    close_file(r);
+    leat__free(r->data);
+    leat__free(r);
+}
+
+bool leat__outbox_reader_is_done(const struct leat_outbox_reader *reader)
+{
+    return ((const struct file_reader *)(const void *)reader)->done;
 }

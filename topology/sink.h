@@ -144,11 +144,26 @@ struct leat_outbox_record {
     struct leat_sv key, value;
     struct leat_sv headers; /* bytes that mean something to the class alone */
 };
+/* What the runtime's begin with: how it is written to and read. */
+struct leat_outbox {
+    int (*add)(struct leat__ctx *ctx, const struct leat_outbox_record *record);
+};
+struct leat_outbox_reader {
+    int (*next)(struct leat_outbox_reader *reader, struct leat_outbox_record *record, struct leat_error *err);
+};
 /* Appends a record to the outbox of the open epoch. Order is kept. The outbox is closed by the runtime at the
  * barrier, behind prepare: prepare may add what was held back. LEAT_ELIMIT for a record that no reader would take
  * (nothing was added, the sink applies its policy); other errors fail the job, with their text in ctx->error. */
-LEAT_NODISCARD int leat__outbox_add(struct leat__ctx *ctx, const struct leat_outbox_record *record);
+static inline LEAT_NODISCARD int leat__outbox_add(
+    struct leat__ctx *ctx, const struct leat_outbox_record *record)
+{
+    LEAT_ASSERT(ctx->outbox != NULL); /* the class has no transact */
+    return ctx->outbox->add(ctx, record);
+}
 /* 1 with a record, 0 at the end, LEAT_EDATA for a damaged file. */
-LEAT_NODISCARD int leat__outbox_next(
-    struct leat_outbox_reader *reader, struct leat_outbox_record *record, struct leat_error *err);
+static inline LEAT_NODISCARD int leat__outbox_next(
+    struct leat_outbox_reader *reader, struct leat_outbox_record *record, struct leat_error *err)
+{
+    return reader->next(reader, record, err);
+}
 #endif
