@@ -1,29 +1,34 @@
 /* operators/join_asof.c -- each left record with the one right record of its key that is nearest in time.
  *
- * Left records wait in their table until nothing nearer can come, which is what the interval join calls closed
- * (join_interval_close.c): no right record up to ts + forward would be taken any more. Then their partner is chosen.
+ * Left records wait until nothing nearer can come, which is what the interval join calls closed: no right record up to
+ * ts + forward would be taken any more. Then their partner is chosen. Most wait for a short time only: the last batches
+ * of them are held as they came (join_asof_held.c). What is more than that, and all of it at a barrier, goes to a
+ * table, and comes back as the interval join's records without a partner do (join_interval_close.c).
+ *
  * Right records lie in buckets as wide as the tolerance; one is needed until no left record up to ts + backward can be
  * undecided. Without a tolerance all of a key lie together. Of those in one place that are older than any left record
  * that may come only the newest stays, unless a condition may ask for the others.
  *
- *   closed left records are copied to a batch, since looking for right ones lets go of the lists that they are in;
- *   of this batch, some rows at a time: the best time and its place in the list, from every bucket in reach
- *                                       the record at that place, and the pair
+ *   closed left records, some at a time, in the order of time:
+ *       the buckets in reach, the nearest first; looking backward or forward only, the first that has a record has
+ *       the best one. Where another bucket must be asked, what has been chosen is copied: it lies in state
+ *       then the pairs, in that order
  *
  * Lateness is that of the interval join: each record is judged by its own side. So the partner depends on the records
  * and their splits alone.
  *
- * Invariants: (1) while `due` has undecided rows no right record goes, and nothing is forwarded; (2) a right record that
- * is dropped is the best of no left record that is undecided or may come. */
+ * Invariants: (1) while closed left records are undecided no right record goes, and nothing is forwarded; (2) a right
+ * record that is dropped is the best of no left record that is undecided or may come; (3) between calls nothing that has
+ * been chosen is undecided or unwritten. */
 #include "base/alloc.h"
-#include "operators/join_interval_private.h"
+#include "operators/join_asof_private.h"
 #include <string.h>
 
 #define BUCKET_US_MIN LEAT_MILLIS(1)
 #define BUCKET_US_LEFT LEAT_SECONDS(1) /* of left records where there is no tolerance */
-#define CHUNK 64u /* rows that are decided together */
+#define CHUNK 256u /* rows that are decided together, at most */
+#define BUCKETS_IN_REACH 3u /* at most: two tolerances, and a bucket is no narrower than one */
 #define DROPS_PER_CALL 16u
-#define NOWHERE UINT64_MAX
 
 struct asof_spec {
     struct leat__interval_spec interval; /* first. before: backward, after: forward */
@@ -33,18 +38,31 @@ struct asof_spec {
 
 struct asof {
     struct leat__interval join; /* first */
-    struct leat_batch *due; /* closed and not decided; or NULL */
+    struct leat__asof_held held;
+    struct leat_batch *due; /* from the table: closed and not decided; or NULL */
     uint32_t due_at;
-    struct leat_copier *copier; /* of left records */
+    struct leat_copier *copiers[LEAT__SIDES];
     struct leat_key_scratch *key_scratch;
-    const struct leat_sv *keys; /* of `due`, once it is being decided */
-    /* The best right record of each row of a chunk: its time, and how many are before it in its list. */
+    const struct leat_batch *keys_of; /* the batch that is being decided */
+    const struct leat_sv *keys;
+
+    /* The chunk: the best right record of each row so far. */
+    uint32_t chunk_max;
     int64_t best_us[CHUNK];
-    uint64_t best_at[CHUNK];
+    const void *best[CHUNK]; /* or NULL */
+    bool in_state[CHUNK]; /* best[] is void after the next call on state */
+    struct leat_batch *chosen; /* copies of those that were not to be; or NULL */
+
     const void **left, **right; /* that `where` is asked about */
-    uint64_t *places;
     uint8_t *ok;
     uint32_t judged_max;
+};
+
+/* Some rows of a batch, sorted by time. */
+struct chunk {
+    const struct leat_batch *batch;
+    const uint32_t *rows;
+    uint32_t count;
 };
 
 static const struct asof_spec *spec_of(const struct asof *a)
@@ -63,7 +81,7 @@ static int keep_due(struct leat__interval *j, struct leat__ctx *ctx, uint32_t si
     if (!a->due)
         LEAT_TRY(leat__rows_get(ctx, leat__input_type(ctx->node, LEAT__LEFT), &a->due));
     LEAT_ASSERT(a->due->count < a->due->capacity);
-    if (leat__copy_push(a->copier, a->due, record) < 0)
+    if (leat__copy_push(a->copiers[LEAT__LEFT], a->due, record) < 0)
         return leat__rows_nomem(ctx, "records that are due");
     a->due->event_us[a->due->count - 1] = event_us;
     a->due->key_hash[a->due->count - 1] = hash;
@@ -88,16 +106,17 @@ static bool is_near(const struct asof_spec *spec, int64_t left_us, int64_t right
     return spec->interval.after_us > 0 && distance(left_us, right_us) <= (uint64_t)spec->interval.after_us;
 }
 
-/* The record at `at` of its list is at least as good as the best so far: of one time the last. */
-static void consider(struct asof *a, uint32_t i, int64_t left_us, int64_t right_us, uint64_t at)
+/* A record that is at least as good as the best so far: of one time the last. */
+static void consider(struct asof *a, uint32_t i, int64_t left_us, int64_t right_us, const void *record)
 {
     const uint64_t new = distance(left_us, right_us), old = distance(left_us, a->best_us[i]);
-    const bool is_better = a->best_at[i] == NOWHERE || new < old ||
+    const bool is_better = !a->best[i] || new < old ||
         (new == old &&right_us <= a->best_us[i]); /* of two as far away the earlier one */
     if (!is_better)
         return;
     a->best_us[i] = right_us;
-    a->best_at[i] = at;
+    a->best[i] = record;
+    a->in_state[i] = true;
 }
 
 static int judge(struct asof *a, struct leat__ctx *ctx, uint32_t i, int64_t left_us,
@@ -106,28 +125,27 @@ static int judge(struct asof *a, struct leat__ctx *ctx, uint32_t i, int64_t left
     LEAT_TRY(leat__join_matches(a->join.output, ctx, a->left, a->right, count, a->ok));
     for (uint32_t k = 0; k < count; k++)
         if (a->ok[k])
-            consider(a, i, left_us, others[k]->event_us, a->places[k]);
+            consider(a, i, left_us, others[k]->event_us, others[k]->record);
     return 0;
 }
 
 /* All of a list. */
-static int look_at_list(
-    struct asof *a, struct leat__ctx *ctx, uint32_t i, uint32_t row, const struct leat_list_row *other)
+static int look_at_list(struct asof *a, struct leat__ctx *ctx, const struct chunk *chunk, uint32_t i,
+    const struct leat_list_row *other)
 {
     const struct leat_list_row **others = a->join.candidates.others;
-    const int64_t left_us = a->due->event_us[row];
+    const int64_t left_us = chunk->batch->event_us[chunk->rows[i]];
     uint32_t count = 0;
-    for (uint64_t at = 0; other; other = other->next, at++) {
+    for (; other; other = other->next) {
         a->join.scanned++;
         if (!is_near(spec_of(a), left_us, other->event_us))
             continue;
         if (!others) {
-            consider(a, i, left_us, other->event_us, at);
+            consider(a, i, left_us, other->event_us, other->record);
             continue;
         }
-        a->left[count] = leat_batch_at(a->due, row);
+        a->left[count] = leat_batch_at(chunk->batch, chunk->rows[i]);
         a->right[count] = other->record;
-        a->places[count] = at;
         others[count++] = other;
         if (count == a->judged_max) {
             LEAT_TRY(judge(a, ctx, i, left_us, others, count));
@@ -137,106 +155,168 @@ static int look_at_list(
     return count ? judge(a, ctx, i, left_us, others, count) : 0;
 }
 
-static int64_t first_bucket(const struct asof *a, uint32_t row)
+/* The buckets in a record's reach begin with the one of this time, the nearest where it looks one way, and go on into
+ * the past (backward) or the future. */
+static int64_t base_us(const struct asof *a, int64_t us)
 {
-    const struct asof_spec *spec = spec_of(a);
-    return spec->is_endless ? 0
-                            : leat__interval_bucket(&spec->interval,
-                                  leat__sub_saturated(a->due->event_us[row], spec->interval.before_us));
+    const struct leat__interval_spec *spec = &spec_of(a)->interval;
+    return spec_of(a)->direction == LEAT_ASOF_BACKWARD ? leat__add_saturated(us, spec->after_us)
+                                                       : leat__sub_saturated(us, spec->before_us);
 }
 
-static int64_t last_bucket(const struct asof *a, uint32_t row)
+/* Whether the bucket, in that direction, is not behind the last one. */
+static bool is_in_reach(const struct asof *a, int64_t us, int64_t bucket)
 {
-    const struct asof_spec *spec = spec_of(a);
-    return spec->is_endless ? 0
-                            : leat__interval_bucket(&spec->interval,
-                                  leat__add_saturated(a->due->event_us[row], spec->interval.after_us));
+    const struct leat__interval_spec *spec = &spec_of(a)->interval;
+    return spec_of(a)->direction == LEAT_ASOF_BACKWARD
+        ? bucket >= leat__interval_bucket(spec, leat__sub_saturated(us, spec->before_us))
+        : bucket <= leat__interval_bucket(spec, leat__add_saturated(us, spec->after_us));
 }
 
-static int fetch(struct asof *a, struct leat__ctx *ctx, int64_t bucket, const struct leat_sv *keys,
-    const uint32_t *rows, uint32_t count, const struct leat_list_row **lists)
+/* What is farther away than this bucket is of no interest. */
+static bool is_settled(const struct asof *a, uint32_t i)
 {
-    if (leat__table_lists(
-            a->join.tables[LEAT__RIGHT], bucket, keys, a->due->key_hash, rows, count, lists, ctx->error) < 0)
-        return leat__fail_here(ctx);
-    return 0;
+    return a->best[i] && spec_of(a)->direction != LEAT_ASOF_NEAREST;
 }
 
-/* The best of each row, from the nth bucket in its reach. */
-static int look_at_buckets(struct asof *a, struct leat__ctx *ctx, uint32_t nth, const struct leat_sv *keys,
-    const uint32_t *rows, uint32_t count)
+static bool all_settled(const struct asof *a, uint32_t count)
 {
-    const struct leat_list_row *lists[CHUNK];
-    for (uint32_t from = 0, to; from < count; from = to) {
-        const int64_t bucket = first_bucket(a, rows[from]) + nth;
-        for (to = from + 1; to < count && first_bucket(a, rows[to]) + nth == bucket; to++)
-            ;
-        if (bucket > last_bucket(a, rows[to - 1])) /* rows are in the order of time */
+    uint32_t i = 0;
+    while (i < count && is_settled(a, i))
+        i++;
+    return i == count;
+}
+
+/* State is about to be called: copies what has been chosen. */
+static int keep_chosen(struct asof *a, struct leat__ctx *ctx, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!a->in_state[i])
             continue;
-        LEAT_TRY(fetch(a, ctx, bucket, keys, rows + from, to - from, lists));
-        for (uint32_t i = from; i < to; i++)
-            if (bucket <= last_bucket(a, rows[i]))
-                LEAT_TRY(look_at_list(a, ctx, i, rows[i], lists[i - from]));
+        if (!a->chosen)
+            LEAT_TRY(leat__rows_get(ctx, leat__input_type(ctx->node, LEAT__RIGHT), &a->chosen));
+        if (leat__copy_push(a->copiers[LEAT__RIGHT], a->chosen, a->best[i]) < 0)
+            return leat__rows_nomem(ctx, "right records");
+        a->best[i] = leat_batch_at(a->chosen, a->chosen->count - 1);
+        a->in_state[i] = false;
     }
     return 0;
 }
 
-static int give_one(
-    struct asof *a, struct leat__ctx *ctx, uint32_t i, uint32_t row, const struct leat_sv *keys)
+/* Rows of the chunk from `from` on that have the same nth bucket: their best of it. Where the next ones begin. */
+static int look_at_bucket(
+    struct asof *a, struct leat__ctx *ctx, const struct chunk *chunk, uint32_t nth, uint32_t *from)
 {
-    struct leat__join_pair pair = { .left = leat_batch_at(a->due, row),
-        .event_us = a->due->event_us[row],
-        .key_hash = a->due->key_hash[row] };
-    if (a->best_at[i] != NOWHERE) {
-        const struct asof_spec *spec = spec_of(a);
-        const int64_t bucket = spec->is_endless ? 0 : leat__interval_bucket(&spec->interval, a->best_us[i]);
-        const struct leat_list_row *other;
-        LEAT_TRY(leat__join_output_flush(a->join.output, ctx)); /* before the list is let go */
-        LEAT_TRY(fetch(a, ctx, bucket, keys, &row, 1, &other));
-        for (uint64_t at = 0; at < a->best_at[i]; at++)
-            other = other->next;
-        pair.right = other->record;
+    const struct leat__interval_spec *spec = &spec_of(a)->interval;
+    const bool is_endless = spec_of(a)->is_endless;
+    struct leat_table *table = a->join.tables[LEAT__RIGHT];
+    const int64_t *times = chunk->batch->event_us;
+    uint32_t asked[CHUNK], rows[CHUNK], count = 0;
+    const struct leat_list_row *lists[CHUNK];
+    int64_t there, bucket = 0, last_us = LEAT_TIME_MAX;
+    if (!is_endless) {
+        bucket = leat__interval_bucket(spec, base_us(a, times[chunk->rows[*from]]));
+        last_us = leat__interval_bucket_last_us(spec, bucket);
+        bucket = spec_of(a)->direction == LEAT_ASOF_BACKWARD ? bucket - nth : bucket + nth;
     }
-    if (!pair.right && a->join.spec->pairs.kind == LEAT_JOIN_INNER)
+    for (; *from < chunk->count; ++*from) {
+        const int64_t us = times[chunk->rows[*from]];
+        if (!is_endless && base_us(a, us) > last_us)
+            break;
+        if (is_settled(a, *from) || (nth > 0 && !is_in_reach(a, us, bucket)))
+            continue;
+        asked[count] = *from;
+        rows[count++] = chunk->rows[*from];
+    }
+    const int found = count ? leat__table_next_namespace(table, bucket, &there, ctx->error) : 0;
+    if (found < 0)
+        return leat__fail_here(ctx);
+    if (!found || there != bucket)
         return 0;
-    return leat__join_output_pair(a->join.output, ctx, &pair);
+    LEAT_TRY(keep_chosen(a, ctx, chunk->count));
+    if (leat__table_lists(table, bucket, a->keys, chunk->batch->key_hash, rows, count, lists, ctx->error) < 0)
+        return leat__fail_here(ctx);
+    for (uint32_t i = 0; i < count; i++)
+        LEAT_TRY(look_at_list(a, ctx, chunk, asked[i], lists[i]));
+    return 0;
 }
 
-static int decide_some(struct asof *a, struct leat__ctx *ctx)
+static int give_pairs(struct asof *a, struct leat__ctx *ctx, const struct chunk *chunk)
+{
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        const uint32_t row = chunk->rows[i];
+        const struct leat__join_pair pair = { .left = leat_batch_at(chunk->batch, row),
+            .right = a->best[i],
+            .event_us = chunk->batch->event_us[row],
+            .key_hash = chunk->batch->key_hash[row] };
+        if (pair.right || a->join.spec->pairs.kind != LEAT_JOIN_INNER)
+            LEAT_TRY(leat__join_output_pair(a->join.output, ctx, &pair));
+    }
+    LEAT_TRY(leat__join_output_flush(a->join.output, ctx));
+    leat__batch_release(a->chosen);
+    a->chosen = NULL;
+    return 0;
+}
+
+static int decide_chunk(struct asof *a, struct leat__ctx *ctx, const struct chunk *chunk)
+{
+    if (a->keys_of != chunk->batch &&
+        leat__key_eval(
+            a->join.spec->pairs.keys[LEAT__LEFT], a->key_scratch, &ctx->user, chunk->batch, &a->keys) < 0)
+        return leat__rows_nomem(ctx, "keys");
+    a->keys_of = chunk->batch;
+    memset(a->best, 0, chunk->count * sizeof a->best[0]);
+    memset(a->in_state, 0, chunk->count * sizeof a->in_state[0]);
+    const uint32_t buckets = spec_of(a)->is_endless ? 1 : BUCKETS_IN_REACH;
+    for (uint32_t nth = 0; nth < buckets && !all_settled(a, chunk->count); nth++)
+        for (uint32_t from = 0; from < chunk->count;)
+            LEAT_TRY(look_at_bucket(a, ctx, chunk, nth, &from));
+    return give_pairs(a, ctx, chunk);
+}
+
+static bool has_done_enough(const struct asof *a)
+{
+    return a->join.scanned >= LEAT__JOIN_SCANNED_PER_CALL || *a->join.given >= LEAT_OP_BATCHES_PER_CALL;
+}
+
+/* What came from the table. */
+static int decide_due(struct asof *a, struct leat__ctx *ctx)
 {
     uint32_t rows[CHUNK], spare[CHUNK];
-    const uint32_t left = a->due->count - a->due_at, count = left < CHUNK ? left : CHUNK;
-    if (a->due_at == 0 &&
-        leat__key_eval(a->join.spec->pairs.keys[LEAT__LEFT], a->key_scratch, &ctx->user, a->due, &a->keys) <
-            0)
-        return leat__rows_nomem(ctx, "keys");
-    for (uint32_t i = 0; i < count; i++) {
-        rows[i] = a->due_at + i;
-        a->best_at[i] = NOWHERE;
-        a->best_us[i] = 0;
-    }
-    leat__interval_sort(a->due->event_us, rows, spare, count);
-    for (uint32_t nth = 0; nth < 3; nth++)
-        LEAT_TRY(look_at_buckets(a, ctx, nth, a->keys, rows, count));
-    for (uint32_t i = 0; i < count; i++)
-        LEAT_TRY(give_one(a, ctx, i, rows[i], a->keys));
-    a->due_at += count;
-    return leat__join_output_flush(a->join.output, ctx);
-}
-
-/* All that is due. LEAT_MORE when this call has done enough. */
-static int decide(struct asof *a, struct leat__ctx *ctx)
-{
     while (a->due && a->due_at < a->due->count) {
-        if (a->join.scanned >= LEAT__JOIN_SCANNED_PER_CALL || *a->join.given >= LEAT_OP_BATCHES_PER_CALL)
+        const uint32_t left = a->due->count - a->due_at, count = left < a->chunk_max ? left : a->chunk_max;
+        if (has_done_enough(a))
             return LEAT_MORE;
-        LEAT_TRY(decide_some(a, ctx));
+        for (uint32_t i = 0; i < count; i++)
+            rows[i] = a->due_at + i;
+        leat__interval_sort(a->due->event_us, rows, spare, count);
+        LEAT_TRY(decide_chunk(a, ctx, &(struct chunk){ a->due, rows, count }));
+        a->due_at += count;
     }
+    if (a->keys_of == a->due)
+        a->keys_of = NULL;
     leat__batch_release(a->due);
     a->due = NULL;
     a->due_at = 0;
     a->join.is_full = false;
     return 0;
+}
+
+/* All that is due. LEAT_MORE when this call has done enough. */
+static int decide(struct asof *a, struct leat__ctx *ctx)
+{
+    const int64_t closed_us = leat__interval_closed_us(&a->join, ctx, LEAT__LEFT);
+    struct chunk chunk;
+    int code = decide_due(a, ctx);
+    while (code == 0 &&
+        leat__asof_held_closed(&a->held, closed_us, a->chunk_max, &chunk.batch, &chunk.rows, &chunk.count)) {
+        if (has_done_enough(a))
+            return LEAT_MORE;
+        code = decide_chunk(a, ctx, &chunk);
+        if (code == 0 && leat__asof_held_take(&a->held, chunk.count))
+            a->keys_of = NULL; /* the batch has gone */
+    }
+    return code;
 }
 
 /* ---- right records that nobody needs ---- */
@@ -275,24 +355,19 @@ static int drop_right(struct asof *a, struct leat__ctx *ctx)
     return 0;
 }
 
-/* Of the first two of a list that are old enough the older one goes, again and again: whatever left record may come is
- * nearer to the other. */
-static int prune(struct asof *a, struct leat__ctx *ctx, int64_t bucket, struct leat_sv key, uint64_t hash)
+/* Of the records of a key that are old enough the older ones go: whatever left record may come is nearer to the
+ * others. Only the first two of a list are looked at, again and again. `rows` lie in one bucket. */
+static int prune(struct asof *a, struct leat__ctx *ctx, int64_t bucket, const uint32_t *rows, uint32_t count)
 {
-    struct leat_table *table = a->join.tables[LEAT__RIGHT];
+    const struct leat__interval *j = &a->join;
     const int64_t until_us = done_us(a, ctx);
-    const uint32_t row = 0;
-    for (;;) {
-        const struct leat_list_row *first;
-        if (leat__table_lists(table, bucket, &key, &hash, &row, 1, &first, ctx->error) < 0)
-            return leat__fail_here(ctx);
-        if (!first || !first->next || first->event_us > until_us || first->next->event_us > until_us ||
-            until_us == LEAT_TIME_MIN)
-            return 0;
-        const bool first_goes = first->event_us <= first->next->event_us;
-        if (leat__table_cut(table, bucket, key, hash, first_goes ? NULL : first, ctx->error) < 0)
-            return leat__fail_here(ctx);
-    }
+    if (until_us == LEAT_TIME_MIN ||
+        j->spec->pairs.where) /* the older one may be the one that satisfies it */
+        return 0;
+    if (leat__table_prune(
+            j->tables[LEAT__RIGHT], bucket, j->keys, j->in->key_hash, rows, count, until_us, ctx->error) < 0)
+        return leat__fail_here(ctx);
+    return 0;
 }
 
 static int append_right(struct asof *a, struct leat__ctx *ctx)
@@ -305,15 +380,27 @@ static int append_right(struct asof *a, struct leat__ctx *ctx)
         leat__table_append(j->tables[LEAT__RIGHT], 0, j->keys, j->in->key_hash, j->rows, j->rows_count, j->in,
             ctx->error) < 0)
         return leat__fail_here(ctx);
-    if (j->spec->pairs.where) /* the older one may be the one that satisfies it */
-        return 0;
-    for (uint32_t i = 0; i < j->rows_count; i++) {
-        const uint32_t row = j->rows[i];
-        const int64_t bucket =
-            is_endless ? 0 : leat__interval_bucket(&spec_of(a)->interval, j->in->event_us[row]);
-        LEAT_TRY(prune(a, ctx, bucket, j->keys[row], j->in->key_hash[row]));
+    for (uint32_t from = 0, to; from < j->rows_count; from = to) {
+        int64_t bucket = 0;
+        to = j->rows_count;
+        if (!is_endless) {
+            bucket = leat__interval_bucket(j->spec, j->in->event_us[j->rows[from]]);
+            const int64_t last_us = leat__interval_bucket_last_us(j->spec, bucket);
+            for (to = from + 1; to < j->rows_count && j->in->event_us[j->rows[to]] <= last_us; to++)
+                ;
+        }
+        LEAT_TRY(prune(a, ctx, bucket, j->rows + from, to - from));
     }
     return 0;
+}
+
+/* What can not be held goes to the table. */
+static int append_left(struct asof *a, struct leat__ctx *ctx)
+{
+    struct leat__interval *j = &a->join;
+    bool is_held;
+    LEAT_TRY(leat__asof_hold(&a->held, ctx, j->in, j->rows, j->rows_count, &is_held));
+    return is_held ? 0 : leat__interval_append(j, ctx);
 }
 
 /* ---- the class ---- */
@@ -355,7 +442,7 @@ static int work(struct asof *a, struct leat__ctx *ctx)
         if (!j->in)
             return 0;
         LEAT_TRY(leat__join_output_flush(j->output, ctx));
-        LEAT_TRY(j->side == LEAT__RIGHT ? append_right(a, ctx) : leat__interval_append(j, ctx));
+        LEAT_TRY(j->side == LEAT__RIGHT ? append_right(a, ctx) : append_left(a, ctx));
     }
     code = decide(a, ctx);
     if (code != 0)
@@ -396,19 +483,23 @@ static int asof_init(struct leat_op *op, struct leat__ctx *ctx)
     j->give = keep_due;
     leat__join_output_forwarded(j->output, leat__interval_forward_us(j, ctx));
     leat__join_output_judged(j->output, true);
-    if (leat__copier_new(leat__input_type(ctx->node, LEAT__LEFT), &a->copier) < 0 ||
-        leat__key_scratch_new(&a->key_scratch) < 0)
+    for (uint32_t side = 0; side < LEAT__SIDES; side++)
+        if (leat__copier_new(leat__input_type(ctx->node, side), &a->copiers[side]) < 0)
+            return leat__rows_nomem(ctx, "a join");
+    if (leat__key_scratch_new(&a->key_scratch) < 0)
         return leat__rows_nomem(ctx, "a join");
+    /* A row of a chunk is copied once for each of its buckets but the last. */
+    const uint32_t chosen_max =
+        leat__pool_batch_rows(ctx->pool, leat__input_type(ctx->node, LEAT__RIGHT)) / 2;
+    a->chunk_max = chosen_max == 0 ? 1 : chosen_max < CHUNK ? chosen_max : CHUNK;
     if (!j->spec->pairs.where)
         return 0;
     const uint32_t n = a->judged_max = leat__pool_batch_rows(ctx->pool, &j->spec->pairs.pair_type);
     a->left = leat__calloc(n, sizeof *a->left);
     a->right = leat__calloc(n, sizeof *a->right);
-    a->places = leat__calloc(n, sizeof *a->places);
     a->ok = leat__calloc(n, sizeof *a->ok);
     j->candidates.others = leat__calloc(n, sizeof *j->candidates.others);
-    return a->left && a->right && a->places && a->ok && j->candidates.others ? 0
-                                                                             : leat__rows_nomem(ctx, "pairs");
+    return a->left && a->right && a->ok && j->candidates.others ? 0 : leat__rows_nomem(ctx, "pairs");
 }
 
 static void asof_release(struct leat_op *op, struct leat__ctx *ctx)
@@ -416,13 +507,24 @@ static void asof_release(struct leat_op *op, struct leat__ctx *ctx)
     struct asof *a = (struct asof *)op;
     (void)ctx;
     leat__batch_release(a->due);
-    leat__copier_free(a->copier);
+    leat__batch_release(a->chosen);
+    leat__asof_held_release(&a->held);
+    for (uint32_t side = 0; side < LEAT__SIDES; side++)
+        leat__copier_free(a->copiers[side]);
     leat__key_scratch_free(a->key_scratch);
     leat__free(a->left);
     leat__free(a->right);
-    leat__free(a->places);
     leat__free(a->ok);
     leat__interval_release(&a->join);
+}
+
+/* What is held goes to the table, from where it comes back when it is due. */
+static int asof_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out)
+{
+    struct asof *a = (struct asof *)op;
+    LEAT_TRY(leat__asof_held_save(&a->held, &a->join, ctx));
+    a->keys_of = NULL;
+    return leat__interval_snapshot(op, ctx, out);
 }
 
 static const struct leat_op_class asof_class = {
@@ -433,7 +535,7 @@ static const struct leat_op_class asof_class = {
     .on_batch = asof_on_batch,
     .on_watermark = asof_on_watermark,
     .step = asof_step,
-    .snapshot = leat__interval_snapshot,
+    .snapshot = asof_snapshot,
     .restore = leat__interval_restore,
     .release = asof_release,
 };

@@ -453,6 +453,37 @@ int leat__interval_append(struct leat__interval *j, struct leat__ctx *ctx)
     return 0;
 }
 
+static int reserve_rows(struct leat__interval *j, struct leat__ctx *ctx, uint32_t count)
+{
+    LEAT_TRY(leat__rows_reserve(ctx, &j->rows, &j->rows_capacity, count));
+    LEAT_TRY(leat__rows_reserve(ctx, &j->rows_spare, &j->rows_spare_capacity, count));
+    if (count <= j->lists_capacity)
+        return 0;
+    leat__free(j->lists);
+    leat__free(j->matched);
+    j->lists = leat__malloc(count * sizeof *j->lists);
+    j->matched = leat__malloc(count);
+    j->lists_capacity = j->lists && j->matched ? count : 0;
+    return j->lists_capacity ? 0 : leat__rows_nomem(ctx, "lists of partners");
+}
+
+int leat__interval_append_rows(struct leat__interval *j, struct leat__ctx *ctx, uint32_t side,
+    struct leat_batch *batch, const uint32_t *rows, uint32_t count)
+{
+    LEAT_ASSERT(!j->in); /* (2) */
+    LEAT_TRY(reserve_rows(j, ctx, batch->count));
+    if (leat__key_eval(j->spec->pairs.keys[side], j->key_scratch, &ctx->user, batch, &j->keys) < 0)
+        return leat__rows_nomem(ctx, "keys");
+    memset(j->matched, 0, batch->count);
+    memcpy(j->rows, rows, count * sizeof *rows);
+    j->rows_count = count;
+    j->side = side;
+    j->in = batch;
+    const int code = leat__interval_append(j, ctx);
+    j->in = NULL;
+    return code;
+}
+
 static int find_pairs(struct leat__interval *j, struct leat__ctx *ctx)
 {
     if (j->in_run)
@@ -467,20 +498,6 @@ static int find_pairs(struct leat__interval *j, struct leat__ctx *ctx)
         if (code != 0)
             return code;
     }
-}
-
-static int reserve_rows(struct leat__interval *j, struct leat__ctx *ctx, uint32_t count)
-{
-    LEAT_TRY(leat__rows_reserve(ctx, &j->rows, &j->rows_capacity, count));
-    LEAT_TRY(leat__rows_reserve(ctx, &j->rows_spare, &j->rows_spare_capacity, count));
-    if (count <= j->lists_capacity)
-        return 0;
-    leat__free(j->lists);
-    leat__free(j->matched);
-    j->lists = leat__malloc(count * sizeof *j->lists);
-    j->matched = leat__malloc(count);
-    j->lists_capacity = j->lists && j->matched ? count : 0;
-    return j->lists_capacity ? 0 : leat__rows_nomem(ctx, "lists of partners");
 }
 
 /* Sorts a batch out; j->in is NULL if no row of it has a key. */

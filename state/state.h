@@ -232,7 +232,13 @@ LEAT_NODISCARD int leat__table_flagged(
 LEAT_NODISCARD int leat__table_cut(struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash,
     const struct leat_list_row *before, struct leat_error *err);
 
-/* Namespaces: drops all of one (absent: no error); the first one >= from that exists (1, with *ns), or 0; how
+/* LIST: of the first two rows of a list that are both not later than until_us the older one goes (of one time
+ * the first), again and again; for all keys of the rows. A key keeps its last row. */
+LEAT_NODISCARD int leat__table_prune(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
+    const uint64_t *hashes, const uint32_t *rows, uint32_t count, int64_t until_us, struct leat_error *err);
+
+/* Namespaces: drops all of one (absent: no error); the first one >= from that exists (1, with *ns; it leaves
+ * pointers valid), or 0; how
  * many keys it has: exact while all of it is in memory, else an estimate in both directions, for figures only
  * (what was made blindly counts although it may be there; after a restore what was removed while the checkpoint
  * was being written does not). */

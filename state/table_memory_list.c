@@ -147,19 +147,13 @@ static int renew_list(
     return 0;
 }
 
-int leat__table_cut(struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash,
+/* Takes the row behind `before`, or the first, out of a list that has another. */
+static int cut_row(struct leat_table *table, struct leat__slice *slice, struct leat__list *list,
     const struct leat_list_row *before, struct leat_error *err)
 {
-    struct leat__slice *slice = leat__slice_find(table, ns);
-    unsigned char *slot = slice ? leat__slice_slot(table, slice, key, hash) : NULL;
-    LEAT_ASSERT(table->kind == LEAT_TABLE_LIST && slot && slice->cursors_open == 0);
-    struct leat__list *list = leat__slot_value(table, slot);
     const struct leat_list_row *row = before ? before->next : list->first;
-    LEAT_ASSERT(row);
-    if (list->first == list->last)
-        return leat__slot_remove(table, slice, slot, key, hash, err);
     if (table->state->store_class)
-        LEAT_TRY(renew_list(table, slice, slot, err));
+        LEAT_TRY(renew_list(table, slice, (unsigned char *)list - table->head_size, err));
     slice->garbage += LEAT__ROW_HEAD_BYTES + leat__copy_size(table->copier, row->record);
     if (before)
         ((struct leat_list_row *)(uintptr_t)before)->next = row->next;
@@ -169,5 +163,38 @@ int leat__table_cut(struct leat_table *table, int64_t ns, struct leat_sv key, ui
         list->last = (struct leat_list_row *)(uintptr_t)before;
     if (table->state->store_class)
         list->unwritten = list->first;
+    return 0;
+}
+
+int leat__table_cut(struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash,
+    const struct leat_list_row *before, struct leat_error *err)
+{
+    struct leat__slice *slice = leat__slice_find(table, ns);
+    unsigned char *slot = slice ? leat__slice_slot(table, slice, key, hash) : NULL;
+    LEAT_ASSERT(table->kind == LEAT_TABLE_LIST && slot && slice->cursors_open == 0);
+    struct leat__list *list = leat__slot_value(table, slot);
+    LEAT_ASSERT(before ? before->next != NULL : list->first != NULL);
+    if (list->first == list->last)
+        return leat__slot_remove(table, slice, slot, key, hash, err);
+    return cut_row(table, slice, list, before, err);
+}
+
+int leat__table_prune(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
+    const uint64_t *hashes, const uint32_t *rows, uint32_t count, int64_t until_us, struct leat_error *err)
+{
+    LEAT_ASSERT(table->kind == LEAT_TABLE_LIST);
+    LEAT_TRY(reserve_values(table, count, err));
+    LEAT_TRY(leat__table_find(table, ns, keys, hashes, rows, count, table->values, err));
+    struct leat__slice *slice = leat__slice_find(table, ns);
+    for (uint32_t i = 0; i < count; i++) {
+        struct leat__list *list = table->values[i];
+        while (list && list->first && list->first->next && list->first->event_us <= until_us &&
+            list->first->next->event_us <= until_us) {
+            const struct leat_list_row *first = list->first;
+            LEAT_ASSERT(slice->cursors_open == 0);
+            LEAT_TRY(
+                cut_row(table, slice, list, first->event_us <= first->next->event_us ? NULL : first, err));
+        }
+    }
     return 0;
 }
