@@ -33,7 +33,7 @@ static void price(
 }
 LEAT_DEFINE_JOIN(price, trade, quote, priced_trade);
 
-enum kind { INTERVAL, WINDOW, AS_OF, ENDLESS };
+enum kind { INTERVAL, WINDOW, AS_OF };
 
 struct input {
     uint64_t rows, keys;
@@ -92,11 +92,9 @@ static uint64_t weight(const struct priced_trade *r, int64_t event_us)
 
 static leat_stream *declare(leat_stream *trades, leat_stream *quotes, enum kind kind)
 {
-    if (kind == INTERVAL || kind == ENDLESS)
+    if (kind == INTERVAL)
         return leat_join(trades, quotes, "join",
-            &(struct leat_join_opts){ .left_key = "key",
-                .within_us = kind == ENDLESS ? LEAT_HOURS(1) : REACH_US,
-                .merge = &price_join });
+            &(struct leat_join_opts){ .left_key = "key", .within_us = REACH_US, .merge = &price_join });
     if (kind == WINDOW)
         return leat_window_join(trades, quotes, "join",
             &(struct leat_window_join_opts){ .left_key = "key",
@@ -106,19 +104,9 @@ static leat_stream *declare(leat_stream *trades, leat_stream *quotes, enum kind 
         &(struct leat_asof_join_opts){ .left_key = "key", .tolerance_us = AS_OF_US, .merge = &price_join });
 }
 
-struct watch {
-    uint64_t results, state_bytes, rows_in;
-};
-
-static void watch(void *arg, const struct leat_progress *p)
+static void watch(void *results, const struct leat_progress *p)
 {
-    struct watch *w = arg;
-    w->results = p->sink_records;
-    for (size_t i = 0; i < p->nodes_count; i++)
-        if (strcmp(p->nodes[i].name, "join") == 0 && p->nodes[i].state_bytes > w->state_bytes) {
-            w->state_bytes = p->nodes[i].state_bytes;
-            w->rows_in = p->nodes[i].records_in;
-        }
+    *(uint64_t *)results = p->sink_records;
 }
 
 static uint64_t checked_sum;
@@ -129,7 +117,7 @@ static void check(struct leat_ctx *ctx, const struct priced_trade *result)
 }
 LEAT_DEFINE_PEEK(check, priced_trade);
 
-static double run_leat(const struct input *in, enum kind kind, bool checks, struct watch *w)
+static double run_leat(const struct input *in, enum kind kind, bool checks, uint64_t *count)
 {
     struct leat_error err = { 0 };
     leat_topology *t = leat_topology_new("join");
@@ -146,7 +134,7 @@ static double run_leat(const struct input *in, enum kind kind, bool checks, stru
     const double began = cpu_s();
     const int code = leat_run(t,
         &(struct leat_job_opts){
-            .parallelism = 1, .on_progress = watch, .progress_arg = w, .progress_interval_us = 5000 },
+            .parallelism = 1, .on_progress = watch, .progress_arg = count, .progress_interval_us = 5000 },
         &err);
     const double took = cpu_s() - began;
     leat_topology_free(t);
@@ -366,15 +354,14 @@ static const char *only; /* part of names; NULL: all */
 /* Both have the same results. */
 static void check_results(const char *name, enum kind kind, const struct input *in)
 {
-    struct watch w = { 0 };
-    uint64_t results, sum;
+    uint64_t count = 0, results, sum;
     checked_sum = 0;
-    (void)run_leat(in, kind, true, &w);
+    (void)run_leat(in, kind, true, &count);
     (void)run_hand(in, kind, true, &results, &sum);
-    if (w.results == results && checked_sum == sum)
+    if (count == results && checked_sum == sum)
         return;
     (void)fprintf(stderr, "bench: %s: %llu results (%llx), by hand %llu (%llx)\n", name,
-        (unsigned long long)w.results, (unsigned long long)checked_sum, (unsigned long long)results,
+        (unsigned long long)count, (unsigned long long)checked_sum, (unsigned long long)results,
         (unsigned long long)sum);
     exit(1);
 }
@@ -382,7 +369,6 @@ static void check_results(const char *name, enum kind kind, const struct input *
 static void compare(const char *name, enum kind kind, uint64_t rows, uint64_t keys)
 {
     struct input in;
-    struct watch w = { 0 };
     uint64_t results = 0, sum;
     if (only && !strstr(name, only))
         return;
@@ -390,7 +376,7 @@ static void compare(const char *name, enum kind kind, uint64_t rows, uint64_t ke
     make_input(&in, rows, keys);
     check_results(name, kind, &in);
     for (int turn = 0; turn < TURNS; turn++) {
-        const double ours = run_leat(&in, kind, false, &w);
+        const double ours = run_leat(&in, kind, false, &results);
         const double theirs = run_hand(&in, kind, false, &results, &sum);
         leat = turn == 0 || ours < leat ? ours : leat;
         hand = turn == 0 || theirs < hand ? theirs : hand;
@@ -400,23 +386,6 @@ static void compare(const char *name, enum kind kind, uint64_t rows, uint64_t ke
         name, leat / both * 1e9, hand / both * 1e9, 100 * hand / leat, (double)results / (double)rows,
         leat / (double)results * 1e9, hand / (double)results * 1e9);
     (void)fflush(stdout);
-    free_input(&in);
-}
-
-/* State of rows that all wait: of this interval join nothing goes before the end. */
-static void measure_state(uint64_t rows)
-{
-    struct input in;
-    struct watch w = { 0 };
-    if (only && !strstr("state", only))
-        return;
-    make_input(&in, rows, rows);
-    (void)run_leat(&in, ENDLESS, false, &w);
-    if (w.rows_in)
-        printf("join/state: %.0f bytes a buffered row (%.1f MiB; a trade has %zu, a quote %zu and %u of "
-               "string)\n",
-            (double)w.state_bytes / (double)w.rows_in, (double)w.state_bytes / (1 << 20),
-            sizeof(struct trade), sizeof(struct quote), NAME_BYTES);
     free_input(&in);
 }
 
@@ -431,6 +400,5 @@ int main(int argc, char **argv)
     compare("window, 10 partners", WINDOW, rows / 2, 200);
     compare("window, 1000 partners", WINDOW, rows / 20, 2);
     compare("as of", AS_OF, rows, 2000);
-    measure_state(rows);
     return 0;
 }

@@ -1,6 +1,6 @@
-/* bench/bench_table_join.c -- a stream with a table of 1,000,000 rows, and two tables with each other, beside hash joins
- * written by hand for one thread that do the same work: keep the rows with their strings, look keys up, make result rows
- * in batches with strings of their own.
+/* bench/bench_table_join.c -- a stream with a table of 1,000,000 rows, two tables with each other, and a stream that
+ * becomes a table, beside hash joins written by hand for one thread that do the same work: keep the rows with their
+ * strings, look keys up, make result rows in batches with strings of their own.
  *
  *   bench_table_join [rows of a side, default 1000000]
  *
@@ -18,6 +18,7 @@
 #include <leat/table.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define ROWS 1024u
 #define TURNS 3
@@ -71,7 +72,7 @@ struct bench {
     struct leat_pool *pool;
     struct leat_error error;
     uint32_t batches_count;
-    struct leat_batch **orders, **items;
+    struct leat_batch **orders, **items, **newer_items; /* these with other prices */
     uint64_t made;
 };
 
@@ -83,10 +84,12 @@ static void check(int code, const struct leat_error *err)
     exit(1);
 }
 
+/* Of the processor: others may be at work beside. */
 static int64_t now_ns(void)
 {
-    struct leat_env *env = leat__env_posix();
-    return env->mono_ns(env);
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 /* ---- records ---- */
@@ -115,6 +118,14 @@ static void fill(struct bench *b, uint32_t at)
             (struct leat_sv){ name, (size_t)snprintf(name, 24, "item %011llu", (unsigned long long)n) };
         b->orders[at]->event_us[i] = (int64_t)n + 1;
         b->items[at]->event_us[i] = 0;
+    }
+    check(leat__batch_get(b->pool, &item_type, &b->newer_items[at]), &b->error);
+    check(leat__batch_share(b->newer_items[at], b->items[at]), &b->error);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        struct item *newer = leat__batch_push(b->newer_items[at]);
+        *newer = *(const struct item *)leat_batch_at(b->items[at], i);
+        newer->price++;
+        b->newer_items[at]->event_us[i] = 1;
     }
 }
 
@@ -163,19 +174,25 @@ static leat_stream *source(leat_topology *t, const char *name, const struct leat
     return leat__stream(node, 0);
 }
 
-static void start(struct driver *d, struct bench *b, bool tables)
+enum kind { STREAM_TABLE, TABLE_TABLE, UPSERT };
+
+static void start(struct driver *d, struct bench *b, enum kind kind)
 {
     memset(d, 0, sizeof *d);
     d->b = b;
     d->t = leat_topology_new("bench");
-    leat_stream *orders = source(d->t, "orders", &order_type), *items = source(d->t, "items", &item_type);
-    leat_stream *sales = tables
+    leat_stream *orders = kind == UPSERT ? NULL : source(d->t, "orders", &order_type);
+    leat_stream *items = source(d->t, "items", &item_type);
+    leat_stream *sales = kind == TABLE_TABLE
         ? leat_join_tables(orders, items, "sales",
               &(struct leat_join_tables_opts){ .left_key = "item", .merge = &make_sale_join })
-        : leat_table_join(orders, items, "sales",
-              &(struct leat_table_join_opts){ .left_key = "item", .merge = &make_sale_join });
+        : kind == STREAM_TABLE
+        ? leat_table_join(orders, items, "sales",
+              &(struct leat_table_join_opts){ .left_key = "item", .merge = &make_sale_join })
+        : leat_upsert(items, "sales", &(struct leat_upsert_opts){ .key = "item" });
     struct leat_node *sink = leat__declare(d->t, "sink", LEAT_NODE_SINK, sink_class.kind);
     sink->sink = &sink_class;
+    leat__takes_changes(sink, 0);
     leat__input(sink, 0, sales, LEAT_FORWARD, NULL);
     if (leat_check(d->t) < 0) {
         fprintf(stderr, "bench: %s\n", leat_topology_error(d->t, 0)->message);
@@ -227,7 +244,7 @@ static void deliver(struct driver *d, uint32_t input, struct leat_batch *const *
 static double run_leat(struct bench *b, bool tables, uint32_t behind, double ns[2])
 {
     struct driver d;
-    start(&d, b, tables);
+    start(&d, b, tables ? TABLE_TABLE : STREAM_TABLE);
     for (uint32_t i = 0; i < b->batches_count; i++) {
         hash_keys(d.ctx.node->inputs[0].key, b->orders[i]);
         hash_keys(d.ctx.node->inputs[1].key, b->items[i]);
@@ -253,6 +270,26 @@ static double run_leat(struct bench *b, bool tables, uint32_t behind, double ns[
         steps(&d, d.op->op_class->on_watermark(d.op, &d.ctx, LEAT_TIME_MAX));
     }
     ns[0] = (double)(now_ns() - from) / (double)(b->batches_count * (uint64_t)ROWS);
+    finish(&d);
+    return bytes;
+}
+
+/* The same of a stream that becomes a table: ns[1] a row that is new, ns[0] one that replaces another. */
+static double upsert_leat(struct bench *b, double ns[2])
+{
+    struct driver d;
+    struct leat_batch **const passes[2] = { b->newer_items, b->items };
+    const double rows = (double)b->batches_count * ROWS;
+    start(&d, b, UPSERT);
+    for (uint32_t pass = 2; pass-- > 0;) {
+        for (uint32_t i = 0; i < b->batches_count; i++)
+            hash_keys(d.ctx.node->inputs[0].key, passes[pass][i]);
+        const int64_t from = now_ns();
+        for (uint32_t i = 0; i < b->batches_count; i++)
+            deliver(&d, 0, passes[pass], i);
+        ns[pass] = (double)(now_ns() - from) / rows;
+    }
+    const double bytes = (double)leat__state_bytes(d.ctx.state) / rows;
     finish(&d);
     return bytes;
 }
@@ -368,12 +405,123 @@ static void run_hand(struct bench *b, bool tables, double ns[2])
     hand_finish(&orders);
 }
 
+/* A row of the table as a result. */
+static void hand_give(struct bench *b, struct leat_batch **out, const struct item *item, uint8_t change)
+{
+    if (!*out || leat__batch_is_full(*out)) {
+        b->made += *out ? (*out)->count : 0;
+        leat__batch_release(*out);
+        check(leat__batch_get(b->pool, &item_type, out), &b->error);
+    }
+    struct item *row = leat__batch_push(*out);
+    *row = *item;
+    char *name = leat__batch_alloc(*out, item->name.len, 1);
+    memcpy(name, item->name.data, item->name.len);
+    row->name.data = name;
+    (*out)->event_us[(*out)->count - 1] = 0;
+    leat__batch_set_change(*out, (*out)->count - 1, change);
+}
+
+/* New rows are inserts; others give the row before and the one after, which takes its place. */
+static void hand_upsert(struct bench *b, struct hand *h, const struct leat_batch *batch)
+{
+    struct leat_batch *out = NULL;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct item *item = leat_batch_at(batch, i);
+        struct entry *e = h->slots[mix((uint64_t)item->item) & h->mask];
+        while (e && e->key != item->item)
+            e = e->next;
+        const bool is_new = !e;
+        if (is_new)
+            e = hand_add(h, item->item, item->name.len);
+        else
+            hand_give(b, &out, &e->row.item, LEAT_UPDATE_BEFORE);
+        e->row.item = *item; /* names of a key are as long */
+        memcpy(e + 1, item->name.data, item->name.len);
+        e->row.item.name.data = (const char *)(e + 1);
+        hand_give(b, &out, item, is_new ? LEAT_INSERT : LEAT_UPDATE_AFTER);
+    }
+    b->made += out->count;
+    leat__batch_release(out);
+}
+
+static void upsert_hand(struct bench *b, double ns[2])
+{
+    struct hand h;
+    struct leat_batch **const passes[2] = { b->newer_items, b->items };
+    const uint64_t rows = (uint64_t)b->batches_count * ROWS;
+    hand_start(&h, rows);
+    for (uint32_t pass = 2; pass-- > 0;) {
+        const int64_t from = now_ns();
+        for (uint32_t i = 0; i < b->batches_count; i++)
+            hand_upsert(b, &h, passes[pass][i]);
+        ns[pass] = (double)(now_ns() - from) / (double)rows;
+    }
+    hand_finish(&h);
+}
+
 /* ---- figures ---- */
 
 static void keep_least(double least[2], const double ns[2])
 {
     for (uint32_t i = 0; i < 2; i++)
         least[i] = least[i] == 0 || ns[i] < least[i] ? ns[i] : least[i];
+}
+
+static void compare_upsert(struct bench *b)
+{
+    double leat[2] = { 0 }, hand[2] = { 0 }, ns[2], bytes = 0;
+    for (uint32_t turn = 0; turn < TURNS; turn++) {
+        b->made = 0;
+        bytes = upsert_leat(b, ns);
+        keep_least(leat, ns);
+        const uint64_t made = b->made;
+        b->made = 0;
+        upsert_hand(b, ns);
+        keep_least(hand, ns);
+        if (made != b->made) {
+            fprintf(stderr, "bench: %llu changes, by hand %llu\n", (unsigned long long)made,
+                (unsigned long long)b->made);
+            exit(1);
+        }
+    }
+    printf("table_join/upsert: a new row %.1f ns, by hand %.1f: %.0f %%; one that replaces another %.1f, by "
+           "hand "
+           "%.1f: %.0f %%; %.0f bytes of state a row\n",
+        leat[1], hand[1], 100 * hand[1] / leat[1], leat[0], hand[0], 100 * hand[0] / leat[0], bytes);
+}
+
+/* What the lists of interval and window joins take. */
+static void measure_state(struct bench *b)
+{
+    static const char *const names[] = { "orders", "items" };
+    const double rows = (double)b->batches_count * ROWS;
+    for (uint32_t side = 0; side < 2; side++) {
+        struct leat_state *state = NULL;
+        struct leat_table *table = NULL;
+        struct leat_batch **const batches = side == 0 ? b->orders : b->items;
+        const struct leat_table_opts opts = { .node = "bench",
+            .name = names[side],
+            .kind = LEAT_TABLE_LIST,
+            .key_size = 8,
+            .row_type = side == 0 ? &order_type : &item_type };
+        check(leat__state_new(NULL, &state, &b->error), &b->error);
+        check(leat__table_open(state, &opts, &table, &b->error), &b->error);
+        for (uint32_t i = 0; i < b->batches_count; i++) {
+            struct leat_sv keys[ROWS];
+            uint64_t hashes[ROWS];
+            for (uint32_t k = 0; k < ROWS; k++) {
+                keys[k] = (struct leat_sv){ leat_batch_at(batches[i], k),
+                    8 }; /* any 8 bytes will do: the first field */
+                hashes[k] = leat__hash(keys[k].data, 8);
+            }
+            check(leat__table_append(table, 0, keys, hashes, NULL, ROWS, batches[i], &b->error), &b->error);
+        }
+        printf("table_join/state: %.0f bytes a buffered row of %u%s, each with a key of its own\n",
+            (double)leat__state_bytes(state) / rows, opts.row_type->size, side ? " and a string of 16" : "");
+        leat__table_close(table);
+        leat__state_free(state);
+    }
 }
 
 static void compare(struct bench *b, const char *name, bool tables, uint32_t behind)
@@ -416,18 +564,23 @@ int main(int argc, char **argv)
     b.batches_count = (uint32_t)((rows + ROWS - 1) / ROWS);
     b.orders = calloc(b.batches_count, sizeof(void *));
     b.items = calloc(b.batches_count, sizeof(void *));
-    check(b.orders && b.items ? 0 : LEAT_ENOMEM, &b.error);
+    b.newer_items = calloc(b.batches_count, sizeof(void *));
+    check(b.orders && b.items && b.newer_items ? 0 : LEAT_ENOMEM, &b.error);
     for (uint32_t i = 0; i < b.batches_count; i++)
         fill(&b, i);
     compare(&b, "stream-table", false, 0);
     compare(&b, "stream-table that waits", false, 16);
     compare(&b, "table-table", true, 0);
+    compare_upsert(&b);
+    measure_state(&b);
     for (uint32_t i = 0; i < b.batches_count; i++) {
         leat__batch_release(b.orders[i]);
         leat__batch_release(b.items[i]);
+        leat__batch_release(b.newer_items[i]);
     }
     free(b.orders);
     free(b.items);
+    free(b.newer_items);
     leat__pool_free(b.pool);
     for (uint32_t i = 0; i < TYPES; i++)
         leat__schema_free(b.schemas[i]);

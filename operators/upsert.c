@@ -251,6 +251,16 @@ static int keep_row(struct upsert *u, struct leat__ctx *ctx, uint32_t row, uint8
         : 0;
 }
 
+/* The one before it goes: (1). The key keeps its place. */
+static int drop_first(struct upsert *u, struct leat__ctx *ctx, uint32_t row)
+{
+    const struct leat_list_row *first;
+    LEAT_TRY(find_row(u, ctx, u->keys[row], u->batch->key_hash[row], &first));
+    return leat__table_cut(u->rows, 0, u->keys[row], u->batch->key_hash[row], NULL, ctx->error) < 0
+        ? leat__fail_here(ctx)
+        : 0;
+}
+
 static int note_deleted(struct upsert *u, struct leat__ctx *ctx, uint32_t row)
 {
     const int64_t bucket = u->batch->event_us[row] >> BUCKET_SHIFT;
@@ -293,11 +303,10 @@ static int put_row(struct upsert *u, struct leat__ctx *ctx, uint32_t row, const 
         LEAT_TRY(give_copy(u, ctx, LEAT__BEFORE, was->record));
     LEAT_TRY(give_copy(u, ctx, LEAT__AFTER, leat_batch_at(batch, row)));
     LEAT_TRY(settle_as(u, ctx, LEAT__AFTER, change));
-    if (was && leat__table_remove(u->rows, 0, u->keys[row], batch->key_hash[row], ctx->error) < 0)
-        return leat__fail_here(ctx);
     if (u->spec->ttl_us)
         LEAT_TRY(set_age(u, ctx, row, now_of(u, ctx, row)));
-    return keep_row(u, ctx, row, 0);
+    LEAT_TRY(keep_row(u, ctx, row, 0));
+    return was ? drop_first(u, ctx, row) : 0;
 }
 
 /* A deletion that the watermark has passed, and that nobody has looked for yet. */
@@ -345,9 +354,27 @@ static int give_late(struct upsert *u, struct leat__ctx *ctx)
     return leat__emit(ctx, LATE_PORT, late);
 }
 
+/* Brings what the table has of the next rows near, all at once: each is looked up by itself, since one may change what
+ * the next finds, and would wait for memory (or the store) by itself. */
+static int look_ahead(struct upsert *u, struct leat__ctx *ctx)
+{
+    const struct leat_list_row *lists[CHUNK];
+    const uint32_t left = u->batch->count - u->at, count = left < CHUNK ? left : CHUNK;
+    if (leat__table_lists(
+            u->rows, 0, u->keys + u->at, u->batch->key_hash + u->at, NULL, count, lists, ctx->error) < 0)
+        return leat__fail_here(ctx);
+    for (uint32_t i = 0; i < count; i++) {
+        __builtin_prefetch(lists[i]);
+        __builtin_prefetch((const char *)lists[i] + 64); /* of the record */
+    }
+    return 0;
+}
+
 static int do_batch(struct upsert *u, struct leat__ctx *ctx)
 {
     while (u->at < u->batch->count) {
+        if (u->at % CHUNK == 0)
+            LEAT_TRY(look_ahead(u, ctx));
         LEAT_TRY(do_row(u, ctx, u->at++));
         if (u->changes.batches_given >= LEAT_OP_BATCHES_PER_CALL)
             return LEAT_MORE;
