@@ -21,6 +21,23 @@ static bool is_wanted(const struct leat_type *type, const bool *wanted, const ch
     return false;
 }
 
+static json_t *with_suffix(const json_t *name, const char *suffix, struct leat_arena *arena)
+{
+    const char *text = leat__arena_printf(arena, "%s%s", json_string_value(name), suffix);
+    return text ? json_string(text) : NULL;
+}
+
+/* The suffix goes behind the aliases, too: a part of the type under its old name has it as well. */
+static bool rename_with(json_t *schema, const char *suffix, struct leat_arena *arena)
+{
+    json_t *aliases = json_object_get(schema, "aliases");
+    bool fine =
+        json_object_set_new(schema, "name", with_suffix(json_object_get(schema, "name"), suffix, arena)) == 0;
+    for (size_t i = 0; fine && i < json_array_size(aliases); i++)
+        fine = json_array_set_new(aliases, i, with_suffix(json_array_get(aliases, i), suffix, arena)) == 0;
+    return fine;
+}
+
 /* The text of the schema without the unwanted fields, in the arena; NULL when out of memory. The types of wanted fields may
  * be defined in unwanted ones: then it does not parse, which the caller finds. */
 static const char *part_schema(
@@ -32,13 +49,9 @@ static const char *part_schema(
         if (!is_wanted(
                 type, wanted, json_string_value(json_object_get(json_array_get(fields, i - 1), "name"))))
             (void)json_array_remove(fields, i - 1);
-    if (suffix) {
-        char *name =
-            leat__arena_printf(arena, "%s%s", json_string_value(json_object_get(schema, "name")), suffix);
-        if (!name || json_object_set_new(schema, "name", json_string(name)) < 0) {
-            json_decref(schema);
-            return NULL;
-        }
+    if (suffix && !rename_with(schema, suffix, arena)) {
+        json_decref(schema);
+        return NULL;
     }
     struct leat_strbuf text = { 0 };
     const bool is_whole =

@@ -238,6 +238,7 @@ int leat__kafka_layout_new(const struct leat_kafka_layout_opts *opts, struct lea
         return leat__error(err, LEAT_ENOMEM, "out of memory for a layout of messages");
     memset(m.in_value, true, fields);
     m.layout->type = opts->type;
+    m.layout->topic = opts->topic;
     LEAT_TRY(set_meta(&m));
     LEAT_TRY(set_key_fields(&m));
     LEAT_TRY(set_formats(&m));

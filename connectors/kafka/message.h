@@ -20,6 +20,7 @@ struct leat_kafka_layout_opts {
     struct leat_kafka_meta meta;
     char separator;
     bool writing;
+    const char *topic; /* writing: of records that name none; borrowed. NULL: each names its own */
 };
 /* LEAT_EDECLARE names the option ("meta.offset") and what its field should be. Copies what it keeps into the arena. */
 LEAT_NODISCARD int leat__kafka_layout_new(const struct leat_kafka_layout_opts *opts, struct leat_arena *arena,
@@ -61,10 +62,4 @@ LEAT_NODISCARD int leat__kafka_write(struct leat_kafka_writer *writer, const voi
 LEAT_NODISCARD int leat__kafka_write_op(struct leat_kafka_writer *writer, const char *member,
     const char *name, struct leat_kafka_written *written, struct leat_error *err);
 
-/* ---- framing (frame.c) ---- */
-
-/* Finds and compiles decoders of the schemas that messages name (AVRO_SINGLE: fingerprints, AVRO_REGISTRY: numbers), and
- * the number or fingerprint that the writer's schema has. A registry is asked once for each number and schema, never per
- * message; the call blocks its worker for the time of one request, and fails as LEAT_ECONNECT when there is no answer. Of
- * AVRO_SINGLE only the value's own schema and those that the node was given are known. */
 #endif

@@ -34,6 +34,7 @@ struct leat_kafka_layout {
     bool key_only; /* its fields are not in the value */
     const char *written_schema; /* of values as AVRO_BINARY; NULL: the value's own */
     char separator;
+    const char *topic; /* of records that name none, or NULL */
     struct leat_kafka_meta_place meta[LEAT_KAFKA_META_COUNT];
     int64_t (*timestamp_to_us)(int64_t value); /* of meta.timestamp; NULL: microseconds already */
     /* meta.headers */

@@ -39,9 +39,12 @@ static int new_csv(const struct leat_kafka_layout *layout, const struct leat_typ
     return code;
 }
 
-static int open_part(const struct leat_kafka_layout *layout, const struct leat_kafka_part *part,
-    const char *written_schema, struct part_reader *p, struct leat_error *err)
+static int open_part(struct leat_kafka_reader *r, bool is_key, const struct leat_kafka_conn *conn,
+    struct leat_env *env, struct leat_error *err)
 {
+    const struct leat_kafka_layout *layout = r->layout;
+    const struct leat_kafka_part *part = is_key ? &layout->key : &layout->value;
+    struct part_reader *p = is_key ? &r->key : &r->value;
     p->part = part;
     if (!part->type)
         return 0;
@@ -55,7 +58,8 @@ static int open_part(const struct leat_kafka_layout *layout, const struct leat_k
     case LEAT_FORMAT_RAW:
         return 0;
     default:
-        return leat__kafka_frames_new(part, written_schema, &p->frames, err);
+        return leat__kafka_frames_new(
+            part, is_key, is_key ? NULL : layout->written_schema, conn, env, &p->frames, err);
     }
 }
 
@@ -78,8 +82,6 @@ int leat__kafka_reader_new(const struct leat_kafka_layout *layout, const struct 
     struct leat_env *env, struct leat_kafka_reader **reader, struct leat_error *err)
 {
     struct leat_kafka_reader *r = leat__calloc(1, sizeof *r);
-    (void)conn;
-    (void)env;
     *reader = NULL;
     if (!r)
         return leat__error(err, LEAT_ENOMEM, "out of memory for a reader of messages");
@@ -87,9 +89,9 @@ int leat__kafka_reader_new(const struct leat_kafka_layout *layout, const struct 
     for (uint32_t i = 0; i < LEAT_KAFKA_META_COUNT; i++)
         r->has_meta = r->has_meta || layout->meta[i].is_set;
     r->timestamp_factor = timestamp_factor(layout->timestamp_to_us);
-    int code = open_part(layout, &layout->value, layout->written_schema, &r->value, err);
+    int code = open_part(r, false, conn, env, err);
     if (code == 0)
-        code = open_part(layout, &layout->key, NULL, &r->key, err);
+        code = open_part(r, true, conn, env, err);
     if (code == 0 && layout->key.type) {
         r->key_row = leat__calloc(1, layout->type->size);
         code = r->key_row ? 0 : leat__error(err, LEAT_ENOMEM, "out of memory for a reader of messages");

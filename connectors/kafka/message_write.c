@@ -1,10 +1,11 @@
 /* connectors/kafka/message_write.c -- one record to key, value, headers and place of a message.
  *
- * A part (value or key) is its frame, which is the same for all messages, and its fields in their format. A field of
+ * A part (value or key) is its frame, which is the same for all messages of a topic, and its fields in their format. A field of
  * LEAT_FORMAT_RAW that is null is a part that is not there. */
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "connectors/kafka/message_private.h"
+#include "connectors/kafka/schemas.h"
 #include "record/avro.h"
 #include "record/csv.h"
 #include "record/json.h"
@@ -18,6 +19,7 @@ struct part_writer {
     struct leat_strbuf out;
     char frame[FRAME_BYTES];
     size_t frame_bytes;
+    struct leat_kafka_schemas *schemas; /* whose numbers the frames have, or NULL */
     char separator;
 };
 
@@ -29,37 +31,49 @@ struct leat_kafka_writer {
 
 /* ---- parts ---- */
 
-/* What stands before each of them. A registry's number comes from frame.c. */
-static int open_frame(struct part_writer *w, struct leat_error *err)
+/* What stands before each of them, unless that is a number of its topic. */
+static void set_fingerprint(struct part_writer *w)
 {
-    if (w->part->format == LEAT_FORMAT_AVRO_REGISTRY)
-        return leat__error(err, LEAT_EUNSUPPORTED, "LEAT_FORMAT_AVRO_REGISTRY can not be written yet");
-    if (w->part->format != LEAT_FORMAT_AVRO_SINGLE)
-        return 0;
     w->frame[0] = (char)0xC3;
     w->frame[1] = 1;
     for (unsigned i = 0; i < 8; i++)
         w->frame[2 + i] = (char)(unsigned char)(w->part->type->fingerprint >> 8 * i);
     w->frame_bytes = FRAME_BYTES;
+}
+
+static int set_number(struct part_writer *w, struct leat_sv topic, struct leat_error *err)
+{
+    int32_t id;
+    LEAT_TRY(leat__kafka_schemas_number(w->schemas, topic, &id, err));
+    w->frame[0] = 0;
+    for (unsigned i = 0; i < 4; i++)
+        w->frame[1 + i] = (char)(unsigned char)((uint32_t)id >> (24 - 8 * i));
+    w->frame_bytes = LEAT_KAFKA_REGISTRY_BYTES;
     return 0;
 }
 
-static int open_part(
-    struct part_writer *w, const struct leat_kafka_part *part, char separator, struct leat_error *err)
+static int open_part(struct leat_kafka_writer *writer, bool is_key, const struct leat_kafka_conn *conn,
+    struct leat_env *env, struct leat_error *err)
 {
-    w->part = part;
-    w->separator = separator;
-    if (!part->type)
+    struct part_writer *w = is_key ? &writer->key : &writer->value;
+    w->part = is_key ? &writer->layout->key : &writer->layout->value;
+    w->separator = writer->layout->separator;
+    if (!w->part->type)
         return 0;
-    LEAT_TRY(open_frame(w, err));
-    if (part->format == LEAT_FORMAT_AVRO_BINARY || part->format == LEAT_FORMAT_AVRO_SINGLE)
-        return leat__encoder_new_part(part->type, &w->encoder, err);
+    if (w->part->format == LEAT_FORMAT_AVRO_REGISTRY)
+        LEAT_TRY(leat__kafka_schemas_new(w->part, is_key, conn, env, &w->schemas, err));
+    if (w->part->format == LEAT_FORMAT_AVRO_SINGLE)
+        set_fingerprint(w);
+    if (w->schemas || w->part->format == LEAT_FORMAT_AVRO_BINARY ||
+        w->part->format == LEAT_FORMAT_AVRO_SINGLE)
+        return leat__encoder_new_part(w->part->type, &w->encoder, err);
     return 0;
 }
 
 static void close_part(struct part_writer *w)
 {
     leat__encoder_free(w->encoder);
+    leat__kafka_schemas_free(w->schemas);
     leat__strbuf_release(&w->out);
 }
 
@@ -125,7 +139,8 @@ static int encode(struct part_writer *w, const void *record, struct leat_error *
     }
 }
 
-static int write_part(struct part_writer *w, const void *record, struct leat_sv *out, struct leat_error *err)
+static int write_part(struct part_writer *w, const void *record, struct leat_sv topic, struct leat_sv *out,
+    struct leat_error *err)
 {
     *out = (struct leat_sv){ NULL, 0 };
     if (!w->part->type)
@@ -134,6 +149,8 @@ static int write_part(struct part_writer *w, const void *record, struct leat_sv 
     if (w->part->format == LEAT_FORMAT_RAW) {
         *out = write_raw(w, record);
     } else {
+        if (w->schemas)
+            LEAT_TRY(set_number(w, topic, err));
         LEAT_TRY(encode(w, record, err));
         *out = (struct leat_sv){ w->out.data, w->out.len };
     }
@@ -145,16 +162,14 @@ static int write_part(struct part_writer *w, const void *record, struct leat_sv 
 int leat__kafka_writer_new(const struct leat_kafka_layout *layout, const struct leat_kafka_conn *conn,
     struct leat_env *env, struct leat_kafka_writer **writer, struct leat_error *err)
 {
-    (void)conn;
-    (void)env;
     struct leat_kafka_writer *w = leat__calloc(1, sizeof *w);
     *writer = NULL;
     if (!w)
         return leat__error(err, LEAT_ENOMEM, "out of memory for writing messages");
     w->layout = layout;
-    int code = open_part(&w->value, &layout->value, layout->separator, err);
+    int code = open_part(w, false, conn, env, err);
     if (code == 0)
-        code = open_part(&w->key, &layout->key, layout->separator, err);
+        code = open_part(w, true, conn, env, err);
     if (code < 0) {
         leat__kafka_writer_free(w);
         return code;
@@ -302,10 +317,13 @@ int leat__kafka_write(struct leat_kafka_writer *w, const void *record, int64_t e
     if (no_value && !tombstone)
         memcpy(&tombstone, (const char *)record + no_value->offset, sizeof tombstone);
     LEAT_TRY(write_headers(w, record, written, err));
-    LEAT_TRY(write_part(&w->key, record, &written->key, err));
+    const struct leat_sv topic = written->topic.data ? written->topic
+        : w->layout->topic                           ? leat_sv_of(w->layout->topic)
+                                                     : (struct leat_sv){ "", 0 };
+    LEAT_TRY(write_part(&w->key, record, topic, &written->key, err));
     if (key)
         written->key = text_of(key, record);
-    return tombstone ? 0 : write_part(&w->value, record, &written->value, err);
+    return tombstone ? 0 : write_part(&w->value, record, topic, &written->value, err);
 }
 
 int leat__kafka_write_op(struct leat_kafka_writer *w, const char *member, const char *name,

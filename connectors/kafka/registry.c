@@ -181,34 +181,71 @@ static json_t *ask(
     return answer;
 }
 
+/* The schema in an answer, if it is one that can be used. `what`: "schema 7". */
+static int take_schema(
+    const json_t *answer, const char *what, struct leat_strbuf *out, struct leat_error *err)
+{
+    const char *kind = json_string_value(json_object_get(answer, "schemaType"));
+    if (kind && strcmp(kind, "AVRO") != 0)
+        return leat__error(err, LEAT_EUNSUPPORTED, "%s of the registry is %s, not Avro", what, kind);
+    if (json_array_size(json_object_get(answer, "references")) > 0)
+        return leat__error(err, LEAT_EUNSUPPORTED,
+            "%s of the registry refers to schemas of other subjects: register it as one text", what);
+    leat__strbuf_str(out, json_string_value(json_object_get(answer, "schema")));
+    return out->failed ? leat__error(err, LEAT_ENOMEM, "out of memory for %s", what) : 0;
+}
+
 int leat__registry_fetch(
     struct leat_registry *registry, int32_t id, struct leat_strbuf *out, struct leat_error *err)
 {
     long status;
     int code;
-    char doing[64];
+    char what[32], doing[64];
     leat__strbuf_clear(out);
     leat__strbuf_clear(&registry->path);
     leat__strbuf_printf(&registry->path, "/schemas/ids/%d", id);
     json_t *answer = ask(registry, NULL, &status, &code, err);
     if (!answer)
         return code;
-    const char *schema = json_string_value(json_object_get(answer, "schema"));
-    const char *kind = json_string_value(json_object_get(answer, "schemaType"));
+    (void)snprintf(what, sizeof what, "schema %d", id);
     (void)snprintf(doing, sizeof doing, "fetch schema %d", id);
-    if (status != 200 || !schema)
-        code = refused(registry, status, answer, doing, err);
-    else if (kind && strcmp(kind, "AVRO") != 0)
-        code = leat__error(err, LEAT_EUNSUPPORTED, "schema %d of the registry is %s, not Avro", id, kind);
-    else if (json_array_size(json_object_get(answer, "references")) > 0)
-        code = leat__error(err, LEAT_EUNSUPPORTED,
-            "schema %d of the registry refers to schemas of other subjects: register it as one text", id);
-    else
-        leat__strbuf_str(out, schema);
+    code = status == 200 && json_is_string(json_object_get(answer, "schema"))
+        ? take_schema(answer, what, out, err)
+        : refused(registry, status, answer, doing, err);
     json_decref(answer);
-    return code < 0   ? code
-        : out->failed ? leat__error(err, LEAT_ENOMEM, "out of memory for schema %d", id)
-                      : 0;
+    return code;
+}
+
+/* Whether an answer says that there is no such subject, or no version of it. */
+static bool is_missing(long status, const json_t *answer)
+{
+    const long why = (long)json_integer_value(json_object_get(answer, "error_code"));
+    return status == 404 && why >= 40401 && why <= 40404;
+}
+
+int leat__registry_latest(
+    struct leat_registry *registry, const char *subject, struct leat_strbuf *out, struct leat_error *err)
+{
+    long status;
+    int code;
+    char doing[320];
+    leat__strbuf_clear(out);
+    leat__strbuf_clear(&registry->path);
+    leat__strbuf_str(&registry->path, "/subjects/");
+    LEAT_TRY(leat__registry_http_escape(registry->http, subject, &registry->path, err));
+    leat__strbuf_str(&registry->path, "/versions/latest");
+    json_t *answer = ask(registry, NULL, &status, &code, err);
+    if (!answer)
+        return code;
+    (void)snprintf(doing, sizeof doing, "fetch the newest schema of subject \"%s\"", subject);
+    if (is_missing(status, answer))
+        code = 0;
+    else if (status != 200 || !json_is_string(json_object_get(answer, "schema")))
+        code = refused(registry, status, answer, doing, err);
+    else
+        code = take_schema(answer, "the newest schema", out, err) < 0 ? err->code : 1;
+    json_decref(answer);
+    return code;
 }
 
 /* The path of a subject with `before` and `behind` it, and the body with the schema. */
@@ -269,9 +306,8 @@ int leat__registry_check(
     json_t *answer = ask(registry, registry->body.data, &status, &code, err);
     if (!answer)
         return code;
-    const long why = (long)json_integer_value(json_object_get(answer, "error_code"));
     (void)snprintf(doing, sizeof doing, "check the schema against subject \"%s\"", subject);
-    if (status == 404 && why >= 40401 && why <= 40404) {
+    if (is_missing(status, answer)) {
         code = 0; /* nothing that it could contradict */
     } else if (status != 200) {
         code = refused(registry, status, answer, doing, err);

@@ -41,6 +41,11 @@ void leat__registry_subject(const struct leat_registry *registry, const char *to
 LEAT_NODISCARD int leat__registry_fetch(
     struct leat_registry *registry, int32_t id, struct leat_strbuf *out, struct leat_error *err);
 
+/* The text of the subject's newest schema, to `out` (emptied first): 1; 0 where there is no such subject. As
+ * leat__registry_fetch besides. */
+LEAT_NODISCARD int leat__registry_latest(
+    struct leat_registry *registry, const char *subject, struct leat_strbuf *out, struct leat_error *err);
+
 /* The number of the schema in the subject: it is registered where it is missing, unless
  * schema.registry.auto.register.schemas=false (then LEAT_ENOTFOUND). LEAT_ESCHEMA, with what the registry says, where the subject's
  * compatibility does not allow it. */

@@ -53,11 +53,8 @@ static void check_messages(
         .key = o->key,
         .meta = o->meta,
         .separator = o->separator,
+        .topic = t->topic,
         .writing = true };
-    if (o->format == LEAT_FORMAT_AVRO_REGISTRY || o->key.format == LEAT_FORMAT_AVRO_REGISTRY)
-        leat__declare_error(node, o->format == LEAT_FORMAT_AVRO_REGISTRY ? "format" : "key.format",
-            LEAT_EUNSUPPORTED,
-            "LEAT_FORMAT_AVRO_REGISTRY can not be written yet: take _AVRO_SINGLE or _JSON");
     if (o->separator == '"' || o->separator == '\n' || o->separator == '\r')
         leat__declare_error(node, "separator", LEAT_EDECLARE,
             "a quote or a line end can not separate columns: take , ; | or a tab");

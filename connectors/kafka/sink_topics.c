@@ -1,4 +1,5 @@
 /* connectors/kafka/sink_topics.c -- topics by the admin interface: looked at, and made where that is wanted. */
+#include "connectors/kafka/schemas.h"
 #include "connectors/kafka/sink_private.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,8 +158,10 @@ int leat__kafka_sink_check(const struct leat_node *node, struct leat_env *env, s
         return 0; /* each record names its own */
     LEAT_TRY(leat__kafka_conf(&t->conn, LEAT_KAFKA_ADMIN, env, &conf, err));
     LEAT_TRY(leat__kafka_new(&t->conn, LEAT_KAFKA_ADMIN, conf, NULL, &client, err));
-    const int code = look_or_make(t, client, err);
+    int code = look_or_make(t, client, err);
     leat__kafka_free(client);
+    if (code == 0)
+        code = leat__kafka_schemas_prepare(t->layout, &t->conn, env, t->topic, err);
     return code;
 }
 

@@ -1,5 +1,4 @@
 /* connectors/kafka/source_declare.c -- what a Kafka source is to be: all that can be checked without a broker. */
-#include "connectors/kafka/frame.h"
 #include "connectors/kafka/source_private.h"
 #include <ctype.h>
 
@@ -169,10 +168,6 @@ static void set_layout(struct declaring *d)
     if (!o->type)
         return; /* leat__output says so */
     int code = leat__kafka_layout_new(&layout, &d->node->t->arena, &d->spec->layout, &err);
-    if (code == 0)
-        code = leat__kafka_frame_check(o->format, "format", &err);
-    if (code == 0 && o->key.fields)
-        code = leat__kafka_frame_check(o->key.format, "key.format", &err);
     if (code < 0)
         leat__declare_error_of(d->node, NULL, &err);
     struct leat_kafka_reader *reader = NULL; /* whether the type can be read from what was written */

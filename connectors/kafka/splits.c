@@ -5,6 +5,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "connectors/kafka/schemas.h"
 #include "connectors/kafka/source_private.h"
 #include <inttypes.h>
 #include <pcre2.h>
@@ -419,6 +420,11 @@ int leat__kafka_list_splits(const struct leat_node *node, struct leat_env *env,
 {
     const struct leat_kafka_source *spec = node->spec;
     LEAT_TRY(run(node, env, splits, true, LEAT_KAFKA_TIMEOUT_MS, err));
+    for (uint32_t i = 0; i < splits->count && node->policy == LEAT_FAIL; i++) {
+        const struct leat_kafka_partition *split = splits->splits[i].data;
+        if (split->partition == 0)
+            LEAT_TRY(leat__kafka_schemas_check(spec->layout, &spec->conn, env, split->topic, err));
+    }
     if (splits->count == 0 && !node->discover_us)
         return leat__error(err, LEAT_ENOTFOUND, "no topic matches \"%s\"", spec->topics[0]);
     return 0;

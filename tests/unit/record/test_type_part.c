@@ -125,6 +125,20 @@ test_type_part__given_a_type_that_an_unwanted_field_defines__when_a_part_is_made
     leat__arena_release(&arena);
 }
 
+static void test_type_part__given_aliases__when_a_part_has_a_suffix__then_they_have_it_too(void **state)
+{
+    (void)state;
+    static const bool wanted[] = { true };
+    struct made m =
+        make("{\"type\":\"record\",\"name\":\"R\",\"aliases\":[\"Old\",\"b.Older\"],\"fields\":[" F(
+                 "a", "\"int\"") "]}",
+            wanted, "_key");
+    assert_string_equal(m.part->schema,
+        "{\"type\":\"record\",\"name\":\"R_key\",\"aliases\":[\"Old_key\",\"b.Older_key\"],\"fields\":["
+        "{\"name\":\"a\",\"type\":\"int\"}]}");
+    release(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +146,7 @@ int main(void)
             test_type_part__given_some_fields__when_a_part_is_made__then_they_keep_their_offsets_and_have_a_schema),
         cmocka_unit_test(
             test_type_part__given_a_record__when_written_and_read_by_its_part__then_the_rest_is_not_written_and_cleared),
+        cmocka_unit_test(test_type_part__given_aliases__when_a_part_has_a_suffix__then_they_have_it_too),
         cmocka_unit_test(
             test_type_part__given_a_type_that_an_unwanted_field_defines__when_a_part_is_made__then_it_is_refused),
     };
