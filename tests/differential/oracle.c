@@ -368,7 +368,6 @@ static void run_async(struct oracle *o, const struct plan_node *node, size_t str
     struct stream *out = &o->streams[stream];
     inherit(out, in);
     out->in_order = in->in_order && (!node->expr || o->paced);
-    out->one_lane = in->one_lane && (!node->expr || o->paced); /* late rows overtake each other, too */
     for (size_t i = 0; i < in->count; i++) {
         struct event event = in->events[i];
         const struct diff_row *row = event.record;

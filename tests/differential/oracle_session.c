@@ -89,16 +89,13 @@ bool oracle_session_row(struct windows *ws, const struct event *row)
     const wide w = row->w > ws->w ? row->w : ws->w;
     if (ws->node->max_length > 0)
         return bounded_row(ws, row, w);
-    const wide own_end = (wide)row->at + gap_of(ws, row);
-    wide start = row->at, end = own_end;
+    wide start = row->at, end = (wide)row->at + gap_of(ws, row);
     for (bool more = true; more;) { /* the bounds that it would get */
         more = false;
         for (size_t i = 0; i < ws->count; i++) {
             const struct window *window = ws->at[i];
             if (!is_kept(ws, window, row, w) || !meets(ws, window, start, end))
                 continue;
-            /* Two that touch: what would have made them one was late for one of them. What does now is left open. */
-            ws->unsure = ws->unsure || !meets(ws, window, row->at, own_end);
             more = more || window->start < start || window->end > end;
             start = window->start < start ? window->start : start;
             end = window->end > end ? window->end : end;

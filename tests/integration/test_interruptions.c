@@ -10,7 +10,6 @@
 #include "event_total.h"
 #include "tests/support/place.h"
 #include "tests/support/unit.h"
-#include <leat/cogroup.h>
 #include <leat/deduplicate.h>
 #include <leat/group_aggregate.h>
 #include <leat/pattern.h>
@@ -37,7 +36,6 @@ static const struct place_events narrow_events = {
 
 /* What a row reads, and where its results go. */
 struct from {
-    leat_topology *t;
     leat_stream *wide, *wide_too, *narrow;
     const char *row;
 };
@@ -206,66 +204,6 @@ static leat_stream *interval_join(const struct from *from)
             .left_key = "key", .before_us = -50, .after_us = 400, .merge = &pair_up_join });
 }
 
-/* Left ones of both kinds wait on their side: those that look back, and those that hold the watermark. */
-static leat_stream *full_join(const struct from *from)
-{
-    return leat_join(from->wide, from->wide_too, named(from, "pairs"),
-        &(struct leat_join_opts){ .left_key = "key",
-            .before_us = 60,
-            .after_us = 250,
-            .allowed_lateness_us = 40,
-            .where = "left.value <= right.value",
-            .kind = LEAT_JOIN_FULL,
-            .merge = &pair_up_join });
-}
-
-/* Each with those of its own stream, itself among them. */
-static leat_stream *self_join(const struct from *from)
-{
-    return leat_join(from->wide, from->wide, named(from, "pairs"),
-        &(struct leat_join_opts){
-            .left_key = "key", .before_us = 100, .after_us = 0, .merge = &pair_up_join });
-}
-
-/* Of one time the last to arrive counts: the right side has one split. */
-static leat_stream *as_of(const struct from *from, struct leat_asof_join_opts opts)
-{
-    opts.left_key = "key";
-    opts.merge = &pair_up_join;
-    opts.kind = LEAT_JOIN_LEFT;
-    leat_stream *told = leat_asof_join(from->wide, from->narrow, named(from, "told"), &opts);
-    place_sink(leat_late_right(told), named(from, "late"), place_path(named(from, "late")));
-    return told;
-}
-
-static leat_stream *asof_any(const struct from *from)
-{
-    return as_of(from, (struct leat_asof_join_opts){ .tolerance_us = LEAT_NEVER });
-}
-
-static leat_stream *asof_nearest(const struct from *from)
-{
-    return as_of(from,
-        (struct leat_asof_join_opts){ .tolerance_us = 300,
-            .direction = LEAT_ASOF_NEAREST,
-            .where = "left.value > right.value",
-            .allowed_lateness_us = 20 });
-}
-
-/* Several streams as one: sums of one side, counts of the other. A late record may or may not find a session open. */
-static leat_stream *cogroup(const struct from *from)
-{
-    leat_keyed_stream *keyed = leat_cogroup(from->t, named(from, "by"),
-        &(struct leat_cogroup_opts){
-            .inputs = { { from->wide, "one", "key" }, { from->wide_too, "other", "key" } } });
-    return leat_aggregate(leat_window(keyed, named(from, "windows"),
-                              &(struct leat_window_opts){ .kind = LEAT_WINDOW_SESSION, .gap_us = 150 }),
-        named(from, "totals"),
-        &(struct leat_aggregate_opts){
-            .aggs = { LEAT_COUNT_OF("other.value", "events"), LEAT_SUM("one.value", "value") },
-            .out = &event_total_type });
-}
-
 static leat_stream *window_join(const struct from *from)
 {
     return leat_window_join(from->wide, from->narrow, named(from, "pairs"),
@@ -378,11 +316,6 @@ static const struct row {
     { "upsert", upsert, 20, NULL },
     { "join-tables", join_tables, 1000, NULL },
     { "interval-join", interval_join, 200, NULL },
-    { "full-join", full_join, 1000, NULL },
-    { "self-join", self_join, 1500, NULL },
-    { "asof-any", asof_any, 1400, "late" },
-    { "asof-nearest", asof_nearest, 1400, "late" },
-    { "cogroup", cogroup, 500, NULL },
     { "table-join", table_join, 600, NULL },
     { "broadcast-join", broadcast_join, 600, NULL },
     { "plain-table-join", plain_table_join, 300, NULL },
@@ -402,8 +335,7 @@ static bool gives_changes[COUNT_OF(rows)];
 static leat_topology *declare(void)
 {
     leat_topology *t = leat_topology_new("interrupted");
-    struct from from = { .t = t,
-        .wide = place_source(t, "wide", &wide_events),
+    struct from from = { .wide = place_source(t, "wide", &wide_events),
         .wide_too = place_source(t, "wide-too", &other_events),
         .narrow = place_source(t, "narrow", &narrow_events) };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -245,6 +245,16 @@ static void test_source__given_transactions__then_only_what_was_committed_is_see
     rd_kafka_destroy(b);
 }
 
+static void test_source__given_a_simulated_job__then_it_is_refused(void **state)
+{
+    struct leat_kafka_source_opts opts = kafka_rows_opts(*state, "any");
+    struct leat_error err = { 0 };
+    struct lines got = { 0 };
+    const struct leat_job_opts job = { .parallelism = 1, .simulate = true };
+    assert_int_equal(kafka_rows_read_with(&opts, &job, &got, &err), LEAT_EUNSUPPORTED);
+    assert_non_null(strstr(err.message, "brokers are not part of a simulation"));
+}
+
 /* ---- main ---- */
 
 static int start_broker(void **state)
@@ -267,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_source__given_a_start__then_reading_begins_there),
         cmocka_unit_test(test_source__given_key_headers_time_and_no_value__then_fields_have_them),
         cmocka_unit_test(test_source__given_transactions__then_only_what_was_committed_is_seen),
+        cmocka_unit_test(test_source__given_a_simulated_job__then_it_is_refused),
         cmocka_unit_test(test_source__given_bad_values__then_the_policy_is_heeded),
     };
     return cmocka_run_group_tests(tests, start_broker, stop_broker);
