@@ -1,6 +1,6 @@
 /* bench/bench_windows.c -- what it costs a record that many windows hold it, and what a firing costs.
  *
- *   bench_windows [seconds per line, default 0.5] [count, min, or firing: these lines alone]
+ *   bench_windows [seconds per line, default 0.5] [count, min, slides=60, firing, ...: these lines alone]
  *
  * Every 8,192 records the watermark follows, and a window fires. Hopping windows of 1, 10, 60, 3,600 slides: counts (a
  * running result) and minima (a tree), as ratios to the window of one slide; with what of it is the firing. Then
@@ -119,12 +119,19 @@ static void run_firing(const struct window_line *line)
     window_bench_finish(&b);
 }
 
+static bool is_asked(const struct window_line *line, const char *part)
+{
+    char name[64];
+    (void)snprintf(name, sizeof name, "%s slides=%lld", line->name, (long long)(line->window.size_us / SLIDE));
+    return strstr(name, part) != NULL;
+}
+
 int main(int argc, char **argv)
 {
     const double seconds = argc > 1 ? strtod(argv[1], NULL) : 0.5;
     const char *part = argc > 2 ? argv[2] : "";
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-        if (strstr(lines[i].name, part))
+        if (is_asked(&lines[i], part))
             run(&lines[i], seconds);
     for (size_t i = 0; i < sizeof firings / sizeof firings[0]; i++)
         if (strcmp("firing", part) == 0 || strstr(firings[i].name, part))

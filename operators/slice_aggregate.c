@@ -114,6 +114,8 @@ static int slicer_init(struct leat_op *op, struct leat__ctx *ctx)
     LEAT_TRY(leat__run_init(&a->run, ctx, spec));
     a->layout = (struct leat__value_layout){ spec, sizeof(uint64_t), op->node };
     a->value_size = a->layout.base + spec->values_size;
+    a->stages_plain = !spec->has_memory && leat__key_fixed_size(spec->key) == sizeof(uint64_t) &&
+        a->value_size % sizeof(uint64_t) == 0;
     a->staged = leat__calloc(LEAT__RUN_ITEMS, a->value_size);
     a->sum = leat__calloc(1, a->value_size);
     if (!a->staged || !a->sum)

@@ -59,11 +59,8 @@ static int fail_combine(struct leat__slicer *a, int code)
                                                            : leat__fail_here(a->ctx);
 }
 
-static int stage_keys(struct leat__slicer *a, struct leat_cursor_item *items, uint32_t count)
+static int reserve_keys(struct leat__slicer *a, size_t bytes)
 {
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < count; i++)
-        bytes += items[i].key.len;
     if (bytes > a->staged_keys_capacity) {
         leat__free(a->staged_keys);
         a->staged_keys_capacity = 0;
@@ -72,6 +69,15 @@ static int stage_keys(struct leat__slicer *a, struct leat_cursor_item *items, ui
             return leat__rows_nomem(a->ctx, "keys");
         a->staged_keys_capacity = 2 * bytes;
     }
+    return 0;
+}
+
+static int stage_keys(struct leat__slicer *a, struct leat_cursor_item *items, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++)
+        bytes += items[i].key.len;
+    LEAT_TRY(reserve_keys(a, bytes));
     char *at = a->staged_keys;
     for (uint32_t i = 0; i < count; i++) {
         if (items[i].key.len)
@@ -82,10 +88,30 @@ static int stage_keys(struct leat__slicer *a, struct leat_cursor_item *items, ui
     return 0;
 }
 
+/* Values that are all they are, of numbers: word by word. */
+static int stage_plain(struct leat__slicer *a, struct leat_cursor_item *items, uint32_t count)
+{
+    const uint32_t words = a->value_size / sizeof(uint64_t);
+    LEAT_TRY(reserve_keys(a, count * sizeof(uint64_t)));
+    char *key = a->staged_keys;
+    uint64_t *value = (uint64_t *)(void *)a->staged;
+    for (uint32_t i = 0; i < count; i++, key += sizeof(uint64_t), value += words) {
+        const uint64_t *from = items[i].value;
+        memcpy(key, items[i].key.data, sizeof(uint64_t));
+        for (uint32_t w = 0; w < words; w++)
+            value[w] = from[w];
+        items[i].key.data = key;
+        items[i].value = value;
+    }
+    return 0;
+}
+
 /* Copies of items, whose keys and values are then the copies. */
 static int stage_items(struct leat__slicer *a, struct leat_cursor_item *items, uint32_t count)
 {
     const struct leat__agg_memory mem = { NULL, 0, &a->stage };
+    if (a->stages_plain)
+        return stage_plain(a, items, count);
     if (a->spec->has_memory)
         leat__arena_release(&a->stage);
     LEAT_TRY(stage_keys(a, items, count));
@@ -170,7 +196,8 @@ static int put_part(struct leat__slicer *a, struct leat_table *table, int64_t ns
     struct leat_cursor_item items[ITEMS];
     int64_t count;
     if (!a->cursor &&
-        leat__cursor_open(a->part.table, a->part.ns, LEAT_CURSOR_READ, &a->cursor, a->ctx->error) < 0)
+        leat__cursor_open(a->part.table, a->part.ns, LEAT_CURSOR_READ | LEAT_CURSOR_FOR_TABLES, &a->cursor,
+            a->ctx->error) < 0)
         return leat__fail_here(a->ctx);
     while ((count = leat__cursor_next(a->cursor, items, ITEMS, a->ctx->error)) > 0) {
         LEAT_TRY(put_items(a, table, ns, items, (uint32_t)count, a->part.minus));

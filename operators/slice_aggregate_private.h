@@ -111,6 +111,7 @@ struct leat__slicer {
     struct leat_cursor *cursor;
 
     /* Copies, while others are looked for. */
+    bool stages_plain; /* keys and values are words */
     unsigned char *staged, *sum; /* LEAT__RUN_ITEMS values; the one of a late pane */
     char *staged_keys;
     size_t staged_keys_capacity;

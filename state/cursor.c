@@ -249,6 +249,36 @@ int leat__cursor_open(
     return 0;
 }
 
+static inline uint64_t hash_of(
+    const struct leat_cursor *cursor, const unsigned char *slot, struct leat_sv key)
+{
+    return cursor->flags & LEAT_CURSOR_FOR_TABLES ? leat__slot_word(slot) & ~(uint64_t)LEAT__FLAGS
+                                                  : leat__hash(key.data, key.len);
+}
+
+/* Without a store, of a FIXED table in free order: the next slots of one array. */
+static uint32_t fill_items(struct leat_cursor *cursor, struct leat_cursor_item *items, uint32_t max)
+{
+    const struct leat_table *table = cursor->table;
+    const struct leat__slice *slice = cursor->slice;
+    const size_t slot_size = table->slot_size;
+    const bool in_old = cursor->at < slice->old.capacity;
+    const uint64_t end = in_old ? slice->old.capacity : leat__slice_extent(slice);
+    unsigned char *slot = leat__slice_at(table, slice, cursor->at);
+    uint32_t count = 0;
+    uint64_t at = cursor->at;
+    for (; at < end && count < max; at++, slot += slot_size) {
+        if (leat__slot_word(slot) == 0)
+            continue;
+        struct leat_cursor_item *item = &items[count++];
+        item->key = leat__slot_key(table, slot);
+        item->hash = hash_of(cursor, slot, item->key);
+        item->value = leat__slot_value(table, slot);
+    }
+    cursor->at = at;
+    return count;
+}
+
 static int fill_item(
     struct leat_cursor *cursor, uint64_t slot_index, struct leat_cursor_item *item, struct leat_error *err)
 {
@@ -256,7 +286,7 @@ static int fill_item(
     unsigned char *slot = leat__slice_at(table, cursor->slice, slot_index);
     void *value = leat__slot_value(table, slot);
     item->key = leat__slot_key(table, slot);
-    item->hash = leat__hash(item->key.data, item->key.len);
+    item->hash = hash_of(cursor, slot, item->key);
     item->value = value;
     if (table->kind == LEAT_TABLE_LIST)
         item->value = ((struct leat__list *)value)->first;
@@ -279,6 +309,11 @@ int64_t leat__cursor_next(
     if (cursor->sorted) {
         while (count < max && cursor->at < cursor->sorted_count)
             LEAT_TRY(fill_item(cursor, cursor->sorted[cursor->at++].slot, &items[count++], err));
+        return count;
+    }
+    if (!cursor->table->state->store_class && cursor->table->kind == LEAT_TABLE_FIXED) {
+        while (count < max && cursor->at < leat__slice_extent(slice))
+            count += fill_items(cursor, items + count, max - count);
         return count;
     }
     for (; count < max && cursor->at < leat__slice_extent(slice); cursor->at++)

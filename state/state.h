@@ -254,11 +254,14 @@ uint64_t leat__table_keys_count_all(const struct leat_table *table);
 enum leat_cursor_flags {
     LEAT_CURSOR_ORDERED = 1,
     LEAT_CURSOR_READ = 2, /* items are not written to, or what is written need not be kept */
+    LEAT_CURSOR_FOR_TABLES =
+        4, /* hashes will do for calls on tables; but they are not leat__hash of the key */
 };
 struct leat_cursor;
 struct leat_cursor_item {
     struct leat_sv key; /* bytes of record/key.h */
-    uint64_t hash; /* as it was given by upsert: leat__hash of the whole key, whatever the route */
+    uint64_t
+        hash; /* as it was given by upsert: leat__hash of the whole key, whatever the route (see FOR_TABLES) */
     void *value; /* FIXED; LIST: const struct leat_list_row * of the first row */
 };
 LEAT_NODISCARD int leat__cursor_open(struct leat_table *table, int64_t ns, uint32_t flags,
