@@ -16,9 +16,12 @@
  * bytes do, and the value; rows lie in blocks that never move. Sorting goes by the highest bits that differ into
  * buckets that fit a cache, and then byte by byte.
  *
+ * Where the slice is growing, its new array is gone through first; then the old one, whose slots are taken when they
+ * move. Until then none move but by giving up: when the old array gets crowded, or a cursor is open on it.
+ *
  * Invariants: (1) a slice that has a flat is complete: no slot of it is partial, nothing of it is in the store
  * only; (2) of the slots before `chunk` all that were there at the barrier have been taken, of those behind it
- * those that are dirty since; (3) a key is taken once. */
+ * those that are dirty since; of those in an old array all are yet to be taken, or dirty since; (3) a key is taken once. */
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "state/state_private.h"
@@ -48,11 +51,11 @@ static uint64_t flat_limit(const struct leat_state *state)
 static bool is_for_whole(const struct leat_table *table, const struct leat__slice *slice)
 {
     const uint64_t row = sizeof(uint64_t) + table->value_size + sizeof(struct leat__flat_item);
-    return !slice->flat && !slice->incomplete && slice->old.capacity == 0 &&
-        slice->count >= table->state->whole_keys_min && slice->dirty >= slice->count / WHOLE_SHARE &&
-        slice->count * row <= flat_limit(table->state);
+    return !slice->flat && !slice->incomplete && slice->count >= table->state->whole_keys_min &&
+        slice->dirty >= slice->count / WHOLE_SHARE && slice->count * row <= flat_limit(table->state);
 }
 
+/* (model: whole.pml, begun) */
 void leat__flat_begin(struct leat_table *table)
 {
     if (table->kind != LEAT_TABLE_FIXED || !table->int_keys || table->codec.encode)
@@ -64,6 +67,7 @@ void leat__flat_begin(struct leat_table *table)
         slice->flat = leat__calloc(1, sizeof *slice->flat);
         if (!slice->flat)
             return; /* it costs more, that is all */
+        slice->flat->chunk = slice->old.capacity >> 6; /* first the new array */
         slice->flat->raw_size = table->raw_size;
         slice->flat->stride = (uint32_t)sizeof(uint64_t) + table->value_size;
         slice->flat->is_sequence = table->codec.merge != NULL;
@@ -129,6 +133,16 @@ int leat__flat_take(
     return 0;
 }
 
+int leat__flat_take_wanted(
+    struct leat_table *table, struct leat__slice *slice, unsigned char *slot, struct leat_error *err)
+{
+    const uint64_t word = leat__slot_word(slot);
+    if (leat__slot_is_frozen(table, word))
+        return leat__slot_collect(table, slice, slot, err);
+    return word & (LEAT__DIRTY | LEAT__VOID) ? 0 : leat__flat_take(table, slice, slot, err);
+}
+
+/* (model: whole.pml, replaced) */
 int leat__flat_end(struct leat_table *table, struct leat__slice *slice, bool is_whole, struct leat_error *err)
 {
     struct leat_state *state = table->state;

@@ -32,6 +32,8 @@
 #define ENTRY_WORK 12
 #define CHUNK_WORK 15
 #define TAKE_WORK 3
+#define MOVE_WORK 2
+#define MOVED_SLOTS 1024u
 
 /* ---- freezing ---- */
 
@@ -185,13 +187,9 @@ static int take_chunk(struct leat_table *table, struct leat__slice *slice, uint6
     bool dirty = false;
     for (uint64_t i = from; i < to; i++) {
         unsigned char *slot = leat__slice_at(table, slice, i);
-        const uint64_t word = leat__slot_word(slot);
-        if (word == 0)
+        if (leat__slot_word(slot) == 0)
             continue;
-        if (leat__slot_is_frozen(table, word))
-            LEAT_TRY(leat__slot_collect(table, slice, slot, err));
-        else if (!(word & (LEAT__DIRTY | LEAT__VOID)))
-            LEAT_TRY(leat__flat_take(table, slice, slot, err));
+        LEAT_TRY(leat__flat_take_wanted(table, slice, slot, err));
         dirty |= (leat__slot_word(slot) & LEAT__DIRTY) != 0;
     }
     if (!dirty)
@@ -216,6 +214,17 @@ static int take_slice(
         }
         slice->flat->chunk++;
     }
+    while (slice->flat && slice->old.capacity > 0) {
+        if (*work <= 0)
+            return 0;
+        const uint64_t before = slice->flat->count;
+        LEAT_TRY(leat__slice_take_and_move(table, slice, MOVED_SLOTS, err));
+        if (slice->flat)
+            *work -= CHUNK_WORK * MOVED_SLOTS / CHUNK_SLOTS +
+                (int64_t)(slice->flat->count - before) * (TAKE_WORK + MOVE_WORK);
+    }
+    if (!slice->flat) /* given up: as runs, from the first slot on */
+        return 0;
     LEAT_TRY(leat__flat_end(table, slice, true, err));
     return 1;
 }

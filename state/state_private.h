@@ -468,6 +468,9 @@ void leat__slice_use(
 /* Before `keys` are made: moves what of the old array has to be moved until then. Pointers into slots are void. */
 void leat__slice_move(struct leat_table *table, struct leat__slice *slice, uint64_t keys);
 void leat__slice_settle(struct leat_table *table, struct leat__slice *slice); /* all of it */
+/* About so many slots of the old array of a slice that is collected as a whole: each is taken before it moves. */
+LEAT_NODISCARD int leat__slice_take_and_move(
+    struct leat_table *table, struct leat__slice *slice, uint64_t count, struct leat_error *err);
 /* `size` bytes of the slice's arena, aligned to 8; NULL with the reason in err. */
 void *leat__slice_bytes(
     struct leat_table *table, struct leat__slice *slice, size_t size, struct leat_error *err);
@@ -553,7 +556,7 @@ static inline bool leat__slot_is_frozen(const struct leat_table *table, uint64_t
     return table->frozen && (word & LEAT__DIRTY) &&
         (word & (LEAT__DIRTY | LEAT__EPOCH)) != table->dirty_flags;
 }
-/* Whether a snapshot still needs what the slot has. */
+/* Whether a snapshot still needs what the slot has (model: whole.pml, taken_before_write). */
 static inline bool leat__slot_is_wanted(
     const struct leat_table *table, const struct leat__slice *slice, const unsigned char *slot)
 {
@@ -561,7 +564,8 @@ static inline bool leat__slot_is_wanted(
     if (leat__slot_is_frozen(table, word))
         return true;
     return slice->flat && !(word & (LEAT__DIRTY | LEAT__VOID)) &&
-        leat__slice_index(table, slice, slot) >> 6 >= slice->flat->chunk;
+        (leat__slice_is_old(table, slice, slot) ||
+            leat__slice_index(table, slice, slot) >> 6 >= slice->flat->chunk);
 }
 /* Whether a cursor marks what it gives: READ writes nothing that is to be kept, but it may write, and a snapshot
  * still needs what was there at the barrier. */
@@ -642,6 +646,9 @@ static inline int leat__flat_give_up(
 {
     return slice->flat ? leat__flat_end(table, slice, false, err) : 0;
 }
+/* The slot, if the snapshot needs it. */
+LEAT_NODISCARD int leat__flat_take_wanted(
+    struct leat_table *table, struct leat__slice *slice, unsigned char *slot, struct leat_error *err);
 void leat__flat_free(struct leat__flat *flat);
 size_t leat__flat_bytes(const struct leat__flat *flat);
 LEAT_NODISCARD int leat__flat_write(

@@ -76,6 +76,15 @@ int leat__rocksdb_replace(struct leat_store *store, struct leat_sv from, struct 
     leat_store_next_fn next, void *arg, struct leat_error *err);
 int leat__rocksdb_checkpoint(struct leat_store *store, const char *dir, struct leat_error *err);
 
+/* store_rocksdb_table.c: a table file of puts, in order of their keys; close it in any case. */
+struct leat__table_file;
+LEAT_NODISCARD int leat__table_file_open(
+    struct leat_env *env, const char *path, struct leat__table_file **file, struct leat_error *err);
+LEAT_NODISCARD int leat__table_file_put(
+    struct leat__table_file *file, struct leat_sv key, struct leat_sv value, struct leat_error *err);
+LEAT_NODISCARD int leat__table_file_finish(struct leat__table_file *file, struct leat_error *err);
+void leat__table_file_close(struct leat__table_file *file);
+
 /* store_rocksdb_read.c */
 int leat__rocksdb_get(struct leat_store *store, const struct leat_sv *keys, uint32_t count,
     struct leat_sv *values, struct leat_error *err);

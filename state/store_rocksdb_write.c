@@ -5,6 +5,7 @@
  * and level 0 does not fill with tiny files. Where the two cost the same was measured (bench_store). */
 #include "state/store_rocksdb_private.h"
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/point.h"
 #include <stdio.h>
 
@@ -163,6 +164,26 @@ static int write_file(
     return leat__rocksdb_error(r->dir, "write a run", text, err);
 }
 
+/* The same of puts alone, by a writer of our own. */
+static int write_puts(
+    struct leat__rocksdb *r, const char *path, struct source *source, struct leat_error *err)
+{
+    struct leat__table_file *file;
+    uint64_t bytes = 0;
+    LEAT_TRY(leat__table_file_open(r->env, path, &file, err));
+    int code = 0;
+    while (code == 0 && bytes < FILE_BYTES && source_has(source)) {
+        const struct leat_store_entry *e = &source->entries[source->done++];
+        LEAT_ASSERT(e->write == LEAT_STORE_PUT);
+        bytes += e->key.len + e->value.len;
+        code = leat__table_file_put(file, e->key, e->value, err);
+    }
+    if (code == 0)
+        code = leat__table_file_finish(file, err);
+    leat__table_file_close(file);
+    return code;
+}
+
 static uint64_t level0_files(const struct leat__rocksdb *r)
 {
     uint64_t count = 0;
@@ -194,13 +215,15 @@ static void look_at_reads(struct leat__rocksdb *r)
     leat__rocksdb_merge_early(r, __atomic_exchange_n(&r->asked, 0, __ATOMIC_RELAXED) >= ASKED_MANY);
 }
 
-static int write_run(struct leat__rocksdb *r, struct source *source, struct leat_error *err)
+static int write_run(struct leat__rocksdb *r, struct source *source, bool puts_only, struct leat_error *err)
 {
     struct run_files files = { 0 };
     int code = wait_for_merging(r, err);
     while (code == 0 && source_has(source)) {
         const char *path = run_files_add(r, &files);
-        code = path ? write_file(r, path, source, err) : leat__error(err, LEAT_ENOMEM, "out of memory");
+        code = !path    ? leat__error(err, LEAT_ENOMEM, "out of memory")
+            : puts_only ? write_puts(r, path, source, err)
+                        : write_file(r, path, source, err);
     }
     if (code == 0 && files.count > 0) {
         char *text = NULL;
@@ -225,8 +248,8 @@ int leat__rocksdb_write(
     int code = check_background(r, &why);
     struct source source = { .entries = entries, .count = count };
     if (code == 0)
-        code =
-            is_long_run(entries, count) ? write_run(r, &source, &why) : write_batch(r, entries, count, &why);
+        code = is_long_run(entries, count) ? write_run(r, &source, false, &why)
+                                           : write_batch(r, entries, count, &why);
     if (code == 0)
         leat__point(LEAT_POINT_STATE_RUN_WRITTEN);
     return finish(r, code, &why, err);
@@ -326,7 +349,7 @@ int leat__rocksdb_replace(struct leat_store *store, struct leat_sv from, struct 
     if (code == 0 && leat_sv_cmp(from, to) < 0)
         code = clear_range(r, from, to, &why);
     if (code == 0)
-        code = write_run(r, &source, &why);
+        code = write_run(r, &source, true, &why);
     if (code == 0)
         leat__point(LEAT_POINT_STATE_RUN_WRITTEN);
     return finish(r, code, &why, err);

@@ -76,22 +76,24 @@ static void begin_pieces(
 }
 
 /* Keys that came while others moved may have been pushed over the end of the array: they stand where it began. */
-static void move_wrapped(struct leat_table *table, struct leat__slice *slice)
+static int move_wrapped(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
 {
     const struct leat__old_slots *old = &slice->old;
     for (uint64_t at = old->start;; at = (at + 1) & (old->capacity - 1)) {
         unsigned char *from = old->slots + at * table->slot_size;
         if (leat__slot_word(from) == 0)
-            return;
+            return 0;
+        if (slice->flat)
+            LEAT_TRY(leat__flat_take_wanted(table, slice, from, err));
         move_slot(table, slice, from);
         memset(from, 0, table->slot_size);
     }
 }
 
-static void end_pieces(struct leat_table *table, struct leat__slice *slice)
+static int end_pieces(struct leat_table *table, struct leat__slice *slice, struct leat_error *err)
 {
     struct leat__old_slots *old = &slice->old;
-    move_wrapped(table, slice);
+    LEAT_TRY(move_wrapped(table, slice, err));
     struct leat__block *block = old->block;
     const size_t bytes = (size_t)old->capacity * table->slot_size; /* all zero by now */
     if (slice->compaction)
@@ -101,15 +103,20 @@ static void end_pieces(struct leat_table *table, struct leat__slice *slice)
     slice->layout++;
     slice->bytes -= block->size;
     leat__block_give_clean(table->state, block, bytes);
+    return 0;
 }
 
-static void move_slots(struct leat_table *table, struct leat__slice *slice, uint64_t count)
+/* At least `count` of them. A failure is that of a flat. */
+static int move_slots(
+    struct leat_table *table, struct leat__slice *slice, uint64_t count, struct leat_error *err)
 {
     struct leat__old_slots *old = &slice->old;
     const uint64_t mask = old->capacity - 1;
     for (uint64_t done = 0; old->moved < old->capacity; done++, old->moved++) {
         unsigned char *from = old->slots + ((old->start + old->moved) & mask) * table->slot_size;
         if (leat__slot_word(from) != 0) {
+            if (slice->flat)
+                LEAT_TRY(leat__flat_take_wanted(table, slice, from, err));
             move_slot(table, slice, from);
             memset(from, 0, table->slot_size);
         } else if (done >= count) {
@@ -117,15 +124,41 @@ static void move_slots(struct leat_table *table, struct leat__slice *slice, uint
         }
     }
     slice->version++;
-    if (old->moved == old->capacity)
-        end_pieces(table, slice);
+    return old->moved == old->capacity ? end_pieces(table, slice, err) : 0;
+}
+
+/* Without a flat nothing fails: it is given up (model: whole.pml, grown). */
+static void move_plainly(struct leat_table *table, struct leat__slice *slice, uint64_t count)
+{
+    struct leat_error err = { 0 };
+    (void)leat__flat_give_up(table, slice, &err); /* a failure sticks to the state */
+    const int code = move_slots(table, slice, count, &err);
+    LEAT_ASSERT(code == 0);
+    (void)code;
 }
 
 void leat__slice_move(struct leat_table *table, struct leat__slice *slice, uint64_t keys)
 {
     if (slice->old.capacity == 0 || slice->cursors_open > 0) /* then no keys are made */
         return;
-    move_slots(table, slice, keys * MOVE_SLOTS);
+    if (slice->flat && slice->count + keys <= slice->old.capacity / 4 * 3)
+        return; /* the snapshot moves them: flat.c */
+    move_plainly(table, slice, keys * MOVE_SLOTS);
+}
+
+/* (model: whole.pml, taken_and_moved) */
+int leat__slice_take_and_move(
+    struct leat_table *table, struct leat__slice *slice, uint64_t count, struct leat_error *err)
+{
+    if (slice->cursors_open > 0)
+        return leat__flat_give_up(table, slice, err);
+    const int code = move_slots(table, slice, count, err);
+    if (code < 0) { /* a part of a run of slots has moved: all of it has to */
+        struct leat_error why = { 0 };
+        (void)leat__flat_give_up(table, slice, &why);
+        move_plainly(table, slice, 0);
+    }
+    return code;
 }
 
 void leat__slice_settle(struct leat_table *table, struct leat__slice *slice)
@@ -133,7 +166,7 @@ void leat__slice_settle(struct leat_table *table, struct leat__slice *slice)
     if (slice->old.capacity == 0)
         return;
     LEAT_ASSERT(slice->cursors_open == 0);
-    move_slots(table, slice, UINT64_MAX);
+    move_plainly(table, slice, UINT64_MAX);
 }
 
 /* ---- beginning ---- */

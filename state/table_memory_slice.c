@@ -195,8 +195,8 @@ static void mark_moved(struct leat_table *table, struct leat__slice *slice, uint
         snapshot->chunk = slot_index >> 6;
 }
 
-/* Over the place to which collecting as a whole has come: it would be taken twice, or not at all. (A failure sticks
- * to the state.) */
+/* Over the place to which collecting as a whole has come: it would be taken twice, or not at all (model: whole.pml,
+ * moved_over). (A failure sticks to the state.) */
 static void note_move(struct leat_table *table, struct leat__slice *slice, uint64_t from, uint64_t to)
 {
     const uint64_t chunk = slice->flat->chunk;
