@@ -122,7 +122,8 @@ static void run_firing(const struct window_line *line)
 static bool is_asked(const struct window_line *line, const char *part)
 {
     char name[64];
-    (void)snprintf(name, sizeof name, "%s slides=%lld", line->name, (long long)(line->window.size_us / SLIDE));
+    (void)snprintf(
+        name, sizeof name, "%s slides=%lld", line->name, (long long)(line->window.size_us / SLIDE));
     return strstr(name, part) != NULL;
 }
 
