@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "tests/support/op_records.h"
 #include "tests/support/harness.h"
+#include "tests/support/two_sides.h"
 #include "tests/support/unit.h"
 #include <leat/join.h>
 #include <stdio.h>
@@ -31,75 +32,23 @@ static struct harness *open_join(
 
 /* ---- against a naive join, in random interleavings ---- */
 
-#define SPLITS 2u
-#define RECORDS_MAX 160u
-
-struct record {
-    int64_t ts;
-    int key;
-    bool late;
-    int64_t mark; /* the split's watermark where the record was read */
-};
-
-/* A split in its own order. The watermark moves up behind some records. */
-struct split {
-    struct record records[RECORDS_MAX];
-    int64_t watermark_after[RECORDS_MAX];
-    uint32_t count;
-};
-
 struct bounds {
     const char *name;
     int64_t before, after, lateness;
-    int64_t step, disorder; /* how fast time goes, and how much of a jumble it is */
+    struct side_times times;
 };
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-static int64_t random_below(uint64_t *state, int64_t n)
-{
-    return (int64_t)(next_random(state) % (uint64_t)n);
-}
-
-static void make_split(struct split *split, const struct bounds *b, uint64_t *random)
-{
-    int64_t now = -40 * b->step, w = LEAT_TIME_MIN;
-    split->count = 20 + (uint32_t)random_below(random, RECORDS_MAX - 20);
-    for (uint32_t i = 0; i < split->count; i++) {
-        struct record *record = &split->records[i];
-        now += random_below(random, 2 * b->step);
-        record->ts = now - random_below(random, b->disorder + 1);
-        record->key = (int)random_below(random, 4) - 1; /* -1: null */
-        record->late = w != LEAT_TIME_MIN && record->ts <= w;
-        record->mark = record->late ? w : LEAT_TIME_MIN;
-        if (random_below(random, 5) == 0 && now - b->disorder / 2 > w)
-            w = now - b->disorder / 2;
-        split->watermark_after[i] = w;
-    }
-}
 
 static bool keeps(enum leat_join_kind kind, uint32_t side)
 {
     return kind == LEAT_JOIN_FULL || kind == (side ? LEAT_JOIN_RIGHT : LEAT_JOIN_LEFT);
 }
 
-/* Ids say where a record stands: side, split, index. */
-static int64_t make_id(uint32_t split, uint32_t i)
-{
-    return split * 1000 + i;
-}
-
-static bool is_accepted(const struct record *record, int64_t lateness)
+static bool is_accepted(const struct side_record *record, int64_t lateness)
 {
     return !record->late || record->ts > record->mark - lateness;
 }
 
-static bool joins(const struct record *record, int64_t lateness)
+static bool joins(const struct side_record *record, int64_t lateness)
 {
     return record->key >= 0 && is_accepted(record, lateness);
 }
@@ -133,30 +82,30 @@ static int compare_pairs(const void *a, const void *b)
 }
 
 /* Those that pair with nothing, of a side that is kept: -1 is in place of the other one. */
-static void naive_rest(struct split sides[2][SPLITS], const struct bounds *b, uint32_t side,
-    bool matched[2][SPLITS][RECORDS_MAX], struct pairs *pairs)
+static void naive_rest(struct side_split sides[2][SIDE_SPLITS], const struct bounds *b, uint32_t side,
+    bool matched[2][SIDE_SPLITS][SIDE_RECORDS_MAX], struct pairs *pairs)
 {
-    for (uint32_t split = 0; split < SPLITS; split++)
+    for (uint32_t split = 0; split < SIDE_SPLITS; split++)
         for (uint32_t i = 0; i < sides[side][split].count; i++) {
-            const struct record *record = &sides[side][split].records[i];
-            const int64_t id = make_id(split, i);
+            const struct side_record *record = &sides[side][split].records[i];
+            const int64_t id = side_id(split, i);
             if (is_accepted(record, b->lateness) && !matched[side][split][i])
                 add_pair(pairs, side ? -1 : id, side ? id : -1, record->ts);
         }
 }
 
-static void naive_join(
-    struct split sides[2][SPLITS], const struct bounds *b, enum leat_join_kind kind, struct pairs *pairs)
+static void naive_join(struct side_split sides[2][SIDE_SPLITS], const struct bounds *b,
+    enum leat_join_kind kind, struct pairs *pairs)
 {
-    bool matched[2][SPLITS][RECORDS_MAX] = { 0 };
-    for (uint32_t ls = 0; ls < SPLITS; ls++)
-        for (uint32_t rs = 0; rs < SPLITS; rs++)
+    bool matched[2][SIDE_SPLITS][SIDE_RECORDS_MAX] = { 0 };
+    for (uint32_t ls = 0; ls < SIDE_SPLITS; ls++)
+        for (uint32_t rs = 0; rs < SIDE_SPLITS; rs++)
             for (uint32_t i = 0; i < sides[0][ls].count; i++)
                 for (uint32_t k = 0; k < sides[1][rs].count; k++) {
-                    const struct record *l = &sides[0][ls].records[i], *r = &sides[1][rs].records[k];
+                    const struct side_record *l = &sides[0][ls].records[i], *r = &sides[1][rs].records[k];
                     if (joins(l, b->lateness) && joins(r, b->lateness) && l->key == r->key &&
                         l->ts - b->before <= r->ts && r->ts <= l->ts + b->after) {
-                        add_pair(pairs, make_id(ls, i), make_id(rs, k), l->ts > r->ts ? l->ts : r->ts);
+                        add_pair(pairs, side_id(ls, i), side_id(rs, k), l->ts > r->ts ? l->ts : r->ts);
                         matched[0][ls][i] = matched[1][rs][k] = true;
                     }
                 }
@@ -164,43 +113,6 @@ static void naive_join(
         if (keeps(kind, side))
             naive_rest(sides, b, side, matched, pairs);
     qsort(pairs->at, pairs->count, sizeof *pairs->at, compare_pairs);
-}
-
-/* One split of one side, as far as it has been delivered. */
-struct feed {
-    const struct split *split;
-    uint32_t at;
-    int64_t w;
-};
-
-/* Up to `max` records of the split, until its watermark or lateness changes; then the watermark that its side
- * has. */
-static void deliver_some(struct harness *h, uint32_t side, struct feed *feeds, uint32_t which, uint32_t max)
-{
-    static const char *const keys[] = { "red", "green", "blue" };
-    struct feed *feed = &feeds[which];
-    struct leat_batch *batch = harness_rows(h, side);
-    const struct record *first = &feed->split->records[feed->at];
-    batch->late = first->late;
-    batch->late_wm_us = first->mark;
-    while (feed->at < feed->split->count && batch->count < max) {
-        const struct record *record = &feed->split->records[feed->at];
-        if (record->late != first->late || record->mark != first->mark)
-            break;
-        op_event_add(batch, make_id(which, feed->at), record->key < 0 ? NULL : keys[record->key], record->ts,
-            0, record->ts % 2 ? "odd" : "");
-        if (feed->split->watermark_after[feed->at++] != feed->w)
-            break;
-    }
-    assert_int_equal(harness_batch(h, side, batch), 0);
-    feed->w = feed->split->watermark_after[feed->at - 1];
-    int64_t w = LEAT_TIME_MAX;
-    for (uint32_t i = 0; i < SPLITS; i++) {
-        const int64_t own = feeds[i].at == feeds[i].split->count ? LEAT_TIME_MAX : feeds[i].w;
-        w = own < w ? own : w;
-    }
-    if (w != LEAT_TIME_MIN)
-        assert_int_equal(w == LEAT_TIME_MAX ? harness_end(h, side) : harness_watermark(h, side, w), 0);
 }
 
 static void collect(struct harness *h, bool late_ones, struct pairs *pairs)
@@ -218,42 +130,30 @@ static void collect(struct harness *h, bool late_ones, struct pairs *pairs)
 
 /* The pairs that one interleaving gives; the state must be empty in the end, and all records accounted for.
  */
-static void run_join(struct split sides[2][SPLITS], const struct bounds *b, enum leat_join_kind kind,
-    uint64_t *random, struct pairs *pairs)
+static void run_join(struct side_split sides[2][SIDE_SPLITS], const struct bounds *b,
+    enum leat_join_kind kind, uint64_t *random, struct pairs *pairs)
 {
     static const uint32_t batch_rows[] = { 1, 3, 32, 1024 };
-    const struct harness_opts opts = { .batch_rows = batch_rows[random_below(random, COUNT_OF(batch_rows))],
-        .with_store = random_below(random, 2) == 0,
-        .budget_bytes = random_below(random, 3) == 0 ? 1 + random_below(random, 20000) : 0 };
+    const struct harness_opts opts = { .batch_rows =
+                                           batch_rows[side_random_below(random, COUNT_OF(batch_rows))],
+        .with_store = side_random_below(random, 2) == 0,
+        .budget_bytes = side_random_below(random, 3) == 0 ? 1 + side_random_below(random, 20000) : 0 };
     const struct harness_opts without = { .batch_rows = opts.batch_rows };
     leat_topology *t = leat_topology_new("join");
     struct harness *h = open_join(t,
         (struct leat_join_opts){
             .before_us = b->before, .after_us = b->after, .allowed_lateness_us = b->lateness, .kind = kind },
         opts.with_store ? &opts : &without);
-    struct feed feeds[2][SPLITS];
     uint64_t late = 0, null = 0;
     for (uint32_t side = 0; side < 2; side++)
-        for (uint32_t i = 0; i < SPLITS; i++) {
-            feeds[side][i] = (struct feed){ &sides[side][i], 0, LEAT_TIME_MIN };
+        for (uint32_t i = 0; i < SIDE_SPLITS; i++)
             for (uint32_t k = 0; k < sides[side][i].count; k++) {
-                const struct record *record = &sides[side][i].records[k];
+                const struct side_record *record = &sides[side][i].records[k];
                 const bool drops = record->key < 0 && !keeps(kind, side);
                 null += drops;
                 late += !drops && !is_accepted(record, b->lateness);
             }
-        }
-    for (uint32_t left = 2 * SPLITS; left > 0;) {
-        const uint32_t pick = (uint32_t)random_below(random, 2 * SPLITS), side = pick / SPLITS,
-                       i = pick % SPLITS;
-        if (feeds[side][i].at == feeds[side][i].split->count)
-            continue;
-        deliver_some(h, side, feeds[side], i,
-            1 + (uint32_t)random_below(random, opts.batch_rows < 40 ? opts.batch_rows : 40));
-        left -= feeds[side][i].at == feeds[side][i].split->count;
-        if (opts.with_store && random_below(random, 8) == 0)
-            assert_int_equal(harness_crash(h, NULL), 0);
-    }
+    two_sides_deliver(h, sides, opts.batch_rows, opts.with_store, random);
     collect(h, b->lateness > 0, pairs);
     assert_int_equal(h->counters.late_records, late);
     assert_int_equal(h->counters.dropped_records, null);
@@ -266,27 +166,25 @@ static void test_join_interval__given_random_sides__when_interleaved_anyhow__the
     void **state)
 {
     static const struct bounds rows[] = {
-        { "symmetric", 50, 50, 0, 20, 60 },
-        { "symmetric, late ones allowed", 50, 50, 70, 20, 200 },
-        { "asymmetric", 10, 120, 0, 20, 60 },
-        { "only before", 90, 0, 15, 20, 90 },
-        { "behind each other", -30, 90, 0, 20, 60 },
-        { "before each other, late ones allowed", 80, -20, 40, 20, 120 },
-        { "one point", -3, 3, 0, 2, 6 },
-        { "many buckets", 700, 800, 300, 400, 2500 },
-        { "few buckets", 20000, 30000, 1000, 300, 4000 },
+        { "symmetric", 50, 50, 0, { 20, 60, SIDE_RECORDS_MAX } },
+        { "symmetric, late ones allowed", 50, 50, 70, { 20, 200, SIDE_RECORDS_MAX } },
+        { "asymmetric", 10, 120, 0, { 20, 60, SIDE_RECORDS_MAX } },
+        { "only before", 90, 0, 15, { 20, 90, SIDE_RECORDS_MAX } },
+        { "behind each other", -30, 90, 0, { 20, 60, SIDE_RECORDS_MAX } },
+        { "before each other, late ones allowed", 80, -20, 40, { 20, 120, SIDE_RECORDS_MAX } },
+        { "one point", -3, 3, 0, { 2, 6, SIDE_RECORDS_MAX } },
+        { "many buckets", 700, 800, 300, { 400, 2500, SIDE_RECORDS_MAX } },
+        { "few buckets", 20000, 30000, 1000, { 300, 4000, SIDE_RECORDS_MAX } },
     };
     (void)state;
     for (size_t row = 0; row < COUNT_OF(rows); row++) {
         size_t pairs_count = 0;
         for (uint64_t seed = 1; seed <= 8; seed++) {
             const enum leat_join_kind kind = LEAT_JOIN_INNER + seed % 4;
-            static struct split sides[2][SPLITS];
+            static struct side_split sides[2][SIDE_SPLITS];
             uint64_t random = seed * UINT64_C(0x9E3779B97F4A7C15) + row;
             struct pairs want = { 0 };
-            for (uint32_t side = 0; side < 2; side++)
-                for (uint32_t i = 0; i < SPLITS; i++)
-                    make_split(&sides[side][i], &rows[row], &random);
+            two_sides_make(sides, &rows[row].times, &random);
             naive_join(sides, &rows[row], kind, &want);
             pairs_count += want.count;
             for (int interleaving = 0; interleaving < 4; interleaving++) {

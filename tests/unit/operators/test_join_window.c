@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "tests/support/harness.h"
 #include "tests/support/op_records.h"
+#include "tests/support/two_sides.h"
 #include "tests/support/unit.h"
 #include <leat/join.h>
 #include <stdio.h>
@@ -55,64 +56,12 @@ static struct harness *open_join(
 
 /* ---- against a naive join, in random interleavings ---- */
 
-#define SPLITS 2u
-#define RECORDS_MAX 100u
-
-struct record {
-    int64_t ts, value;
-    int key;
-    bool late;
-    int64_t mark; /* the split's watermark where the record was read */
-};
-
-/* A split in its own order. The watermark moves up behind some records. */
-struct split {
-    struct record records[RECORDS_MAX];
-    int64_t watermark_after[RECORDS_MAX];
-    uint32_t count;
-};
-
 struct shape {
     const char *name;
     struct leat_window_opts window;
     const char *where;
-    int64_t step, disorder; /* how fast time goes, and how much of a jumble it is */
+    struct side_times times;
 };
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-static int64_t random_below(uint64_t *state, int64_t n)
-{
-    return (int64_t)(next_random(state) % (uint64_t)n);
-}
-
-static void make_split(struct split *split, const struct shape *shape, uint64_t *random)
-{
-    int64_t now = -20 * shape->step, w = LEAT_TIME_MIN;
-    split->count = 20 + (uint32_t)random_below(random, RECORDS_MAX - 20);
-    for (uint32_t i = 0; i < split->count; i++) {
-        struct record *record = &split->records[i];
-        now += random_below(random, 2 * shape->step);
-        record->ts = now - random_below(random, shape->disorder + 1);
-        record->value = random_below(random, 10);
-        record->key = (int)random_below(random, 5) - 1; /* -1: null */
-        record->late = w != LEAT_TIME_MIN && record->ts <= w;
-        record->mark = record->late ? w : LEAT_TIME_MIN;
-        if (random_below(random, 5) == 0 && now - shape->disorder / 2 - 1 > w)
-            w = now - shape->disorder / 2 - 1;
-        split->watermark_after[i] = w;
-    }
-}
-
-static int64_t make_id(uint32_t split, uint32_t i)
-{
-    return split * 1000 + i;
-}
 
 struct matches {
     struct {
@@ -147,14 +96,14 @@ static int compare(const void *a, const void *b)
 
 /* What the model knows of all records of a side. */
 struct flat {
-    struct record record[SPLITS * RECORDS_MAX];
-    int64_t id[SPLITS * RECORDS_MAX];
-    bool in[SPLITS * RECORDS_MAX]; /* in the window that is looked at */
-    bool taken[SPLITS * RECORDS_MAX]; /* by some window */
+    struct side_record record[SIDE_SPLITS * SIDE_RECORDS_MAX];
+    int64_t id[SIDE_SPLITS * SIDE_RECORDS_MAX];
+    bool in[SIDE_SPLITS * SIDE_RECORDS_MAX]; /* in the window that is looked at */
+    bool taken[SIDE_SPLITS * SIDE_RECORDS_MAX]; /* by some window */
     uint32_t count;
 };
 
-static bool is_match(const struct shape *shape, const struct record *l, const struct record *r)
+static bool is_match(const struct shape *shape, const struct side_record *l, const struct side_record *r)
 {
     return l->key >= 0 && l->key == r->key && (!shape->where || l->value <= r->value);
 }
@@ -194,7 +143,7 @@ static void naive_aligned(
             bool any = false;
             for (uint32_t side = 0; side < 2; side++)
                 for (uint32_t i = 0; i < sides[side].count; i++) {
-                    const struct record *r = &sides[side].record[i];
+                    const struct side_record *r = &sides[side].record[i];
                     sides[side].in[i] = r->ts >= start && r->ts < end &&
                         (!r->late || end - 1 + o->allowed_lateness_us > r->mark);
                     sides[side].taken[i] |= sides[side].in[i];
@@ -223,7 +172,7 @@ static void naive_sessions(
                 grown = false;
                 for (uint32_t s = 0; s < 2; s++)
                     for (uint32_t k = 0; k < sides[s].count; k++) {
-                        const struct record *r = &sides[s].record[k];
+                        const struct side_record *r = &sides[s].record[k];
                         if (sides[s].taken[k] || r->key != key || r->ts < from - gap || r->ts > to + gap)
                             continue;
                         sides[s].in[k] = sides[s].taken[k] = grown = true;
@@ -235,15 +184,15 @@ static void naive_sessions(
         }
 }
 
-static void naive_join(struct split splits[2][SPLITS], const struct shape *shape, enum leat_join_kind kind,
-    struct flat sides[2], struct matches *matches)
+static void naive_join(struct side_split splits[2][SIDE_SPLITS], const struct shape *shape,
+    enum leat_join_kind kind, struct flat sides[2], struct matches *matches)
 {
     for (uint32_t side = 0; side < 2; side++) {
         memset(&sides[side], 0, sizeof sides[side]);
-        for (uint32_t s = 0; s < SPLITS; s++)
+        for (uint32_t s = 0; s < SIDE_SPLITS; s++)
             for (uint32_t i = 0; i < splits[side][s].count; i++) {
                 sides[side].record[sides[side].count] = splits[side][s].records[i];
-                sides[side].id[sides[side].count++] = make_id(s, i);
+                sides[side].id[sides[side].count++] = side_id(s, i);
             }
     }
     if (shape->window.kind == LEAT_WINDOW_SESSION)
@@ -251,43 +200,6 @@ static void naive_join(struct split splits[2][SPLITS], const struct shape *shape
     else
         naive_aligned(sides, shape, kind, matches);
     qsort(matches->at, matches->count, sizeof *matches->at, compare);
-}
-
-/* One split of one side, as far as it has been delivered. */
-struct feed {
-    const struct split *split;
-    uint32_t at;
-    int64_t w;
-};
-
-/* Up to `max` records of the split, until its watermark or lateness changes; then the watermark that its side
- * has. */
-static void deliver_some(struct harness *h, uint32_t side, struct feed *feeds, uint32_t which, uint32_t max)
-{
-    static const char *const keys[] = { "red", "green", "blue", "" };
-    struct feed *feed = &feeds[which];
-    struct leat_batch *batch = harness_rows(h, side);
-    const struct record *first = &feed->split->records[feed->at];
-    batch->late = first->late;
-    batch->late_wm_us = first->mark;
-    while (feed->at < feed->split->count && batch->count < max) {
-        const struct record *record = &feed->split->records[feed->at];
-        if (record->late != first->late || record->mark != first->mark)
-            break;
-        op_event_add(batch, make_id(which, feed->at), record->key < 0 ? NULL : keys[record->key], record->ts,
-            record->value, record->ts % 2 ? "odd" : "");
-        if (feed->split->watermark_after[feed->at++] != feed->w)
-            break;
-    }
-    assert_int_equal(harness_batch(h, side, batch), 0);
-    feed->w = feed->split->watermark_after[feed->at - 1];
-    int64_t w = LEAT_TIME_MAX;
-    for (uint32_t i = 0; i < SPLITS; i++) {
-        const int64_t own = feeds[i].at == feeds[i].split->count ? LEAT_TIME_MAX : feeds[i].w;
-        w = own < w ? own : w;
-    }
-    if (w != LEAT_TIME_MIN)
-        assert_int_equal(w == LEAT_TIME_MAX ? harness_end(h, side) : harness_watermark(h, side, w), 0);
 }
 
 static void collect(struct harness *h, struct matches *matches)
@@ -302,34 +214,20 @@ static void collect(struct harness *h, struct matches *matches)
     harness_forget_outs(h);
 }
 
-static void run_join(struct split splits[2][SPLITS], const struct shape *shape, enum leat_join_kind kind,
-    uint64_t *random, struct harness **left_open, struct matches *matches)
+static void run_join(struct side_split splits[2][SIDE_SPLITS], const struct shape *shape,
+    enum leat_join_kind kind, uint64_t *random, struct harness **left_open, struct matches *matches)
 {
     static const uint32_t batch_rows[] = { 1, 3, 32, 1024 };
-    struct harness_opts opts = { .batch_rows = batch_rows[random_below(random, COUNT_OF(batch_rows))],
-        .with_store = random_below(random, 2) == 0,
-        .budget_bytes = random_below(random, 3) == 0 ? 1 + random_below(random, 20000) : 0 };
+    struct harness_opts opts = { .batch_rows = batch_rows[side_random_below(random, COUNT_OF(batch_rows))],
+        .with_store = side_random_below(random, 2) == 0,
+        .budget_bytes = side_random_below(random, 3) == 0 ? 1 + side_random_below(random, 20000) : 0 };
     if (!opts.with_store)
         opts.budget_bytes = 0;
     leat_topology *t = leat_topology_new("join");
     struct harness *h = open_join(t,
         (struct leat_window_join_opts){ .window = shape->window, .where = shape->where, .kind = kind },
         &opts);
-    struct feed feeds[2][SPLITS];
-    for (uint32_t side = 0; side < 2; side++)
-        for (uint32_t i = 0; i < SPLITS; i++)
-            feeds[side][i] = (struct feed){ &splits[side][i], 0, LEAT_TIME_MIN };
-    for (uint32_t left = 2 * SPLITS; left > 0;) {
-        const uint32_t pick = (uint32_t)random_below(random, 2 * SPLITS), side = pick / SPLITS,
-                       i = pick % SPLITS;
-        if (feeds[side][i].at == feeds[side][i].split->count)
-            continue;
-        deliver_some(h, side, feeds[side], i,
-            1 + (uint32_t)random_below(random, opts.batch_rows < 40 ? opts.batch_rows : 40));
-        left -= feeds[side][i].at == feeds[side][i].split->count;
-        if (opts.with_store && random_below(random, 8) == 0)
-            assert_int_equal(harness_crash(h, NULL), 0);
-    }
+    two_sides_deliver(h, splits, opts.batch_rows, opts.with_store, random);
     collect(h, matches);
     if (shape->window.kind != LEAT_WINDOW_SESSION || !opts.budget_bytes) /* removed one by one: an estimate */
         assert_int_equal(h->counters.state_keys, 0);
@@ -345,7 +243,7 @@ static void check_counters(
         for (uint32_t i = 0; i < sides[side].count; i++) {
             const bool keeps =
                 kind == LEAT_JOIN_FULL || kind == (side == 0 ? LEAT_JOIN_LEFT : LEAT_JOIN_RIGHT);
-            const struct record *r = &sides[side].record[i];
+            const struct side_record *r = &sides[side].record[i];
             const int64_t slide = shape->window.slide_us;
             if (shape->window.allow_gaps && ((r->ts % slide) + slide) % slide >= shape->window.size_us)
                 between++;
@@ -364,27 +262,29 @@ static void test_join_window__given_random_sides__when_interleaved_anyhow__then_
 {
     static const char *const where = "left.value <= right.value";
     static const struct shape rows[] = {
-        { "tumbling", { .kind = LEAT_WINDOW_TUMBLING, .size_us = 50, .offset_us = 7 }, NULL, 12, 60 },
-        { "tumbling, where", { .kind = LEAT_WINDOW_TUMBLING, .size_us = 50 }, where, 12, 60 },
+        { "tumbling", { .kind = LEAT_WINDOW_TUMBLING, .size_us = 50, .offset_us = 7 }, NULL,
+            { 12, 60, 100 } },
+        { "tumbling, where", { .kind = LEAT_WINDOW_TUMBLING, .size_us = 50 }, where, { 12, 60, 100 } },
         { "tumbling, late", { .kind = LEAT_WINDOW_TUMBLING, .size_us = 20, .allowed_lateness_us = 30 }, where,
-            12, 150 },
-        { "hopping", { .kind = LEAT_WINDOW_HOPPING, .size_us = 60, .slide_us = 20 }, NULL, 12, 90 },
+            { 12, 150, 100 } },
+        { "hopping", { .kind = LEAT_WINDOW_HOPPING, .size_us = 60, .slide_us = 20 }, NULL, { 12, 90, 100 } },
         { "hopping, uneven", { .kind = LEAT_WINDOW_HOPPING, .size_us = 50, .slide_us = 20, .offset_us = 3 },
-            where, 12, 90 },
+            where, { 12, 90, 100 } },
         { "hopping, late",
             { .kind = LEAT_WINDOW_HOPPING, .size_us = 60, .slide_us = 20, .allowed_lateness_us = 25 }, NULL,
-            12, 150 },
+            { 12, 150, 100 } },
         { "hopping, gaps", { .kind = LEAT_WINDOW_HOPPING, .size_us = 30, .slide_us = 50, .allow_gaps = true },
-            NULL, 12, 60 },
-        { "cumulating", { .kind = LEAT_WINDOW_CUMULATING, .size_us = 80, .step_us = 20 }, NULL, 12, 90 },
+            NULL, { 12, 60, 100 } },
+        { "cumulating", { .kind = LEAT_WINDOW_CUMULATING, .size_us = 80, .step_us = 20 }, NULL,
+            { 12, 90, 100 } },
         { "cumulating, late",
             { .kind = LEAT_WINDOW_CUMULATING, .size_us = 80, .step_us = 20, .allowed_lateness_us = 35 },
-            where, 12, 150 },
-        { "sessions", { .kind = LEAT_WINDOW_SESSION, .gap_us = 15 }, NULL, 12, 0 },
-        { "sessions, where", { .kind = LEAT_WINDOW_SESSION, .gap_us = 40 }, where, 12, 0 },
-        { "short sessions", { .kind = LEAT_WINDOW_SESSION, .gap_us = 3 }, NULL, 12, 0 },
+            where, { 12, 150, 100 } },
+        { "sessions", { .kind = LEAT_WINDOW_SESSION, .gap_us = 15 }, NULL, { 12, 0, 100 } },
+        { "sessions, where", { .kind = LEAT_WINDOW_SESSION, .gap_us = 40 }, where, { 12, 0, 100 } },
+        { "short sessions", { .kind = LEAT_WINDOW_SESSION, .gap_us = 3 }, NULL, { 12, 0, 100 } },
     };
-    static struct split splits[2][SPLITS];
+    static struct side_split splits[2][SIDE_SPLITS];
     static struct flat sides[2];
     (void)state;
     for (size_t row = 0; row < COUNT_OF(rows); row++) {
@@ -395,8 +295,7 @@ static void test_join_window__given_random_sides__when_interleaved_anyhow__then_
                 uint64_t random = seed * UINT64_C(0x9E3779B97F4A7C15) + row * 16 + (uint64_t)kind;
                 struct matches expected = { 0 }, found = { 0 };
                 struct harness *h;
-                for (uint32_t i = 0; i < 2 * SPLITS; i++)
-                    make_split(&splits[i / SPLITS][i % SPLITS], &rows[row], &random);
+                two_sides_make(splits, &rows[row].times, &random);
                 naive_join(splits, &rows[row], (enum leat_join_kind)kind, sides, &expected);
                 run_join(splits, &rows[row], (enum leat_join_kind)kind, &random, &h, &found);
                 if (expected.count != found.count ||
