@@ -1,0 +1,34 @@
+/* tests/integration/jobs/guide_kafka.c -- the program of docs/guide/kafka.md: sales from Kafka into files. */
+#include "kafka_sale.h"
+#include <leat/leat.h>
+
+static leat_topology *declare(void)
+{
+    leat_topology *t = leat_topology_new("sales-to-files");
+    leat_stream *sales = leat_kafka_source(t, "sales",
+        &(struct leat_kafka_source_opts){
+            .cluster = { .brokers = "kafka-1:9092, kafka-2:9092",
+                .properties = "security.protocol=SASL_SSL\n"
+                              "sasl.mechanism=SCRAM-SHA-512\n"
+                              "sasl.username=shop\n"
+                              "sasl.password=${file:/run/secrets/kafka}" },
+            .topics = "sales, refunds",
+            .type = &kafka_sale_type,
+            .format = LEAT_FORMAT_JSON,
+            .key = { .fields = "shelf", .only = true },
+            .meta = { .partition = "partition", .offset = "offset", .timestamp = "written_at" },
+            .group = "sales-to-files",
+            .event_time = "written_at",
+            .max_out_of_orderness_us = LEAT_SECONDS(5),
+            .idle_timeout_us = LEAT_SECONDS(30),
+            .on_error = LEAT_DEAD_LETTER,
+        });
+    leat_file_sink(leat_dead_letters(sales), "bad", &(struct leat_file_sink_opts){ .path = "bad" });
+    leat_file_sink(sales, "files", &(struct leat_file_sink_opts){ .path = "sales" });
+    return t;
+}
+
+int main(int argc, char **argv)
+{
+    return leat_main(argc, argv, declare(), NULL);
+}
