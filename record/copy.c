@@ -237,26 +237,6 @@ _Static_assert(offsetof(struct leat_array, items) == 0 && offsetof(struct leat_m
 
 static const uint64_t nothing = 0; /* what empty views show */
 
-/* Copies `size` bytes, mostly few: by two overlapping words, and reads nothing beyond them. */
-static inline void copy_short(char *to, const char *from, size_t size)
-{
-    if (size > 32) {
-        memcpy(to, from, size);
-    } else if (size >= 16) {
-        memcpy(to, from, 16);
-        memcpy(to + size - 16, from + size - 16, 16);
-    } else if (size >= 8) {
-        memcpy(to, from, 8);
-        memcpy(to + size - 8, from + size - 8, 8);
-    } else if (size >= 4) {
-        memcpy(to, from, 4);
-        memcpy(to + size - 4, from + size - 4, 4);
-    } else {
-        for (size_t i = 0; i < size; i++)
-            to[i] = from[i];
-    }
-}
-
 static int adopt_bytes(struct visit *v, const void **data, size_t size)
 {
     if (size == 0) {
@@ -266,7 +246,7 @@ static int adopt_bytes(struct visit *v, const void **data, size_t size)
     void *copy = leat__batch_alloc(v->batch, size, 8);
     if (!copy)
         return LEAT_ENOMEM;
-    copy_short(copy, *data, size);
+    leat__copy_bytes(copy, *data, size);
     *data = copy;
     return 0;
 }
@@ -294,7 +274,7 @@ static int write_bytes(struct visit *v, const void **data, size_t size)
         *data = &nothing;
         return 0;
     }
-    copy_short((char *)v->at, *data, size);
+    leat__copy_bytes(v->at, *data, size);
     *data = v->at;
     v->at += ALIGN_UP(size);
     return 0;
@@ -338,7 +318,7 @@ static int adopt_strings(struct leat_batch *to, unsigned char *row, size_t strid
             char *bytes = leat__batch_alloc(to, view->len, 8);
             if (!bytes)
                 return LEAT_ENOMEM;
-            copy_short(bytes, view->data, view->len);
+            leat__copy_bytes(bytes, view->data, view->len);
             last = *view;
             view->data = copy = bytes;
         }
@@ -364,7 +344,7 @@ int leat__copy_push(struct leat_copier *copier, struct leat_batch *to, const voi
 {
     LEAT_ASSERT(to->count < to->capacity);
     void *row = leat_batch_at(to, to->count);
-    memcpy(row, record, copier->size);
+    leat__copy_bytes(row, record, copier->size);
     LEAT_TRY(leat__copy_adopt(copier, to, row));
     to->count++;
     return 0;
@@ -386,7 +366,7 @@ size_t leat__copy_size(struct leat_copier *copier, const void *record)
 void leat__copy_to(struct leat_copier *copier, const void *record, void *memory)
 {
     struct visit v = { .copier = copier, .at = (unsigned char *)memory + ALIGN_UP((size_t)copier->size) };
-    memcpy(memory, record, copier->size);
+    leat__copy_bytes(memory, record, copier->size);
     if (!copier->only_strings) {
         (void)write_all(&v, 0, memory);
         return;

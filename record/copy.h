@@ -6,6 +6,31 @@
 
 struct leat_copier;
 
+/* Copies `size` bytes, mostly few: by words that overlap, reading and writing nothing beyond them. */
+static inline void leat__copy_bytes(void *to, const void *from, size_t size)
+{
+    char *t = (char *)to;
+    const char *f = (const char *)from;
+    if (size > 64) {
+        memcpy(t, f, size);
+    } else if (size > 32) {
+        memcpy(t, f, 32);
+        memcpy(t + size - 32, f + size - 32, 32);
+    } else if (size >= 16) {
+        memcpy(t, f, 16);
+        memcpy(t + size - 16, f + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(t, f, 8);
+        memcpy(t + size - 8, f + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(t, f, 4);
+        memcpy(t + size - 4, f + size - 4, 4);
+    } else {
+        for (size_t i = 0; i < size; i++)
+            t[i] = f[i];
+    }
+}
+
 LEAT_NODISCARD int leat__copier_new(const struct leat_type *type, struct leat_copier **copier);
 void leat__copier_free(struct leat_copier *copier);
 /* Whether rows hold no views at all (then a memcpy does). */

@@ -49,7 +49,7 @@ static inline int add_row(struct leat_table *table, struct leat__slice *slice, s
         return err && err->code < 0 ? err->code : LEAT_ESTATE;
     *stored = (struct stored_row){ { NULL, event_us, stored + 1, &stored->flags }, flags, { 0 } };
     if (flat)
-        memcpy(stored + 1, record, size);
+        leat__copy_bytes(stored + 1, record, size);
     else
         leat__copy_to(table->copier, record, stored + 1);
     const struct leat_list_row **end =
