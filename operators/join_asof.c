@@ -2,7 +2,7 @@
  *
  * Left records wait until nothing nearer can come, which is what the interval join calls closed: no right record up to
  * ts + forward would be taken any more. Then their partner is chosen. Most wait for a short time only: the last batches
- * of them are held as they came (join_asof_held.c). What is more than that, and all of it at a barrier, goes to a
+ * of them are held as they came (held.c). What is more than that, and all of it at a barrier, goes to a
  * table, and comes back as the interval join's records without a partner do (join_interval_close.c).
  *
  * Right records lie in buckets as wide as the tolerance; one is needed until no left record up to ts + backward can be
@@ -21,7 +21,8 @@
  * record that is dropped is the best of no left record that is undecided or may come; (3) between calls nothing that has
  * been chosen is undecided or unwritten. */
 #include "base/alloc.h"
-#include "operators/join_asof_private.h"
+#include "operators/held_private.h"
+#include "operators/join_interval_private.h"
 #include <string.h>
 
 #define BUCKET_US_MIN LEAT_MILLIS(1)
@@ -38,7 +39,7 @@ struct asof_spec {
 
 struct asof {
     struct leat__interval join; /* first */
-    struct leat__asof_held held;
+    struct leat__held held;
     struct leat_batch *due; /* from the table: closed and not decided; or NULL */
     uint32_t due_at;
     struct leat_copier *copiers[LEAT__SIDES];
@@ -60,7 +61,7 @@ struct asof {
 
 /* Some rows of a batch, sorted by time. */
 struct chunk {
-    const struct leat_batch *batch;
+    struct leat_batch *batch;
     const uint32_t *rows;
     uint32_t count;
 };
@@ -309,11 +310,11 @@ static int decide(struct asof *a, struct leat__ctx *ctx)
     struct chunk chunk;
     int code = decide_due(a, ctx);
     while (code == 0 &&
-        leat__asof_held_closed(&a->held, closed_us, a->chunk_max, &chunk.batch, &chunk.rows, &chunk.count)) {
+        leat__held_due(&a->held, closed_us, a->chunk_max, &chunk.batch, &chunk.rows, &chunk.count)) {
         if (has_done_enough(a))
             return LEAT_MORE;
         code = decide_chunk(a, ctx, &chunk);
-        if (code == 0 && leat__asof_held_take(&a->held, chunk.count))
+        if (code == 0 && leat__held_take(&a->held, chunk.count))
             a->keys_of = NULL; /* the batch has gone */
     }
     return code;
@@ -399,7 +400,7 @@ static int append_left(struct asof *a, struct leat__ctx *ctx)
 {
     struct leat__interval *j = &a->join;
     bool is_held;
-    LEAT_TRY(leat__asof_hold(&a->held, ctx, j->in, j->rows, j->rows_count, &is_held));
+    LEAT_TRY(leat__hold(&a->held, ctx, j->in, j->rows, j->rows_count, &is_held));
     return is_held ? 0 : leat__interval_append(j, ctx);
 }
 
@@ -508,7 +509,7 @@ static void asof_release(struct leat_op *op, struct leat__ctx *ctx)
     (void)ctx;
     leat__batch_release(a->due);
     leat__batch_release(a->chosen);
-    leat__asof_held_release(&a->held);
+    leat__held_release(&a->held);
     for (uint32_t side = 0; side < LEAT__SIDES; side++)
         leat__copier_free(a->copiers[side]);
     leat__key_scratch_free(a->key_scratch);
@@ -522,7 +523,11 @@ static void asof_release(struct leat_op *op, struct leat__ctx *ctx)
 static int asof_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out)
 {
     struct asof *a = (struct asof *)op;
-    LEAT_TRY(leat__asof_held_save(&a->held, &a->join, ctx));
+    struct chunk rest;
+    while (leat__held_due(&a->held, LEAT_TIME_MAX, UINT32_MAX, &rest.batch, &rest.rows, &rest.count)) {
+        LEAT_TRY(leat__interval_append_rows(&a->join, ctx, LEAT__LEFT, rest.batch, rest.rows, rest.count));
+        (void)leat__held_take(&a->held, rest.count);
+    }
     a->keys_of = NULL;
     return leat__interval_snapshot(op, ctx, out);
 }

@@ -249,7 +249,7 @@ static int take_stream(struct leat__table_join *j, struct leat__ctx *ctx)
         j->spare[a] = row;
     }
     LEAT_TRY(give_late(j, ctx, j->spare + late, in->count - late, w));
-    return waiting ? leat__waiting_add(j, ctx, in, j->spare, waiting) : 0;
+    return waiting ? leat__waiting_add(j, ctx, j->spare, waiting) : 0;
 }
 
 /* ---- a batch of the table ---- */

@@ -7,6 +7,7 @@
  *   table_join_saved.c      a broadcast table in a checkpoint */
 #ifndef LEAT_OPERATORS_TABLE_JOIN_PRIVATE_H
 #define LEAT_OPERATORS_TABLE_JOIN_PRIVATE_H
+#include "operators/held_private.h"
 #include "operators/join_private.h"
 #include "operators/window_private.h"
 #include "state/state.h"
@@ -87,6 +88,7 @@ struct leat__table_join {
     struct leat_cursor *fire_cursor;
     uint32_t fire_level;
     int64_t fire_ns;
+    struct leat__held held; /* rows that wait, while none is in the tables; in the order of time */
     struct leat_batch *ready_first, *ready_last; /* linked by next: to become `due`, in order */
     struct leat_batch *early_first, *early_last; /* not due, of a namespace that has others that are */
     uint32_t early_count;
@@ -133,8 +135,10 @@ LEAT_NODISCARD int leat__waiting_open(struct leat__table_join *j, struct leat__c
 void leat__waiting_close(struct leat__table_join *j);
 uint64_t leat__waiting_keys_count(const struct leat__table_join *j);
 /* Rows of the batch in work, all later than fired_us. */
-LEAT_NODISCARD int leat__waiting_add(struct leat__table_join *j, struct leat__ctx *ctx,
-    const struct leat_batch *batch, const uint32_t *rows, uint32_t count);
+LEAT_NODISCARD int leat__waiting_add(
+    struct leat__table_join *j, struct leat__ctx *ctx, const uint32_t *rows, uint32_t count);
+/* At a barrier: what is held goes to the tables. j->keys are those of other batches then. */
+LEAT_NODISCARD int leat__waiting_save(struct leat__table_join *j, struct leat__ctx *ctx);
 /* Makes the next rows that are due up to fired_us j->due, or says that there are none: is_firing. */
 LEAT_NODISCARD int leat__waiting_fire(struct leat__table_join *j, struct leat__ctx *ctx);
 

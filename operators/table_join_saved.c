@@ -75,6 +75,7 @@ int leat__table_join_snapshot(struct leat_op *op, struct leat__ctx *ctx, struct 
 {
     struct leat__table_join *j = (struct leat__table_join *)op;
     LEAT_ASSERT(!j->in && !j->due && !j->is_firing && !j->is_collecting);
+    LEAT_TRY(leat__waiting_save(j, ctx));
     leat__strbuf_char(out, 1);
     leat__strbuf_char(out, j->spec->broadcast);
     if (j->spec->broadcast)

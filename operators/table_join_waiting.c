@@ -15,7 +15,10 @@
  * within a part, and key, they are sorted. The times of a part are in its number, not in what the watermark was: rows
  * of several instances lie together after rescaling.
  *
- * Rows leave as copies, in batches that are joined like those that come. They leave a key at a time; of one with very
+ * Rows that come in the order of time mostly wait for the table's next batches only. While nothing is in the tables they
+ * wait in their batches (held.c), and leave without a copy.
+ *
+ * Rows leave the tables as copies, in batches that are joined like those that come. They leave a key at a time; of one with very
  * many rows some at a time.
  *
  * Invariant: while something fires, nothing is added. */
@@ -94,6 +97,7 @@ static void release_list(struct leat_batch *batch)
 void leat__waiting_close(struct leat__table_join *j)
 {
     leat__cursor_close(j->fire_cursor);
+    leat__held_release(&j->held);
     release_list(j->ready_first);
     release_list(j->early_first);
     for (uint32_t level = 0; level < LEVELS; level++)
@@ -126,9 +130,39 @@ static int add_rows(struct leat__table_join *j, struct leat__ctx *ctx, const str
     return 0;
 }
 
-int leat__waiting_add(struct leat__table_join *j, struct leat__ctx *ctx, const struct leat_batch *batch,
-    const uint32_t *rows, uint32_t count)
+/* j->picks and j->spare stay: they have been as large as each of these batches before. */
+int leat__waiting_save(struct leat__table_join *j, struct leat__ctx *ctx)
 {
+    struct leat_batch *batch;
+    const uint32_t *rows;
+    uint32_t count;
+    while (leat__held_due(&j->held, LEAT_TIME_MAX, UINT32_MAX, &batch, &rows, &count)) {
+        struct leat_batch *keyed = batch;
+        LEAT_TRY(leat__table_join_keys(j, ctx, LEAT__LEFT, &keyed));
+        LEAT_ASSERT(keyed == batch); /* no row waits that has no key */
+        LEAT_TRY(add_rows(j, ctx, batch, rows, count, j->keys, j->hashes));
+        (void)leat__held_take(&j->held, count);
+    }
+    return 0;
+}
+
+/* Rows that come in the order of time are held, as long as there is room; else all that wait go to the tables, which
+ * know the order. */
+int leat__waiting_add(struct leat__table_join *j, struct leat__ctx *ctx, const uint32_t *rows, uint32_t count)
+{
+    struct leat_batch *batch = j->in;
+    int64_t last_us = leat__held_last_us(&j->held);
+    bool is_held = leat__waiting_keys_count(j) == 0;
+    for (uint32_t i = 0; is_held && i < count; last_us = batch->event_us[rows[i++]])
+        is_held = batch->event_us[rows[i]] >= last_us;
+    if (is_held)
+        LEAT_TRY(leat__hold(&j->held, ctx, batch, rows, count, &is_held));
+    if (is_held)
+        return 0;
+    if (j->held.count > 0) {
+        LEAT_TRY(leat__waiting_save(j, ctx));
+        LEAT_TRY(leat__table_join_keys(j, ctx, LEAT__LEFT, &j->in)); /* they were those of other batches */
+    }
     return add_rows(j, ctx, batch, rows, count, j->keys, j->hashes);
 }
 
@@ -316,9 +350,29 @@ static int use_ready(struct leat__table_join *j, struct leat__ctx *ctx)
     return 0;
 }
 
+/* The next of what is held is in work next. 1, or 0: nothing is due. */
+static int use_held(struct leat__table_join *j, struct leat__ctx *ctx)
+{
+    struct leat_batch *batch, *ready;
+    const uint32_t *rows;
+    uint32_t count;
+    if (!leat__held_due(&j->held, j->fired_us, UINT32_MAX, &batch, &rows, &count))
+        return 0;
+    LEAT_TRY(leat__rows_gather(ctx, batch, rows, count, &ready));
+    ready->late = 0; /* they were not when they came */
+    ready->late_wm_us = LEAT_TIME_MIN;
+    (void)leat__held_take(&j->held, count);
+    j->ready_first = j->ready_last = ready;
+    const int code = use_ready(j, ctx);
+    return code < 0 ? code : 1;
+}
+
 int leat__waiting_fire(struct leat__table_join *j, struct leat__ctx *ctx)
 {
     uint32_t copied = 0;
+    const int held = j->held.count > 0 ? use_held(j, ctx) : 0; /* then the tables are empty */
+    if (held != 0)
+        return held < 0 ? held : 0;
     while (!j->ready_first || copied < COPIED_PER_CALL) {
         int code;
         if (j->has_rest) {
