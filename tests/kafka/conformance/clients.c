@@ -106,7 +106,7 @@ rd_kafka_resp_err_t produce_wait(
     const int64_t deadline = steady_ms() + WAIT_MS;
     const rd_kafka_resp_err_t code =
         rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-            RD_KAFKA_V_KEY("k", 1), RD_KAFKA_V_VALUE((void *)(uintptr_t)value, len),
+            RD_KAFKA_V_KEY((void *)(uintptr_t) "k", 1), RD_KAFKA_V_VALUE((void *)(uintptr_t)value, len),
             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(&report), RD_KAFKA_V_END);
     while (!code && !report.there) {
         FAIL_UNLESS(steady_ms() < deadline, "no report of a record for %s", topic);
