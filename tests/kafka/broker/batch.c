@@ -47,7 +47,7 @@ int16_t kb_batch_parse(const uint8_t *data, size_t size, struct kb_batch *b)
         .count = kb_get_i32(data + AT_COUNT),
         .data = NULL,
         .size = size };
-    if (delta < 0 || b->count != delta + 1 || b->pid < -1 ||
+    if (b->count < 1 || b->count - 1 != delta || b->pid < -1 ||
         (b->pid >= 0 && (b->epoch < 0 || b->first_seq < 0)) || (b->attributes & KB_CODEC) > 4)
         return INVALID_RECORD;
     b->base = 0;
