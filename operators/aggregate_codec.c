@@ -8,6 +8,7 @@
  * thread: a value that was put aside with what has begun at zero since. It never fails but for memory, damaged
  * bytes, what would be too large, or a callback that refuses. */
 #include "operators/aggregate_record_private.h"
+#include "operators/top_n_private.h"
 #include "record/schema.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "accumulators are saved as they lie in memory");
@@ -76,7 +77,8 @@ static int decode_blobs(const struct leat__agg *agg, const struct leat__agg_memo
         bytes->len -= texts[b].len;
     }
     if (agg->records)
-        return leat__agg_record_renew(agg, mem, accumulator);
+        return agg->op == LEAT__USER ? leat__agg_record_renew(agg, mem, accumulator)
+                                     : leat__top_rows_renew(agg, mem, accumulator);
     const bool is_checked = agg->family && agg->family->check && !agg->is_shared;
     return is_checked && !agg->family->check(agg, accumulator) ? LEAT_EDATA : 0;
 }
@@ -207,7 +209,7 @@ static void print_agg(
     const struct leat__aggregate_spec *spec, const struct leat__agg *agg, struct leat_strbuf *out)
 {
     const bool is_user = agg->op == LEAT__USER;
-    if (agg->records)
+    if (is_user && agg->records)
         leat__strbuf_printf(out, "; user %s of a record", agg->fn->name);
     else if (is_user)
         leat__strbuf_printf(out, "; user %s of %u bytes%s", agg->fn->name, agg->fn->accumulator_size,

@@ -8,7 +8,7 @@
 _Static_assert(
     OPTS_AGGS_MAX <= LEAT_AGGREGATES_MAX && LEAT_AGGREGATES_MAX <= 64, "a bit each in the present word");
 
-static void declare_window(struct leat__aggregate_spec *spec, const struct leat_window_opts *window)
+void leat__aggregate_declare_window(struct leat__aggregate_spec *spec, const struct leat_window_opts *window)
 {
     spec->window = *window;
     for (uint32_t i = 0; i < sizeof window->triggers / sizeof window->triggers[0] && window->triggers[i].kind;
@@ -69,7 +69,7 @@ leat_stream *leat_aggregate_sized(
     spec->out = check_out(node, o.out);
     spec->key = in->keyed.key;
     spec->ordered = o.ordered;
-    declare_window(spec, &in->opts);
+    leat__aggregate_declare_window(spec, &in->opts);
     spec->assigner = leat__windows_assigner(in);
     spec->subtracts = leat__slices_want_subtraction(&in->opts) || spec->window.kind == LEAT_WINDOW_SLIDING;
     check_overflow(node, spec, o.on_overflow);

@@ -97,7 +97,7 @@ static bool is_same(const struct leat__column *column, const char *of, uint32_t 
 }
 
 /* The column of this text and condition, made where it is missing; false with the error told. */
-static bool find_column(struct leat_node *node, struct leat__aggregate_spec *spec, const char *of,
+bool leat__agg_find_column(struct leat_node *node, struct leat__aggregate_spec *spec, const char *of,
     uint32_t where, const char *option, uint32_t *index)
 {
     struct leat_error err = { 0 };
@@ -236,7 +236,8 @@ static bool declare_where(struct leat_node *node, struct leat__aggregate_spec *s
         return true;
     const char *where = leat__spec_str(node, given->where);
     const char *place = leat__spec_printf(node, "%s.where", option);
-    if (!spec->in || !where || !place || !find_column(node, spec, where, LEAT__NO_COLUMN, place, &agg->where))
+    if (!spec->in || !where || !place ||
+        !leat__agg_find_column(node, spec, where, LEAT__NO_COLUMN, place, &agg->where))
         return false;
     const enum leat_value_class value_class = spec->columns[agg->where].value_class;
     if (value_class != LEAT_VALUE_BOOL)
@@ -264,7 +265,7 @@ static bool declare_by(struct leat_node *node, struct leat__aggregate_spec *spec
     const char *place = leat__spec_printf(node, "%s.by", option);
     if (!wants)
         return true;
-    if (!spec->in || !by || !place || !find_column(node, spec, by, agg->where, place, &agg->by))
+    if (!spec->in || !by || !place || !leat__agg_find_column(node, spec, by, agg->where, place, &agg->by))
         return false;
     agg->by_class = spec->columns[agg->by].value_class;
     if (agg->by_class == LEAT_VALUE_NULL)
@@ -428,7 +429,8 @@ static bool declare_values(struct leat_node *node, struct leat__aggregate_spec *
             kinds[given->kind].name);
         return false;
     }
-    if (!spec->in || !agg->of || !find_column(node, spec, agg->of, agg->where, option, &agg->column) || !fits)
+    if (!spec->in || !agg->of ||
+        !leat__agg_find_column(node, spec, agg->of, agg->where, option, &agg->column) || !fits)
         return false;
     agg->of_class = spec->columns[agg->column].value_class;
     if (!choose_family(agg, spec)) {

@@ -387,11 +387,9 @@ static void declare_pane_index(
         wrong_type(node, field, "an int or a long");
 }
 
-static void declare_field(
+bool leat__out_declare_pane(
     struct leat_node *node, struct leat__aggregate_spec *spec, const struct leat_field *field)
 {
-    if (is_result(spec, field->name) || is_key(spec, field))
-        return;
     if (strcmp(field->name, "window_start") == 0)
         declare_time(node, field, &spec->window_start);
     else if (strcmp(field->name, "window_end") == 0)
@@ -400,7 +398,17 @@ static void declare_field(
         declare_pane(node, spec, field);
     else if (strcmp(field->name, "pane_index") == 0)
         declare_pane_index(node, spec, field);
-    else if (field->has_offset == LEAT_NOT_NULLABLE && spec->users_count == 0)
+    else
+        return false;
+    return true;
+}
+
+static void declare_field(
+    struct leat_node *node, struct leat__aggregate_spec *spec, const struct leat_field *field)
+{
+    if (is_result(spec, field->name) || is_key(spec, field) || leat__out_declare_pane(node, spec, field))
+        return;
+    if (field->has_offset == LEAT_NOT_NULLABLE && spec->users_count == 0)
         leat__declare_error(node, "out", LEAT_EDECLARE,
             "nothing fills field \"%s\" of %s, and it can not be null: make it nullable, or give an "
             "aggregate `as` \"%s\""

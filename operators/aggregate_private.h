@@ -168,6 +168,8 @@ struct leat__key_parts {
 
 enum { LEAT__PANE_NAMES = 4 };
 
+struct leat__top_spec;
+
 struct leat__aggregate_spec {
     const struct leat_type *in, *out;
     const struct leat_key *key;
@@ -189,6 +191,8 @@ struct leat__aggregate_spec {
     bool has_present; /* values begin with the present word */
     uint32_t values_size; /* present word and accumulators */
     uint32_t records_max; /* rows of a pass that callbacks take at a time; 0: no accumulator is a record */
+    const struct leat__top_spec
+        *top; /* a pane is the records of its only aggregate (top_n_rows.c); or NULL */
     const char *schemas; /* of those that are, for tables; or NULL */
     const char *key_types; /* leat__key_describe */
     struct leat__key_parts key_parts;
@@ -330,6 +334,9 @@ void leat__out_set_null(void *row, const struct leat__out_field *field);
 bool leat__out_fill(const struct leat__aggregate_spec *spec, const struct leat__pane *pane,
     struct leat_batch *out, void *row);
 
+/* Fields named after what a pane is: window_start, window_end, pane, pane_index; false: another name. */
+bool leat__out_declare_pane(
+    struct leat_node *node, struct leat__aggregate_spec *spec, const struct leat_field *field);
 /* Declares: finds the fields for key, window and panes, and those that nothing fills. Gives the key text that
  * the output is partitioned by, or NULL. */
 const char *leat__out_declare(
@@ -353,7 +360,22 @@ void leat__key_parts_print(const struct leat__key_parts *parts, struct leat_sv k
  * type. */
 bool leat__out_time_unit(const struct leat_type *type, int64_t (**from_us)(int64_t us));
 
+/* ---- first records (top_n_rows.c) ---- */
+
+uint32_t leat__top_rows_count(const struct leat__aggregate_spec *spec, const unsigned char *values);
+/* Whether two records, of equal times, say the same. */
+bool leat__top_rows_equal(const struct leat__aggregate_spec *spec, const unsigned char *a, uint32_t i,
+    const unsigned char *b, uint32_t k);
+/* Fills a zeroed row of output from record i. 0, LEAT_EDATA (it is damaged), LEAT_ENOMEM. */
+LEAT_NODISCARD int leat__top_rows_fill(const struct leat__aggregate_spec *spec, const struct leat__pane *pane,
+    const unsigned char *values, uint32_t i, struct leat_batch *out, void *row);
+
 /* ---- operators ---- */
+
+void leat__aggregate_declare_window(struct leat__aggregate_spec *spec, const struct leat_window_opts *window);
+/* The column of an expression, made where it is missing (there is room for three an aggregate); false with the error told. */
+bool leat__agg_find_column(struct leat_node *node, struct leat__aggregate_spec *spec, const char *of,
+    uint32_t where, const char *option, uint32_t *index);
 
 /* What only windows that merge or follow the records ask for; after the aggregates were declared. */
 void leat__session_declare(struct leat_node *node, struct leat__aggregate_spec *spec);

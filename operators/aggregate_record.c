@@ -264,19 +264,30 @@ int leat__kit_encode(struct leat__agg_records *records, struct leat__record_kit 
     return kit->bytes.failed ? LEAT_ENOMEM : 0;
 }
 
+bool leat__agg_is_own(const struct leat__agg_records *records, struct leat_sv bytes)
+{
+    uint32_t fingerprint = 0;
+    if (bytes.len >= sizeof fingerprint)
+        memcpy(&fingerprint, bytes.data, sizeof fingerprint);
+    return fingerprint == records->fingerprint;
+}
+
+const char *leat__agg_records_schema(const struct leat__agg_records *records)
+{
+    return records->type->schema;
+}
+
 int leat__agg_record_renew(const struct leat__agg *agg, const struct leat__agg_memory *mem, void *accumulator)
 {
     struct leat__agg_record *own = accumulator;
     struct leat__record_kit *kit;
-    uint32_t fingerprint;
     void *record;
     own->open = 0;
     if (!own->bytes.len_plus_1)
         return 0;
     if (leat__blob_len(&own->bytes) < LEAT__RECORD_HEAD_BYTES)
         return LEAT_EDATA;
-    memcpy(&fingerprint, own->bytes.data, sizeof fingerprint);
-    if (fingerprint == agg->records->fingerprint)
+    if (leat__agg_is_own(agg->records, leat__blob_sv(&own->bytes)))
         return 0;
     LEAT_TRY(leat__kit_take(agg->records, &kit));
     int code = leat__kit_decode(agg->records, kit, 0, leat__blob_sv(&own->bytes), &record);

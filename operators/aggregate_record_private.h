@@ -77,6 +77,9 @@ LEAT_NODISCARD int leat__kit_encode(struct leat__agg_records *records, struct le
 /* Makes a row of the result, which may show what the kit has, independent. */
 LEAT_NODISCARD int leat__kit_adopt(struct leat__record_kit *kit, struct leat_batch *out, void *row);
 
+/* Whether bytes of a record are of today's schema. */
+bool leat__agg_is_own(const struct leat__agg_records *records, struct leat_sv bytes);
+const char *leat__agg_records_schema(const struct leat__agg_records *records);
 /* Of an accumulator that was decoded: makes its bytes those of today's schema. */
 LEAT_NODISCARD int leat__agg_record_renew(
     const struct leat__agg *agg, const struct leat__agg_memory *mem, void *accumulator);

@@ -251,7 +251,7 @@ int leat__run_flush(struct leat__run *run, struct leat__ctx *ctx)
 }
 
 /* A batch of output with room for so many rows (or empty), for late panes or for others. */
-static int open_out(struct leat__run *run, struct leat__ctx *ctx, bool late, uint32_t rows)
+int leat__run_open(struct leat__run *run, struct leat__ctx *ctx, bool late, uint32_t rows)
 {
     if (run->out && (run->out->late != late || run->out->capacity - run->out->count < rows))
         LEAT_TRY(leat__run_flush(run, ctx));
@@ -313,17 +313,19 @@ static int fill_row(struct leat__run *run, struct leat__ctx *ctx, const struct l
 
 /* The event time of a pane's row (12). A session takes records up to and at its end, so that it can not be given
  * before the watermark is there: its rows have that time (decision 0011). */
-static int64_t pane_us(const struct leat__run *run, const struct leat__pane *pane)
+int64_t leat__run_pane_us(const struct leat__run *run, const struct leat__pane *pane)
 {
     return run->spec->window.kind == LEAT_WINDOW_SESSION ? pane->window.end : pane->window.end - 1;
 }
 
 /* A pane of a window whose end nobody has been told to be over is not late for them: a watermark that has jumped
  * over the end is told when all that it causes was given. */
-static bool is_late(const struct leat__run *run, const struct leat__ctx *ctx, const struct leat__pane *pane)
+bool leat__run_is_late(
+    const struct leat__run *run, const struct leat__ctx *ctx, const struct leat__pane *pane)
 {
     const int64_t told_us = run->in_watermark ? run->forwarded_us : ctx->watermark_us;
-    return (pane->kind == LEAT_PANE_LATE || run->any_late) && leat__time_passed(pane_us(run, pane), told_us);
+    return (pane->kind == LEAT_PANE_LATE || run->any_late) &&
+        leat__time_passed(leat__run_pane_us(run, pane), told_us);
 }
 
 /* Adds the row to the open batch, which has room. */
@@ -332,7 +334,7 @@ static int push_row(struct leat__run *run, struct leat__ctx *ctx, const struct l
 {
     const uint32_t out_row = run->out->count;
     (void)leat__batch_push(run->out);
-    run->out->event_us[out_row] = pane_us(run, pane);
+    run->out->event_us[out_row] = leat__run_pane_us(run, pane);
     run->out->key_hash[out_row] = hash;
     leat__batch_set_change(run->out, out_row, (uint8_t)change);
     const int refused = fill_row(run, ctx, pane, values, out_row);
@@ -344,7 +346,7 @@ static int push_row(struct leat__run *run, struct leat__ctx *ctx, const struct l
 static int give(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *pane, bool late,
     uint64_t hash, const unsigned char *values, enum leat_change change)
 {
-    LEAT_TRY(open_out(run, ctx, late, 1));
+    LEAT_TRY(leat__run_open(run, ctx, late, 1));
     const int given = push_row(run, ctx, pane, hash, values, change);
     if (given >= 0 && leat__batch_is_full(run->out))
         LEAT_TRY(leat__run_flush(run, ctx));
@@ -354,7 +356,9 @@ static int give(struct leat__run *run, struct leat__ctx *ctx, const struct leat_
 int leat__run_give_change(struct leat__run *run, struct leat__ctx *ctx, const struct leat__pane *pane,
     uint64_t hash, const unsigned char *values, enum leat_change change)
 {
-    return give(run, ctx, pane, is_late(run, ctx, pane), hash, values, change);
+    if (run->spec->top)
+        return leat__run_give_rows(run, ctx, pane, hash, values, change);
+    return give(run, ctx, pane, leat__run_is_late(run, ctx, pane), hash, values, change);
 }
 
 /* Batches of one row: when the new pane is refused it is too late to keep the old one back, so it comes again. */
@@ -362,7 +366,7 @@ static int replace_apart(struct leat__run *run, struct leat__ctx *ctx, const str
     const unsigned char *old_values, const struct leat__pane *pane, uint64_t hash,
     const unsigned char *values)
 {
-    const bool late = is_late(run, ctx, pane);
+    const bool late = leat__run_is_late(run, ctx, pane);
     const int old_given = give(run, ctx, old_pane, late, hash, old_values, LEAT_UPDATE_BEFORE);
     if (old_given < 0)
         return old_given;
@@ -378,9 +382,11 @@ int leat__run_replace(struct leat__run *run, struct leat__ctx *ctx, const struct
     const unsigned char *old_values, const struct leat__pane *pane, uint64_t hash,
     const unsigned char *values)
 {
+    if (run->spec->top)
+        return leat__run_replace_rows(run, ctx, old_pane, old_values, pane, hash, values);
     if (run->items_max < 2)
         return replace_apart(run, ctx, old_pane, old_values, pane, hash, values);
-    LEAT_TRY(open_out(run, ctx, is_late(run, ctx, pane), 2));
+    LEAT_TRY(leat__run_open(run, ctx, leat__run_is_late(run, ctx, pane), 2));
     const int old_given = push_row(run, ctx, old_pane, hash, old_values, LEAT_UPDATE_BEFORE);
     const int given = old_given < 0 ? old_given : push_row(run, ctx, pane, hash, values, LEAT_UPDATE_AFTER);
     if (given == 0 && old_given > 0)

@@ -101,6 +101,17 @@ static inline LEAT_NODISCARD int leat__run_give(struct leat__run *run, struct le
 LEAT_NODISCARD int leat__run_replace(struct leat__run *run, struct leat__ctx *ctx,
     const struct leat__pane *old_pane, const unsigned char *old_values, const struct leat__pane *pane,
     uint64_t hash, const unsigned char *values);
+/* The same of panes that are records (aggregate_run_rows.c). */
+LEAT_NODISCARD int leat__run_give_rows(struct leat__run *run, struct leat__ctx *ctx,
+    const struct leat__pane *pane, uint64_t hash, const unsigned char *values, enum leat_change change);
+LEAT_NODISCARD int leat__run_replace_rows(struct leat__run *run, struct leat__ctx *ctx,
+    const struct leat__pane *old_pane, const unsigned char *old_values, const struct leat__pane *pane,
+    uint64_t hash, const unsigned char *values);
+/* A batch of output with room for so many rows (or empty), for late panes or for others; what a pane's rows are. */
+LEAT_NODISCARD int leat__run_open(struct leat__run *run, struct leat__ctx *ctx, bool late, uint32_t rows);
+int64_t leat__run_pane_us(const struct leat__run *run, const struct leat__pane *pane);
+bool leat__run_is_late(
+    const struct leat__run *run, const struct leat__ctx *ctx, const struct leat__pane *pane);
 LEAT_NODISCARD int leat__run_flush(struct leat__run *run, struct leat__ctx *ctx);
 
 /* Tells leat_node_metrics.state_keys. */

@@ -408,10 +408,10 @@ int leat__agg_accept_schema(
             continue;
         const char *one = next_object(&at, &len);
         if (!one)
-            return leat__error(
-                err, LEAT_ESCHEMA, "there is no schema of the accumulator of %s", agg->fn->name);
+            return leat__error(err, LEAT_ESCHEMA, "there is no schema of the accumulator of %s",
+                agg->fn ? agg->fn->name : agg->as);
         if (leat__agg_records_know(agg->records, one, len, err) < 0)
-            return leat__error_prefix(err, "the accumulator of %s", agg->fn->name);
+            return leat__error_prefix(err, "the accumulator of %s", agg->fn ? agg->fn->name : agg->as);
     }
     return 0;
 }
@@ -429,7 +429,7 @@ const char *leat__agg_schemas(struct leat_node *node, const struct leat__aggrega
     for (uint32_t a = 0; a < spec->aggs_count; a++) {
         if (!spec->aggs[a].records)
             continue;
-        const char *schema = spec->aggs[a].fn->accumulator_type->schema;
+        const char *schema = leat__agg_records_schema(spec->aggs[a].records);
         text = count++ ? leat__spec_printf(node, "%s,%s", text ? text : "", schema) : schema;
     }
     return count > 1 ? leat__spec_printf(node, "[%s]", text ? text : "") : text;

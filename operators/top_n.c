@@ -87,10 +87,12 @@ static int do_first(struct top_n *t, struct leat__ctx *ctx, uint32_t row)
     LEAT_TRY(leat__top_list(top, ctx, 0, row, &list));
     top->before_count = 0;
     for (; list; list = list->next)
-        top->before[top->before_count++] = (struct leat__ranked){ list->record, list->event_us };
+        top->before[top->before_count++] =
+            (struct leat__ranked){ .record = list->record, .us = list->event_us };
+    LEAT_TRY(leat__top_rank(top, ctx, top->before, top->before_count));
     memcpy(top->after, top->before, top->before_count * sizeof *top->after);
     top->after_count = top->before_count;
-    const struct leat__ranked one = { leat_batch_at(top->batch, row), top->batch->event_us[row] };
+    const struct leat__ranked one = leat__top_one(top, row);
     if (!leat__top_add(top->spec, top->after, &top->after_count, one))
         return 0;
     LEAT_TRY(give_changes(top, ctx, row));
@@ -122,16 +124,21 @@ static int look_at_all(struct top_n *t, struct leat__ctx *ctx, uint32_t row, con
     const void *gone = NULL;
     LEAT_TRY(leat__top_list(top, ctx, 0, row, &list));
     top->before_count = top->after_count = t->all_count = 0;
-    for (; list; list = list->next) {
-        const struct leat__ranked one = { list->record, list->event_us };
+    for (; list; list = list->next)
+        LEAT_TRY(keep_one(t, ctx, (struct leat__ranked){ .record = list->record, .us = list->event_us }));
+    LEAT_TRY(leat__top_rank(top, ctx, t->all, t->all_count));
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < t->all_count; i++) {
+        const struct leat__ranked one = t->all[i];
         (void)leat__top_add(top->spec, top->before, &top->before_count, one);
         if (without && !gone && leat__record_equal(top->spec->in, one.record, without)) {
             gone = one.record;
             continue;
         }
-        LEAT_TRY(keep_one(t, ctx, one));
+        t->all[kept++] = one;
         (void)leat__top_add(top->spec, top->after, &top->after_count, one);
     }
+    t->all_count = kept;
     return gone != NULL;
 }
 
@@ -150,8 +157,7 @@ static int do_all(struct top_n *t, struct leat__ctx *ctx, uint32_t row)
         return 0;
     }
     if (!takes_back)
-        (void)leat__top_add(
-            top->spec, top->after, &top->after_count, (struct leat__ranked){ record, batch->event_us[row] });
+        (void)leat__top_add(top->spec, top->after, &top->after_count, leat__top_one(top, row));
     LEAT_TRY(give_changes(top, ctx, row));
     if (takes_back)
         return leat__top_put(top, ctx, 0, row, t->all, t->all_count);

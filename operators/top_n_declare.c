@@ -5,30 +5,77 @@
 #include "topology/declare.h"
 #include <string.h>
 
-static void declare_by(struct leat_node *node, struct leat__top_spec *spec, const char *by)
+static bool has_order(const struct leat_type *type)
 {
-    struct leat_error err = { 0 };
-    if (!by) {
-        leat__declare_error(
-            node, "by", LEAT_EDECLARE, "missing: the field that says which records are first");
-        return;
-    }
-    if (leat_record_find(spec->in, by, &spec->by, &err) < 0) {
-        leat__declare_error_of(node, "by", &err);
-        return;
-    }
-    switch (spec->by.type->kind) {
+    switch (type->kind) {
     case LEAT_KIND_BOOLEAN:
     case LEAT_KIND_INT:
     case LEAT_KIND_LONG:
     case LEAT_KIND_FLOAT:
     case LEAT_KIND_DOUBLE:
     case LEAT_KIND_STRING:
-        return;
+        return true;
     default:
+        return false;
+    }
+}
+
+/* What has nothing but a path in it is a field that is missing. */
+static bool is_path(const char *by)
+{
+    return by[strspn(by, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")] == 0;
+}
+
+static void free_expr(void *expr)
+{
+    leat__expr_free(expr);
+}
+
+static void declare_column(struct leat_node *node, struct leat__top_spec *spec, const char *by)
+{
+    struct leat_error err = { 0 };
+    struct leat_expr *expr = NULL;
+    if (leat__expr_new(by, spec->in, &expr, &err) < 0) {
+        leat__declare_error_of(node, "by", &err);
+        return;
+    }
+    if (!leat__topology_defer(node, free_expr, expr))
+        return;
+    if (leat__expr_class(expr) == LEAT_VALUE_NULL)
+        leat__declare_error(node, "by", LEAT_EDECLARE, "%s is always null: no record would be first", by);
+    spec->column = leat__spec(node, sizeof *spec->column);
+    if (spec->column)
+        *spec->column = (struct leat__column){ .expr = expr,
+            .text = by,
+            .value_class = leat__expr_class(expr),
+            .nullable = leat__expr_is_nullable(expr),
+            .where = LEAT__NO_COLUMN };
+}
+
+bool leat__top_is_field(const struct leat_type *in, const char *by)
+{
+    struct leat_place place;
+    return !by || is_path(by) || leat_record_find(in, by, &place, NULL) == 0;
+}
+
+static void declare_by(struct leat_node *node, struct leat__top_spec *spec, const char *by)
+{
+    struct leat_error err = { 0 };
+    if (!by) {
+        leat__declare_error(
+            node, "by", LEAT_EDECLARE, "missing: the field or expression that says which records are first");
+        return;
+    }
+    if (leat_record_find(spec->in, by, &spec->by, &err) < 0) {
+        if (is_path(by))
+            leat__declare_error_of(node, "by", &err);
+        else if (!spec->windows) /* those see to it */
+            declare_column(node, spec, leat__spec_str(node, by));
+        return;
+    }
+    if (!has_order(spec->by.type))
         leat__declare_error(node, "by", LEAT_EDECLARE,
             "%s has no order: it must be a number, a time, a string or a boolean", by);
-    }
 }
 
 static const struct leat_field *find_field(const struct leat_type *type, const char *name)
@@ -72,6 +119,8 @@ static void declare_field(struct leat_node *node, struct leat__top_spec *spec, c
     const struct leat_field *from = find_field(spec->in, to->name);
     const bool can_be_null = to->has_offset != LEAT_NOT_NULLABLE;
     if (spec->rank.type && spec->rank.offset == to->offset)
+        return;
+    if (!from && spec->windows && leat__out_declare_pane(node, spec->windows, to))
         return;
     if (!from && spec->assigner && strcmp(to->name, "window_start") == 0) {
         declare_time(node, to, &spec->window_start);

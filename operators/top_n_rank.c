@@ -2,6 +2,8 @@
 #include "operators/top_n_private.h"
 #include <string.h>
 
+#define RELAX_BYTES (256u << 10)
+
 /* ---- life ---- */
 
 static int open_table(struct leat__top *top, struct leat__ctx *ctx)
@@ -34,6 +36,11 @@ int leat__top_init(struct leat__top *top, struct leat__ctx *ctx, const struct le
     if (!top->before || !top->row_keys || !top->row_hashes)
         return leat__rows_nomem(ctx, "ranks");
     top->after = top->before + spec->n + 1;
+    if (spec->column) {
+        LEAT_TRY(leat__column_init(spec->column, ctx, &top->scratch));
+        LEAT_TRY(leat__column_init(spec->column, ctx, &top->listed_scratch));
+        LEAT_TRY(leat__rows_get(ctx, spec->in, &top->listed));
+    }
     return open_table(top, ctx);
 }
 
@@ -41,6 +48,9 @@ void leat__top_release(struct leat__top *top)
 {
     leat__batch_release(top->batch);
     leat__batch_release(top->rows);
+    leat__batch_release(top->listed);
+    leat__column_release(&top->scratch);
+    leat__column_release(&top->listed_scratch);
     leat__changes_release(&top->changes);
     leat__table_close(top->table);
     leat__copier_free(top->copier);
@@ -52,12 +62,110 @@ void leat__top_release(struct leat__top *top)
     leat__free(top->block);
 }
 
+/* Puts the rows that were not refused in the batch's place. */
+static int leave_refused(struct leat__top *top, struct leat__ctx *ctx)
+{
+    struct leat_batch *batch = top->batch, *rest = NULL;
+    uint32_t count = 0;
+    uint32_t *kept = leat__malloc(batch->count * sizeof *kept);
+    if (!kept)
+        return leat__rows_nomem(ctx, "row numbers");
+    for (uint32_t r = 0; r < batch->count; r++)
+        if (r >= ctx->failed_rows_capacity || !ctx->failed_rows[r])
+            kept[count++] = r;
+    int code = leat__ctx_end(ctx, batch, NULL);
+    if (code == 0 && count)
+        code = leat__rows_gather(ctx, batch, kept, count, &rest);
+    leat__free(kept);
+    if (code < 0)
+        return code;
+    leat__batch_release(batch);
+    top->batch = rest;
+    return 0;
+}
+
+/* What ranks the rows of the batch; NULL is left of it when all are refused. */
+static int eval_ranks(struct leat__top *top, struct leat__ctx *ctx)
+{
+    while (top->batch) {
+        leat__ctx_begin(ctx, top->batch, NULL);
+        LEAT_TRY(leat__column_eval(top->spec->column, &top->scratch, ctx, top->batch, &top->view));
+        if (ctx->user.failures_count == 0)
+            return leat__ctx_end(ctx, top->batch, NULL);
+        LEAT_TRY(leave_refused(top, ctx));
+    }
+    return 0;
+}
+
 int leat__top_prepare(struct leat__top *top, struct leat__ctx *ctx, struct leat_batch *batch)
 {
+    const bool has_column = top->spec->column != NULL;
     top->batch = batch;
     top->at = 0;
-    leat__ctx_begin(ctx, batch, NULL);
-    return leat__rows_keys(ctx, top->spec->key, top->key_scratch, &top->batch, &top->keys);
+    if (has_column)
+        LEAT_TRY(eval_ranks(top, ctx));
+    if (!top->batch)
+        return 0;
+    const struct leat_batch *before = top->batch;
+    const uint32_t count = before->count;
+    leat__ctx_begin(ctx, top->batch, NULL);
+    LEAT_TRY(leat__rows_keys(ctx, top->spec->key, top->key_scratch, &top->batch, &top->keys));
+    if (!has_column || !top->batch || (top->batch == before && top->batch->count == count))
+        return 0;
+    return leat__column_eval(top->spec->column, &top->scratch, ctx, top->batch, &top->view);
+}
+
+/* ---- what ranks ---- */
+
+struct leat__ranked leat__top_one(const struct leat__top *top, uint32_t row)
+{
+    const struct leat__column *column = top->spec->column;
+    struct leat__ranked one = { .record = leat_batch_at(top->batch, row), .us = top->batch->event_us[row] };
+    if (!column)
+        return one;
+    one.is_null = top->view.nulls && top->view.nulls[row];
+    if (!one.is_null)
+        one.value = leat__top_value(column->value_class, &top->view, row);
+    return one;
+}
+
+static int rank_some(
+    struct leat__top *top, struct leat__ctx *ctx, struct leat__ranked *records, uint32_t count)
+{
+    const struct leat__column *column = top->spec->column;
+    struct leat__column_view view;
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(leat_batch_at(top->listed, i), records[i].record, top->listed->stride);
+    top->listed->count = count;
+    LEAT_TRY(leat__column_eval(column, &top->listed_scratch, ctx, top->listed, &view));
+    for (uint32_t i = 0; i < count; i++) {
+        struct leat__value *value = &records[i].value;
+        records[i].is_null = view.nulls && view.nulls[i];
+        if (records[i].is_null)
+            continue;
+        *value = leat__top_value(column->value_class, &view, i);
+        char *text = value->text.len ? leat__batch_alloc(top->listed, value->text.len, 1) : NULL;
+        if (value->text.len && !text)
+            return leat__rows_nomem(ctx, "ranks");
+        if (text)
+            value->text.data = memcpy(text, value->text.data, value->text.len);
+    }
+    return 0;
+}
+
+int leat__top_rank(struct leat__top *top, struct leat__ctx *ctx, struct leat__ranked *records, uint32_t count)
+{
+    if (!top->spec->column)
+        return 0;
+    if (top->listed->arena_bytes > RELAX_BYTES) {
+        leat__batch_release(top->listed);
+        top->listed = NULL;
+        LEAT_TRY(leat__rows_get(ctx, top->spec->in, &top->listed));
+    }
+    const uint32_t some = top->listed->capacity;
+    for (uint32_t from = 0; from < count; from += some)
+        LEAT_TRY(rank_some(top, ctx, records + from, count - from < some ? count - from : some));
+    return 0;
 }
 
 /* ---- the order ---- */
@@ -116,11 +224,13 @@ static int compare_values(const struct leat_place *by, const void *a, const void
 static bool is_first(
     const struct leat__top_spec *spec, const struct leat__ranked *a, const struct leat__ranked *b)
 {
-    const bool a_null = leat_record_is_null(a->record, &spec->by);
-    const bool b_null = leat_record_is_null(b->record, &spec->by);
+    const bool a_null = spec->column ? a->is_null : leat_record_is_null(a->record, &spec->by);
+    const bool b_null = spec->column ? b->is_null : leat_record_is_null(b->record, &spec->by);
     if (a_null != b_null)
         return b_null;
-    const int order = a_null ? 0 : compare_values(&spec->by, a->record, b->record);
+    const int order = a_null ? 0
+        : spec->column       ? leat__value_cmp(spec->column->value_class, a->value, b->value)
+                             : compare_values(&spec->by, a->record, b->record);
     if (order)
         return (order < 0) != spec->descending;
     return a->us <= b->us;
@@ -224,6 +334,13 @@ static void set_time(void *row, const struct leat__out_field *field, int64_t us)
         leat__out_set_int(row, field, us); /* in its own unit */
 }
 
+void leat__top_fill(const struct leat__top_spec *spec, const void *record, uint32_t rank, unsigned char *row)
+{
+    copy_fields(spec, record, row);
+    if (spec->rank.type)
+        leat__out_set_int(row, &spec->rank, rank);
+}
+
 int leat__top_row(struct leat__top *top, struct leat__ctx *ctx, int which, const struct leat__ranked *one,
     uint32_t rank, const struct leat__window *window)
 {
@@ -231,9 +348,7 @@ int leat__top_row(struct leat__top *top, struct leat__ctx *ctx, int which, const
     struct leat_batch *out;
     LEAT_TRY(leat__changes_row(&top->changes, ctx, which, &out));
     unsigned char *row = leat_batch_at(out, out->count - 1);
-    copy_fields(spec, one->record, row);
-    if (spec->rank.type)
-        leat__out_set_int(row, &spec->rank, rank);
+    leat__top_fill(spec, one->record, rank, row);
     if (window) {
         set_time(row, &spec->window_start, window->start);
         set_time(row, &spec->window_end, window->end);

@@ -5,6 +5,7 @@
  *                 the window is dropped
  *
  * Invariant: every window in the table has its end above the last watermark that was worked through. */
+#include "operators/aggregate_record_private.h"
 #include "operators/key_private.h"
 #include "operators/top_n_private.h"
 #include "topology/declare.h"
@@ -46,8 +47,9 @@ static int add_to(struct leat__top *top, struct leat__ctx *ctx, int64_t ns, uint
     LEAT_TRY(leat__top_list(top, ctx, ns, row, &list));
     top->after_count = 0;
     for (; list; list = list->next)
-        top->after[top->after_count++] = (struct leat__ranked){ list->record, list->event_us };
-    const struct leat__ranked one = { leat_batch_at(top->batch, row), top->batch->event_us[row] };
+        top->after[top->after_count++] =
+            (struct leat__ranked){ .record = list->record, .us = list->event_us };
+    const struct leat__ranked one = leat__top_one(top, row);
     if (!leat__top_add(top->spec, top->after, &top->after_count, one))
         return 0;
     return leat__top_put(top, ctx, ns, row, top->after, top->after_count);
@@ -121,7 +123,7 @@ static int give_list(struct window_top_n *t, struct leat__ctx *ctx, const struct
     const int64_t last_us = leat__window_last_us(top->spec->assigner, &t->window);
     uint32_t rank = 1;
     for (const struct leat_list_row *row = item->value; row; row = row->next, rank++) {
-        const struct leat__ranked one = { row->record, row->event_us };
+        const struct leat__ranked one = { .record = row->record, .us = row->event_us };
         LEAT_TRY(leat__changes_begin(&top->changes, ctx, NULL, last_us, item->hash));
         LEAT_TRY(leat__top_row(top, ctx, LEAT__AFTER, &one, rank, &t->window));
         LEAT_TRY(leat__changes_settle(&top->changes, ctx));
@@ -204,23 +206,81 @@ const struct leat_op_class leat__window_top_n_class = {
 
 /* ---- declaration ---- */
 
-static void check_windows(
-    struct leat_node *node, struct leat__top_spec *spec, const struct leat_windowed_stream *in)
+/* Whether each window gives plain records once, at its end: then lists will do. */
+static bool is_simple(const struct leat_windowed_stream *in, const struct leat_type *type, const char *by)
 {
-    const struct leat_trigger *triggers = in->opts.triggers;
+    const struct leat_window_opts *o = &in->opts;
+    const bool is_default =
+        !o->triggers[0].kind || (o->triggers[0].kind == LEAT_TRIGGER_WATERMARK && !o->triggers[1].kind);
+    return leat__windows_assigner(in) && is_default && !o->allowed_lateness_us && !o->discard_remainder &&
+        o->accumulation != LEAT_RETRACTING && o->kind != LEAT_WINDOW_GLOBAL &&
+        (!type || leat__top_is_field(type, by));
+}
+
+/* The only aggregate: the records. */
+static void declare_rows(struct leat_node *node, struct leat__aggregate_spec *spec,
+    const struct leat__top_spec *top, const char *by)
+{
+    struct leat_error err = { 0 };
+    struct leat__agg *agg = spec->aggs = leat__spec(node, sizeof *agg);
+    spec->columns = leat__spec(node, 3 * sizeof *spec->columns);
+    if (!agg || !spec->columns)
+        return;
+    *agg = (struct leat__agg){ .kind = top->descending ? LEAT_AGGREGATE_TOP_N : LEAT_AGGREGATE_BOTTOM_N,
+        .as = "records",
+        .of = leat__spec_str(node, by),
+        .n = top->n,
+        .column = LEAT__NO_COLUMN,
+        .where = LEAT__NO_COLUMN,
+        .by = LEAT__NO_COLUMN };
+    leat__top_rows_choose(agg);
+    spec->aggs_count = 1;
+    spec->has_memory = true;
+    spec->values_size = agg->size;
+    if (!agg->of || !leat__agg_find_column(node, spec, agg->of, LEAT__NO_COLUMN, "by", &agg->column))
+        return;
+    agg->of_class = spec->columns[agg->column].value_class;
+    if (agg->of_class == LEAT_VALUE_NULL)
+        leat__declare_error(node, "by", LEAT_EDECLARE, "%s is always null: no record would be first", by);
+    if (leat__agg_records_new(spec->in, top->out, &agg->records, &err) < 0)
+        leat__declare_error_of(node, "out", &err);
+    else if (!leat__topology_defer(node, leat__agg_records_free, agg->records))
+        agg->records = NULL;
+    spec->schemas = leat__agg_schemas(node, spec);
+}
+
+/* Windows of every kind, as the operators of aggregates have them. */
+static void declare_windows(struct leat_node *node, struct leat__top_spec *top,
+    const struct leat_top_n_opts *o, const leat_windowed_stream *in)
+{
+    struct leat__aggregate_spec *spec = leat__spec(node, sizeof *spec);
+    if (!spec)
+        return;
+    node->spec = spec;
+    top->windows = spec;
+    spec->in = leat__input_type(node, 0);
+    spec->key = in->keyed.key;
+    spec->top = top;
+    spec->on_overflow = LEAT_OVERFLOW_FAIL;
+    leat__aggregate_declare_window(spec, &in->opts);
+    spec->assigner = leat__windows_assigner(in);
+    leat__key_parts_declare(
+        node, spec, &in->keyed); /* for errors: the output's fields are those of records */
+    leat__top_declare(node, top, o, &in->keyed);
+    spec->out = top->out;
+    spec->key_types = top->key_types;
     if (leat__node_is_inert(node))
         return;
-    spec->assigner = leat__windows_assigner(in);
-    if (!spec->assigner)
+    declare_rows(node, spec, top, o->by);
+    leat__session_declare(node, spec);
+    if (leat__node_is_inert(node))
+        return;
+    const struct leat_op_class *op = leat__aggregate_class_of(node, spec);
+    if (op)
+        node->op = op;
+    else
         leat__declare_error(node, NULL, LEAT_EDECLARE,
-            "its windows must be tumbling, hopping, cumulating or of the calendar; over others, "
-            "leat_aggregate with LEAT_AGGREGATE_TOP_N gives the values");
-    if (in->opts.allowed_lateness_us)
-        leat__declare_error(node, NULL, LEAT_EDECLARE,
-            "its windows allow lateness, and it gives each window once: leave .allowed_lateness_us out");
-    if (triggers[0].kind && (triggers[0].kind != LEAT_TRIGGER_WATERMARK || triggers[1].kind))
-        leat__declare_error(node, NULL, LEAT_EDECLARE,
-            "its windows fire before their ends, and it gives each window once: leave .triggers out");
+            "no operator has the first records of windows of this kind with these triggers");
 }
 
 /* Late records that were asked for before the operator was there. */
@@ -252,9 +312,14 @@ leat_stream *leat_window_top_n_sized(
     leat__need_event_time(node, 0);
     node->op = &leat__window_top_n_class;
     node->spec = spec;
-    check_windows(node, spec, in);
-    leat__top_declare(node, spec, &o, &in->keyed);
-    (void)leat__output(node, o.out ? o.out : leat__input_type(node, 0), NULL);
+    if (is_simple(in, leat__input_type(node, 0), o.by)) {
+        spec->assigner = leat__windows_assigner(in);
+        leat__top_declare(node, spec, &o, &in->keyed);
+    } else {
+        declare_windows(node, spec, &o, in);
+    }
+    const uint32_t port = leat__output(node, o.out ? o.out : leat__input_type(node, 0), NULL);
+    node->outputs[port].changes = in->opts.accumulation == LEAT_RETRACTING;
     if (!leat__node_is_inert(node))
         bind_late(node, in);
     return leat__stream(node, 0);

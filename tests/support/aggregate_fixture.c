@@ -162,18 +162,30 @@ leat_stream *agg_declare(
     return agg_declare_triggered(in, text, out, user, NULL);
 }
 
+static void read_words(struct words *words, const char *text)
+{
+    char copy[256];
+    char *rest = NULL;
+    (void)snprintf(copy, sizeof copy, "%s", text);
+    for (char *word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest))
+        read_word(words, word);
+    if (!words->alone && (words->triggers_count || strstr(text, "watermark")))
+        add_trigger(words, (struct leat_trigger)LEAT_ON_WATERMARK);
+}
+
+leat_windowed_stream *agg_windows(leat_stream *in, const char *text)
+{
+    struct words words = { .window.kind = LEAT_WINDOW_TUMBLING, .by = "k" };
+    read_words(&words, text);
+    return leat_window(leat_group_by(in, "keyed", words.by), "windows", &words.window);
+}
+
 leat_stream *agg_declare_triggered(leat_stream *in, const char *text, const struct leat_type *out,
     const struct leat_aggregate_fn *user, const struct leat_trigger_fn *trigger)
 {
     struct words words = { .window.kind = LEAT_WINDOW_TUMBLING, .by = "k", .trigger = trigger };
-    char copy[256];
-    char *rest = NULL;
     uint32_t count = 0;
-    (void)snprintf(copy, sizeof copy, "%s", text);
-    for (char *word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest))
-        read_word(&words, word);
-    if (!words.alone && (words.triggers_count || strstr(text, "watermark")))
-        add_trigger(&words, (struct leat_trigger)LEAT_ON_WATERMARK);
+    read_words(&words, text);
     for (uint32_t i = 0; i < COUNT_OF(known_aggs); i++)
         if (has_field(out, known_aggs[i].as))
             words.aggregate.aggs[count++] = known_aggs[i];

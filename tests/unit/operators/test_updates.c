@@ -354,7 +354,7 @@ static bool is_top(const struct known *known, uint32_t count, uint32_t i)
     return known[i].there && before < TOP;
 }
 
-static void run_random_top(uint64_t seed, bool changes)
+static void run_random_top(uint64_t seed, bool changes, const char *by)
 {
     struct known known[RECORDS];
     bool there[RECORDS] = { false };
@@ -363,7 +363,7 @@ static void run_random_top(uint64_t seed, bool changes)
     leat_stream *in = harness_source(t, "in", &op_event_type, "ts");
     in->node->outputs[0].changes = changes;
     struct harness *h = harness_new(leat_top_n(leat_group_by(in, "by-text", "text"), "top",
-                                        &(struct leat_top_n_opts){ .n = TOP, .by = "value" }),
+                                        &(struct leat_top_n_opts){ .n = TOP, .by = by }),
         &(struct harness_opts){
             .batch_rows = seed % 2 ? 7 : 1, .with_store = true, .budget_bytes = seed % 3 == 0 ? 1 : 0 });
     for (uint32_t i = 0; i < RECORDS; i++) {
@@ -395,8 +395,10 @@ static void test_top_n__given_random_records__when_folded__then_they_are_the_nai
 {
     (void)state;
     for (uint64_t seed = 0; seed < 12; seed++) {
-        run_random_top(seed, false);
-        run_random_top(seed, true);
+        run_random_top(seed, false, "value");
+        run_random_top(seed, true, "value");
+        run_random_top(seed, false, "value * 2 - 7");
+        run_random_top(seed, true, "cast(value as string)"); /* of one digit */
     }
 }
 
@@ -561,6 +563,8 @@ static void test_top_n__given_bad_options__when_declared__then_each_is_named(voi
         { { .n = 1001, .by = "value" }, "n: 1001" },
         { { .n = 1 }, "by: missing" },
         { { .n = 1, .by = "valu" }, "value" },
+        { { .n = 1, .by = "valu + 1" }, "did you mean \"value\"" },
+        { { .n = 1, .by = "null" }, "null" },
         { { .n = 1, .by = "value", .rank = "rang" }, "no field \"rang\"" },
         { { .n = 1, .by = "value", .rank = "text" }, "must be an int or a long" },
         { { .n = 1, .by = "value", .rank = "left", .out = &op_pair_type }, "nothing fills field \"right\"" },
@@ -574,19 +578,23 @@ static void test_top_n__given_bad_options__when_declared__then_each_is_named(voi
     }
 }
 
-static void test_window_top_n__given_windows_that_it_does_not_take__when_declared__then_it_says_so(
+static void test_window_top_n__given_bad_options_of_windows_of_all_kinds__when_declared__then_each_is_named(
     void **state)
 {
     static const struct {
         struct leat_window_opts windows;
+        struct leat_top_n_opts opts;
         const char *want;
     } rows[] = {
-        { { .kind = LEAT_WINDOW_SESSION, .gap_us = 10 }, "must be tumbling, hopping" },
-        { { .kind = LEAT_WINDOW_TUMBLING, .size_us = 10, .allowed_lateness_us = 1 }, "allow lateness" },
-        { { .kind = LEAT_WINDOW_TUMBLING,
-              .size_us = 10,
-              .triggers = { LEAT_ON_WATERMARK, LEAT_ON_COUNT(3) } },
-            "fire before their ends" },
+        { { .kind = LEAT_WINDOW_TUMBLING, .size_us = 10 }, { .n = 1, .by = "valu + 1" },
+            "did you mean \"value\"" },
+        { { .kind = LEAT_WINDOW_SESSION, .gap_us = 10 }, { .n = 1, .by = "valu" }, "value" },
+        { { .kind = LEAT_WINDOW_SESSION, .gap_us = 10 }, { .n = 1 }, "by: missing" },
+        { { .kind = LEAT_WINDOW_SESSION, .gap_us = 10 }, { .n = 1001, .by = "value" }, "n: 1001" },
+        { { .kind = LEAT_WINDOW_SESSION, .gap_us = 10 },
+            { .n = 1, .by = "value", .rank = "left", .out = &op_pair_type },
+            "nothing fills field \"right\"" },
+        { { .kind = LEAT_WINDOW_SESSION, .gap_us = 10, .gap = "value" }, { .n = 1, .by = "value" }, "gap" },
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -594,7 +602,7 @@ static void test_window_top_n__given_windows_that_it_does_not_take__when_declare
         leat_stream *in = harness_source(t, "in", &op_event_type, "ts");
         (void)leat_window_top_n(
             leat_window(leat_group_by(in, "by-text", "text"), "windows", &rows[i].windows), "top",
-            &(struct leat_top_n_opts){ .n = 1, .by = "value" });
+            &rows[i].opts);
         check_refused(t, rows[i].want);
     }
 }
@@ -613,7 +621,7 @@ int main(void)
         cmocka_unit_test(test_deduplicate__given_bad_options__when_declared__then_each_is_named),
         cmocka_unit_test(test_top_n__given_bad_options__when_declared__then_each_is_named),
         cmocka_unit_test(
-            test_window_top_n__given_windows_that_it_does_not_take__when_declared__then_it_says_so),
+            test_window_top_n__given_bad_options_of_windows_of_all_kinds__when_declared__then_each_is_named),
         cmocka_unit_test(test_top_n__given_random_records__when_folded__then_they_are_the_naive_first),
         cmocka_unit_test(test_deduplicate__given_random_records__when_folded__then_they_are_the_naive_ones),
         cmocka_unit_test(test_group_aggregate__given_bad_options__when_declared__then_each_is_named),
