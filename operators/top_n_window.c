@@ -1,4 +1,5 @@
-/* operators/top_n_window.c -- the first n records of each window and key, when the window fires.
+/* operators/top_n_window.c -- the first n records of each window and key, when the window fires; the declaration of
+ * these and of windows with more than one pane (top_n_rows.c).
  *
  *   on_batch      each row into the lists of its windows that have not fired; none: late
  *   on_watermark  windows in the order of their ends: key by key the list, which is in the order of the ranks; then
@@ -264,8 +265,8 @@ static void declare_windows(struct leat_node *node, struct leat__top_spec *top,
     spec->on_overflow = LEAT_OVERFLOW_FAIL;
     leat__aggregate_declare_window(spec, &in->opts);
     spec->assigner = leat__windows_assigner(in);
-    leat__key_parts_declare(
-        node, spec, &in->keyed); /* for errors: the output's fields are those of records */
+    if (!leat__node_is_inert(node)) /* for errors: the output's fields are those of records */
+        leat__key_parts_declare(node, spec, &in->keyed);
     leat__top_declare(node, top, o, &in->keyed);
     spec->out = top->out;
     spec->key_types = top->key_types;
