@@ -384,6 +384,33 @@ static void test_aggregates__given_a_named_expression__when_grouped_by_its_name_
     }
 }
 
+static void test_plans__given_a_key_with_texts_in_quotes__when_described__then_all_formats_show_it(
+    void **state)
+{
+    static const char *const wanted[] = {
+        [LEAT_DESCRIBE_TEXT] = "HASH(replace(\"text\", '\"', '->'))",
+        [LEAT_DESCRIBE_DOT] = "replace(&quot;text&quot;, '&quot;', '-&gt;')",
+        [LEAT_DESCRIBE_JSON] = "\"key\": \"replace(\\\"text\\\", '\\\"', '->')\"",
+    };
+    (void)state;
+    leat_topology *t = leat_topology_new("described");
+    leat_keyed_stream *by =
+        leat_group_by(source(t, "a", 1, RECORDS), "by", "Replace( \"text\" , '\"','->') AS arrow");
+    sink(leat_deduplicate(by, "newest", &(struct leat_deduplicate_opts){ .within_us = LEAT_NEVER }));
+    struct leat_plan *plan;
+    assert_int_equal(exchanges(t, &plan), 1);
+    for (enum leat_describe_format format = LEAT_DESCRIBE_TEXT; format <= LEAT_DESCRIBE_JSON; format++) {
+        struct leat_strbuf text = { 0 };
+        leat__plan_describe(plan, format, &text);
+        FAIL_UNLESS(strstr(text.data, wanted[format]) != NULL, "%s is not in %s", wanted[format], text.data);
+        if (format == LEAT_DESCRIBE_TEXT)
+            FAIL_UNLESS(strstr(text.data, " as arrow") != NULL, "%s", text.data);
+        leat__strbuf_release(&text);
+    }
+    leat__plan_free(plan);
+    leat_topology_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +429,8 @@ int main(void)
         cmocka_unit_test(test_lookups__given_a_wrong_claim__when_a_result_shows_it__then_the_job_fails),
         cmocka_unit_test(
             test_lookups__given_a_table_on_every_worker__then_its_results_have_no_place_to_claim),
+        cmocka_unit_test(
+            test_plans__given_a_key_with_texts_in_quotes__when_described__then_all_formats_show_it),
         cmocka_unit_test(
             test_aggregates__given_a_named_expression__when_grouped_by_its_name__then_there_is_no_exchange),
     };
