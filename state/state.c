@@ -27,7 +27,7 @@
 #define GROW_AT_ONCE ((size_t)1 << 20)
 #define GARBAGE_MIN (256u * 1024u)
 #define COMPACT_AT_ONCE 4096u
-#define LARGE_CLASS (8u * 20u) /* blocks of 1 MiB and more: arrays of slots, as a rule */
+#define LARGE_CLASS (8u * 20u + 1u)
 #define CLEAN_MOST ((size_t)256 << 10) /* about 50 us */
 #define KEEP_SHIFT 6u /* what is kept shrinks by 1/64 at each drop */
 #define KEEP_BYTES_MIN (1u << 20)
@@ -101,6 +101,7 @@ static uint32_t class_of(size_t size, size_t *class_size)
     return 8 * octave_rounded + (uint32_t)((rounded >> (octave_rounded - 3)) & 7u);
 }
 
+/* Chunks of arenas are of at most 1 MiB, and need no zeros: what is larger is an array of slots, as a rule. */
 static bool is_soiled(const struct leat__block *block)
 {
     return block->size_class >= LARGE_CLASS && block->clean < block->size;
