@@ -482,6 +482,25 @@ static void cut_some(uint32_t t, uint32_t s, uint32_t i)
     }
 }
 
+/* Of the first two rows of a list that are old enough the older one goes, again and again. */
+static void prune_some(uint32_t t, uint32_t s)
+{
+    struct leat_error err = { 0 };
+    pick(t);
+    const struct model_entry *any = &live.entries[t][s][picks.k[below(picks.count)]];
+    const int64_t until_us = any->rows_count ? any->rows[below(any->rows_count)].id * 3 : INT64_MAX;
+    const int code = leat__table_prune(
+        world.tables[t], spaces[s], picks.keys, picks.hashes, NULL, picks.count, until_us, &err);
+    FAIL_UNLESS(code == 0, "prune: %s", err.message);
+    for (uint32_t i = 0; i < picks.count; i++) {
+        struct model_entry *e = &live.entries[t][s][picks.k[i]];
+        while (e->rows_count > 1 && e->rows[0].id * 3 <= until_us && e->rows[1].id * 3 <= until_us) {
+            const uint32_t goes = e->rows[0].id <= e->rows[1].id ? 0 : 1;
+            memmove(&e->rows[goes], &e->rows[goes + 1], (--e->rows_count - goes) * sizeof *e->rows);
+        }
+    }
+}
+
 static void walk_lists(uint32_t t, uint32_t s)
 {
     struct leat_error err = { 0 };
@@ -505,6 +524,8 @@ static void walk_lists(uint32_t t, uint32_t s)
     for (uint32_t i = 0; i < picks.count; i++)
         if (picks.lists[i] && below(4) == 0)
             cut_some(t, s, i);
+    if (below(4) == 0)
+        prune_some(t, s);
 }
 
 static void walk_remove(uint32_t t, uint32_t s)
