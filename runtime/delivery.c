@@ -169,6 +169,26 @@ static int fence_all(struct leat_deliverer *d, const struct target *target, uint
     return 0;
 }
 
+int leat__delivery_seize(struct leat_deliverer *d, const struct leat_node *node,
+    const struct leat_sink_class *sink, const char *name, uint32_t slots, struct leat_error *err)
+{
+    const struct target target = { node, sink, name };
+    for (uint32_t i = 0; sink->seize && i < slots; i++) {
+        struct slot_state *s = find_slot(d, name, i);
+        if (!s)
+            return out_of_memory(err);
+        if (s->is_fenced)
+            continue;
+        const struct leat_slot slot = slot_of(d, s);
+        s->node = node;
+        s->sink = sink;
+        const int code = sink->seize(node, d->env, &slot, err);
+        if (code < 0)
+            return fail_slot(&target, s, code, err);
+    }
+    return 0;
+}
+
 int leat__delivery_fence(struct leat_deliverer *d, const struct leat_node *node,
     const struct leat_sink_class *sink, const char *name, uint32_t slots, uint64_t id, bool force,
     uint64_t *marker, struct leat_error *err)

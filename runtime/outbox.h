@@ -114,6 +114,10 @@ LEAT_NODISCARD int leat__delivery_fence(struct leat_deliverer *delivery, const s
     const struct leat_sink_class *sink, const char *name, uint32_t slots, uint64_t id, bool force,
     uint64_t *marker, struct leat_error *err);
 
+/* Before either, for all sinks that will be fenced: the class's seize, for slots that were not fenced yet. */
+LEAT_NODISCARD int leat__delivery_seize(struct leat_deliverer *delivery, const struct leat_node *node,
+    const struct leat_sink_class *sink, const char *name, uint32_t slots, struct leat_error *err);
+
 /* The same for the slots of today's job that were not fenced yet, under the node's name of today: before its workers
  * start. `id`: the checkpoint that it goes on from, 0 without. From here on every checkpoint of the job knows that
  * each of its slots was fenced (struct leat_slot, is_known). */

@@ -220,16 +220,30 @@ static int commit_handles(struct recovery *r)
     return 0;
 }
 
+/* The class of the fit's node, if that is a transactional sink on both sides. */
+static const struct leat_sink_class *transactional(const struct recovery *r, const struct leat_fit *fit)
+{
+    if (!fit->saved || !fit->now || fit->now->node->kind != LEAT_NODE_SINK)
+        return NULL;
+    const struct leat_sink_class *sink = leat__job_sink_class(r->job, fit->now->node);
+    return sink->transact ? sink : NULL;
+}
+
 /* Shuts out whoever else writes in the slots of transactional sinks. */
 static int fence_slots(struct recovery *r)
 {
     for (uint32_t i = 0; i < r->fits_count; i++) {
         const struct leat_fit *fit = &r->fits[i];
+        const struct leat_sink_class *sink = transactional(r, fit);
+        if (sink)
+            LEAT_TRY(leat__delivery_seize(
+                r->c->delivery, fit->now->node, sink, fit->saved->name, fit->saved->parallelism, r->err));
+    }
+    for (uint32_t i = 0; i < r->fits_count; i++) {
+        const struct leat_fit *fit = &r->fits[i];
+        const struct leat_sink_class *sink = transactional(r, fit);
         uint64_t marker = 0;
-        if (!fit->saved || !fit->now || fit->now->node->kind != LEAT_NODE_SINK)
-            continue;
-        const struct leat_sink_class *sink = leat__job_sink_class(r->job, fit->now->node);
-        if (!sink->transact)
+        if (!sink)
             continue;
         LEAT_TRY(leat__delivery_fence(r->c->delivery, fit->now->node, sink, fit->saved->name,
             fit->saved->parallelism, r->m->id, r->job->opts.restore.force, &marker, r->err));
@@ -519,6 +533,12 @@ int leat__recover(struct leat_coordinator *c, struct leat_error *err)
 int leat__recovery_begin_delivery(struct leat_coordinator *c, struct leat_error *err)
 {
     const struct leat_plan *plan = c->job->plan;
+    for (uint32_t n = 0; c->delivery && n < plan->nodes_count; n++) {
+        const struct leat_node *node = plan->nodes[n].node;
+        if (node->kind == LEAT_NODE_SINK && leat__job_sink_class(c->job, node)->transact)
+            LEAT_TRY(leat__delivery_seize(c->delivery, node, leat__job_sink_class(c->job, node), node->name,
+                plan->nodes[n].parallelism, err));
+    }
     for (uint32_t n = 0; c->delivery && n < plan->nodes_count; n++) {
         const struct leat_node *node = plan->nodes[n].node;
         uint64_t marker = 0;

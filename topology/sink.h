@@ -84,6 +84,10 @@ struct leat_sink_class {
         struct leat_error *err);
     /* Transactional sinks; all NULL for others. Called by the coordinator's side, never by a worker; they
      * may block. Every slot of a job is fenced before its workers start. */
+    /* Before fence, of all slots of all sinks: shuts out whoever else holds the slot, and ends what it had open, which
+     * may be in the way of looking at the markers of others. May be NULL. */
+    int (*seize)(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
+        struct leat_error *err);
     int (*fence)(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
         uint64_t *marker_epoch, struct leat_error *err);
     /* Sends all records of the reader and the marker `epoch` in one transaction. 0: it has surely ended well;

@@ -365,6 +365,7 @@ const struct leat_sink_class leat__kafka_once_class = {
     .snapshot = leat__kafka_rows_snapshot,
     .restore = leat__kafka_rows_restore,
     .close = once_close,
+    .seize = leat__kafka_seize,
     .fence = leat__kafka_fence,
     .transact = leat__kafka_transact,
     .release = leat__kafka_release,

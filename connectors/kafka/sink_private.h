@@ -134,6 +134,8 @@ int leat__kafka_rows_restore(
 LEAT_NODISCARD int leat__kafka_rows_partitions(
     struct leat_sv saved, uint32_t *partitions, struct leat_error *err);
 
+int leat__kafka_seize(
+    const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot, struct leat_error *err);
 int leat__kafka_fence(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
     uint64_t *marker_epoch, struct leat_error *err);
 int leat__kafka_transact(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,

@@ -2,8 +2,9 @@
  *
  * A producer per slot, transactional.id "leat-JOB-LIFE-NODE-SLOT", kept from fence to the first failure:
  *
- *   fence      another producer may have the slot: initialising ours shuts it out and aborts what it had open. Read the
- *              marker; then write it again with our name as its owner, so that whoever is shut out can see by whom
+ *   seize      another producer may have the slot: initialising ours shuts it out and aborts what it had open. All slots
+ *              first, for what is open anywhere holds back the markers of all
+ *   fence      read the marker; then write it again with our name as its owner, so that whoever is shut out can see by whom
  *   transact   begin | all records, the marker | all have arrived | end
  *
  * What failures mean (reliability: 13, 22-29):
@@ -35,7 +36,8 @@ struct leat_kafka_producer {
     struct leat_kafka_handles handles;
     char *marker_key; /* JOB-LIFE/NODE/SLOT */
     int32_t marker_partition;
-    uint64_t owner; /* drawn when it fenced */
+    uint64_t owner; /* drawn when it was made */
+    bool is_new; /* seized, and not fenced yet */
     uint64_t given, arrived; /* messages of the open transaction */
     rd_kafka_resp_err_t failure; /* of the first that did not arrive */
     int patience_ms; /* transaction.timeout.ms: by then the brokers have ended what is open */
@@ -330,17 +332,41 @@ static int vanished(const struct leat_kafka_producer *p, struct leat_error *err)
         p->target->markers_topic, p->marker_key);
 }
 
+/* The slot is ours, and its marker can not change any more but by us. */
+static int seize(const struct leat_kafka_target *target, struct leat_env *env, const struct leat_slot *slot,
+    struct leat_error *err)
+{
+    struct leat_kafka_producers *all = target->producers;
+    struct leat_kafka_producer *p;
+    struct leat_kafka_producer **at = find(all, slot);
+    if (!at)
+        return out_of_memory(err);
+    drop(at);
+    LEAT_TRY(new_producer(target, env, slot, &p, err));
+    rd_kafka_error_t *error = rd_kafka_init_transactions(p->client->rk, LEAT_KAFKA_TIMEOUT_MS);
+    if (error) {
+        const int code = leat__kafka_error(p->client, rd_kafka_error_code(error),
+            rd_kafka_error_string(error), "begin with transactions", err);
+        rd_kafka_error_destroy(error);
+        free_producer(p);
+        return code;
+    }
+    p->is_new = true;
+    p->next = all->first;
+    all->first = p;
+    return 0;
+}
+
+/* Reads the marker and writes it again, as its owner. */
 static int take_over(struct leat_kafka_producer *p, bool is_known, uint64_t *epoch, struct leat_error *err)
 {
     struct leat_kafka_marker marker;
-    rd_kafka_error_t *error = rd_kafka_init_transactions(p->client->rk, LEAT_KAFKA_TIMEOUT_MS);
-    if (error)
-        return failed_call(p, error, "begin with transactions", err);
     const int there = leat__kafka_markers_read(p->target->producers->markers, p->marker_key, &marker, err);
     LEAT_TRY(there);
     if (!there && is_known)
         return vanished(p, err);
     p->marker_partition = leat__kafka_markers_partition(p->target->producers->markers, p->marker_key);
+    p->is_new = false;
     *epoch = marker.epoch;
     return run(p, marker.epoch, NULL, err);
 }
@@ -349,22 +375,25 @@ static int fence(const struct leat_kafka_target *target, struct leat_env *env, c
     uint64_t *epoch, struct leat_error *err)
 {
     struct leat_kafka_producers *all = target->producers;
-    struct leat_kafka_producer *p;
     struct leat_kafka_producer **at = find(all, slot);
     if (!at)
         return out_of_memory(err);
-    drop(at);
     if (!all->markers)
         LEAT_TRY(leat__kafka_markers_new(target, env, &all->markers, err));
-    LEAT_TRY(new_producer(target, env, slot, &p, err));
-    const int code = take_over(p, slot->is_known, epoch, err);
-    if (code < 0) {
-        free_producer(p);
-        return code;
+    if (!*at || !(*at)->is_new) {
+        LEAT_TRY(seize(target, env, slot, err));
+        at = &all->first;
     }
-    p->next = all->first;
-    all->first = p;
-    return 0;
+    const int code = take_over(*at, slot->is_known, epoch, err);
+    if (code < 0)
+        drop(at);
+    return code;
+}
+
+int leat__kafka_seize(
+    const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot, struct leat_error *err)
+{
+    return seize(node->spec, env, slot, err);
 }
 
 int leat__kafka_fence(const struct leat_node *node, struct leat_env *env, const struct leat_slot *slot,
