@@ -3,6 +3,7 @@
 #include "tools/checkpoint.h"
 #include "tools/gen.h"
 #include "tools/job.h"
+#include "tools/kafka_tool.h"
 #include "tools/schema.h"
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,8 @@ static const struct {
     { "checkpoint", "checkpoints of a job: ls, info, verify, diff, rm", leat__checkpoint_main },
     { "job", "a running job: status, checkpoint, savepoint, stop, cancel", leat__job_main },
     { "gen", "C structs and type descriptors from Avro schemas", leat__gen_main },
+    { "topic", "topics of Kafka: ls, info, create, produce, consume", leat__topic_main },
+    { "group", "consumer groups of Kafka: lag", leat__group_main },
     { "schema", "whether a schema may follow another: check", leat__schema_main },
     { "version", "the version", version_main },
     { "help", "this", help_main },

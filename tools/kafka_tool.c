@@ -1,0 +1,165 @@
+/* tools/kafka_tool.c -- options and clients of `leat topic` and `leat group`. */
+#include "tools/kafka_tool.h"
+#include "base/env.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    PARTITIONS = 256,
+    REPLICATION,
+    PARTITION,
+    FROM,
+    COUNT,
+    CONFIG,
+    SEPARATOR,
+    FOLLOW,
+    VALUES,
+    JSON,
+    HELP,
+    BROKERS,
+    PROPERTIES
+};
+
+static const struct option options[] = { { "brokers", required_argument, NULL, BROKERS },
+    { "properties", required_argument, NULL, PROPERTIES },
+    { "partitions", required_argument, NULL, PARTITIONS },
+    { "replication", required_argument, NULL, REPLICATION },
+    { "partition", required_argument, NULL, PARTITION }, { "from", required_argument, NULL, FROM },
+    { "count", required_argument, NULL, COUNT }, { "config", required_argument, NULL, CONFIG },
+    { "key-separator", required_argument, NULL, SEPARATOR }, { "follow", no_argument, NULL, FOLLOW },
+    { "values", no_argument, NULL, VALUES }, { "json", no_argument, NULL, JSON },
+    { "help", no_argument, NULL, HELP }, { NULL, 0, NULL, 0 } };
+
+int leat__kafka_tool_wrong(const struct leat_kafka_tool *tool, const char *text, const char *word)
+{
+    (void)fprintf(stderr, "%s: %s%s\nTry %s --help\n", tool->name, text, word, tool->name);
+    return 2;
+}
+
+static int take_number(struct leat_kafka_tool *tool, const char *text, int64_t *number)
+{
+    char *end;
+    *number = strtoll(text, &end, 10);
+    if (end == text || *end || *number < 0 || *number > INT32_MAX)
+        return leat__kafka_tool_wrong(tool, "this should be a number: ", text);
+    return 0;
+}
+
+static int take_output(struct leat_kafka_tool *tool, const char *word)
+{
+    static const char *const words[] = { "", "table", "tsv", "json" };
+    for (int i = 1; i < 4; i++)
+        if (strcmp(word, words[i]) == 0) {
+            tool->output = (enum leat_cli_output)i;
+            return 0;
+        }
+    return leat__kafka_tool_wrong(tool, "-o takes table, tsv or json, not ", word);
+}
+
+static int take(struct leat_kafka_tool *tool, int option)
+{
+    switch (option) {
+    case BROKERS:
+        tool->conn.brokers = optarg;
+        return 0;
+    case PROPERTIES:
+        tool->conn.properties_file = optarg;
+        return 0;
+    case 'X':
+        leat__strbuf_printf(&tool->properties, "%s\n", optarg);
+        return 0;
+    case 'o':
+        return take_output(tool, optarg);
+    case JSON:
+        tool->output = LEAT_OUTPUT_JSON;
+        return 0;
+    case PARTITIONS:
+        return take_number(tool, optarg, &tool->partitions);
+    case REPLICATION:
+        return take_number(tool, optarg, &tool->replication);
+    case PARTITION:
+        return take_number(tool, optarg, &tool->partition);
+    case COUNT:
+        return take_number(tool, optarg, &tool->limit);
+    case FROM:
+        tool->from = optarg;
+        return 0;
+    case CONFIG:
+        tool->config = optarg;
+        return 0;
+    case SEPARATOR:
+        tool->separator = optarg;
+        return 0;
+    case FOLLOW:
+        tool->follow = true;
+        return 0;
+    case VALUES:
+        tool->only_values = true;
+        return 0;
+    default:
+        return leat__kafka_tool_wrong(tool, "see above", "");
+    }
+}
+
+int leat__kafka_tool_parse(struct leat_kafka_tool *tool, int argc, char **argv, const char *usage)
+{
+    int option;
+    tool->partitions = tool->replication = tool->partition = tool->limit = -1;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "X:o:", options, NULL)) >= 0) {
+        if (option == HELP)
+            return fputs(usage, stdout) < 0;
+        const int code = take(tool, option);
+        if (code)
+            return code;
+    }
+    if (optind == argc) {
+        (void)fputs(usage, stderr);
+        return 2;
+    }
+    for (; optind < argc; optind++) {
+        if (tool->count == LEAT_KAFKA_TOOL_WORDS_MAX)
+            return leat__kafka_tool_wrong(tool, "too many words: ", argv[optind]);
+        tool->words[tool->count++] = argv[optind];
+    }
+    if (tool->properties.failed)
+        return leat__kafka_tool_wrong(tool, "out of memory", "");
+    tool->conn.properties = tool->properties.data;
+    return -1;
+}
+
+void leat__kafka_tool_release(struct leat_kafka_tool *tool)
+{
+    leat__strbuf_release(&tool->properties);
+}
+
+struct leat_kafka_client *leat__kafka_tool_open(struct leat_kafka_tool *tool, enum leat_kafka_role role, ...)
+{
+    struct leat_kafka_client *client = NULL;
+    rd_kafka_conf_t *conf;
+    va_list args;
+    if (leat__kafka_conf(&tool->conn, role, leat__env_posix(), &conf, &tool->error) < 0)
+        return NULL;
+    int code = 0;
+    va_start(args, role);
+    for (const char *name; code == 0 && (name = va_arg(args, const char *)) != NULL;)
+        code = leat__kafka_set(conf, name, va_arg(args, const char *), &tool->error);
+    va_end(args);
+    if (code < 0)
+        rd_kafka_conf_destroy(conf);
+    else
+        code = leat__kafka_new(&tool->conn, role, conf, NULL, &client, &tool->error);
+    return code < 0 ? NULL : client;
+}
+
+int leat__kafka_tool_range(struct leat_kafka_tool *tool, struct leat_kafka_client *client, const char *topic,
+    int32_t partition, int64_t *first, int64_t *end)
+{
+    char doing[320];
+    const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+        client->rk, topic, partition, first, end, LEAT_KAFKA_TOOL_TIMEOUT_MS);
+    (void)snprintf(
+        doing, sizeof doing, "ask for the offsets of topic \"%s\", partition %d", topic, (int)partition);
+    return code ? leat__kafka_error(client, code, NULL, doing, &tool->error) : 0;
+}

@@ -1,0 +1,43 @@
+/* tools/kafka_tool.h -- what `leat topic` and `leat group` share: options, a client, waiting. */
+#ifndef LEAT_TOOLS_KAFKA_TOOL_H
+#define LEAT_TOOLS_KAFKA_TOOL_H
+#include "base/strbuf.h"
+#include "connectors/kafka/client.h"
+#include "tools/output.h"
+
+#define LEAT_KAFKA_TOOL_WORDS_MAX 8u
+#define LEAT_KAFKA_TOOL_TIMEOUT_MS 10000
+
+struct leat_kafka_tool {
+    const char *name; /* "leat topic" */
+    struct leat_kafka_conn conn;
+    struct leat_strbuf properties; /* of -X */
+    enum leat_cli_output output;
+    const char *words[LEAT_KAFKA_TOOL_WORDS_MAX]; /* the verb first */
+    uint32_t count;
+    /* of some verbs; negative numbers: not given */
+    const char *from, *config, *separator;
+    int64_t partitions, replication, partition, limit;
+    bool follow, only_values;
+    struct leat_error error;
+};
+
+/* -1: go on; else the exit code. `usage` is printed for --help. */
+int leat__kafka_tool_parse(struct leat_kafka_tool *tool, int argc, char **argv, const char *usage);
+void leat__kafka_tool_release(struct leat_kafka_tool *tool);
+int leat__kafka_tool_wrong(const struct leat_kafka_tool *tool, const char *text, const char *word); /* 2 */
+/* A client with name, value, ... NULL set besides; NULL with tool->error. */
+struct leat_kafka_client *leat__kafka_tool_open(struct leat_kafka_tool *tool, enum leat_kafka_role role, ...);
+/* First offset and the one behind the last of a partition. */
+LEAT_NODISCARD int leat__kafka_tool_range(struct leat_kafka_tool *tool, struct leat_kafka_client *client,
+    const char *topic, int32_t partition, int64_t *first, int64_t *end);
+
+int leat__topic_main(int argc, char **argv);
+int leat__group_main(int argc, char **argv);
+/* The verbs that look, and those that move messages; exit codes. */
+int leat__topic_ls(struct leat_kafka_tool *tool);
+int leat__topic_info(struct leat_kafka_tool *tool);
+int leat__topic_create(struct leat_kafka_tool *tool);
+int leat__topic_produce(struct leat_kafka_tool *tool);
+int leat__topic_consume(struct leat_kafka_tool *tool);
+#endif
