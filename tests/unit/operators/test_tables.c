@@ -313,10 +313,10 @@ static void test_join_tables__given_random_changes__when_folded__then_they_are_t
 
 #define EVENTS_MAX 600u
 
-/* What has come of the table, in order of arrival. */
+/* What has come of the table, in order of arrival, and from when on it counts. */
 struct told {
     int64_t id, us;
-    bool takes_back;
+    bool takes_back, late;
 };
 
 struct past {
@@ -325,6 +325,7 @@ struct past {
     struct world w; /* its random numbers, and what the table has */
     struct told told[EVENTS_MAX];
     uint32_t told_count;
+    uint64_t late; /* that are no news */
     int64_t table_us, stream_us; /* watermarks */
     int64_t unit_us; /* times are multiples of it, more or less: versions are forgotten by the second */
     struct {
@@ -376,7 +377,53 @@ static void tell(struct past *p)
         leat__batch_set_change(batch, batch->count - 1, takes_back ? LEAT_DELETE : LEAT_INSERT);
         p->w.count[1][id] += takes_back ? -1 : 1;
         assert_true(p->told_count < EVENTS_MAX);
-        p->told[p->told_count++] = (struct told){ id, us, takes_back };
+        p->told[p->told_count++] = (struct told){ id, us, takes_back, false };
+    }
+    assert_int_equal(harness_batch(p->w.h, 1, batch), 0);
+}
+
+/* Whether one of that key is known that was on time and is later; and whether one has come late. */
+static bool has_later(const struct past *p, const char *key, int64_t us, bool *any_late)
+{
+    bool found = false;
+    *any_late = false;
+    for (uint32_t i = 0; i < p->told_count; i++) {
+        const struct told *told = &p->told[i];
+        if (!key || !key_of(told->id) || strcmp(key_of(told->id), key) != 0)
+            continue;
+        found = found || (!told->late && told->us > us);
+        *any_late = *any_late || told->late;
+    }
+    return found;
+}
+
+/* Rows at or behind the watermark: they count from there on, and in a plain table only where they are news. */
+static void tell_late(struct past *p)
+{
+    int64_t latest_us = p->table_us;
+    for (uint32_t k = 0; k < p->told_count && p->changes;
+         k++) /* in changes, nothing is ahead of what comes */
+        latest_us = p->told[k].us > latest_us ? p->told[k].us : latest_us;
+    if (latest_us > p->table_us)
+        assert_int_equal(harness_watermark(p->w.h, 1, p->table_us = latest_us), 0);
+    struct leat_batch *batch = harness_rows(p->w.h, 1);
+    batch->late = 1;
+    batch->late_wm_us = p->table_us;
+    for (uint32_t i = 0; i < 1 + below(&p->w, 6) && batch->count < batch->capacity; i++) {
+        const int64_t id = below(&p->w, IDS), us = p->table_us - below(&p->w, 30) * p->unit_us;
+        const bool takes_back = p->changes && p->w.count[1][id] > 0 && below(&p->w, 3) > 0;
+        bool any_late;
+        const bool outdated = !p->changes && has_later(p, key_of(id), us, &any_late);
+        if (outdated && any_late)
+            continue; /* the later one may have been replaced, and forgotten */
+        (void)op_event_add(batch, id, key_of(id), 0, 0, "text");
+        batch->event_us[batch->count - 1] = us;
+        leat__batch_set_change(batch, batch->count - 1, takes_back ? LEAT_DELETE : LEAT_INSERT);
+        p->w.count[1][id] += takes_back ? -1 : 1;
+        p->late += outdated;
+        assert_true(p->told_count < EVENTS_MAX);
+        if (!outdated)
+            p->told[p->told_count++] = (struct told){ id, p->table_us + 1, takes_back, true };
     }
     assert_int_equal(harness_batch(p->w.h, 1, batch), 0);
 }
@@ -437,11 +484,13 @@ static void run_past(uint64_t seed)
         &(struct harness_opts){
             .batch_rows = sizes[seed % 3], .with_store = true, .budget_bytes = seed % 5 == 0 ? 1 : 0 });
     for (uint32_t step = 0; step < 40; step++) {
-        const uint32_t what = below(&p->w, 10);
+        const uint32_t what = below(&p->w, 11);
         if (what < 4)
             tell(p);
         else if (what < 7)
             ask(p);
+        else if (what == 10)
+            tell_late(p);
         else if (what < 8)
             assert_int_equal(harness_watermark(p->w.h, 1, p->table_us += below(&p->w, 60) * p->unit_us), 0);
         else if (what < 9)
@@ -452,6 +501,7 @@ static void run_past(uint64_t seed)
     assert_int_equal(harness_end(p->w.h, seed / 16 % 2), 0);
     assert_int_equal(harness_end(p->w.h, !(seed / 16 % 2)), 0);
     check_past(p, seed);
+    assert_int_equal(p->w.h->counters.late_records, p->late);
     harness_free(p->w.h);
     leat_topology_free(t);
     free(p);
