@@ -353,7 +353,7 @@ int leat__table_remove(
         slice->tick = ++table->state->tick;
         LEAT_TRY(leat__state_room(table->state, table, slice, 1, 0, err));
     }
-    if (slice->compaction || leat__slice_is_wasteful(slice))
+    if (slice->compaction || (slice->garbage > 0 && leat__slice_is_wasteful(slice)))
         leat__slice_compact(table, slice, 1);
     return leat__slot_remove(table, slice, leat__slice_slot(table, slice, key, hash), key, hash, err);
 }

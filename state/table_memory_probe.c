@@ -319,7 +319,8 @@ static int upsert(struct probe *p, int64_t ns, struct leat_error *err)
     if (p->count == 0)
         return 0;
     LEAT_TRY(leat__slice_make(table, ns, &p->slice, err));
-    if (__builtin_expect(p->slice->compaction || leat__slice_is_wasteful(p->slice), false))
+    if (__builtin_expect(
+            p->slice->compaction || (p->slice->garbage > 0 && leat__slice_is_wasteful(p->slice)), false))
         leat__slice_compact(table, p->slice, p->count);
     if (!table->state->store_class)
         return make_in_memory(p, err);
