@@ -237,19 +237,18 @@ int leat__top_rows_renew(const struct leat__agg *agg, const struct leat__agg_mem
     return code;
 }
 
-static const struct leat__agg_class rows_class = {
-    .name = "rows",
-    .add = add_rows,
-    .combine = combine_rows,
-    .check = check_rows,
-    .blobs_count = 2,
-    .blobs = { offsetof(struct rows, entries), offsetof(struct rows, bytes) },
-    .is_of_class = true,
-};
+#define FAMILY(tag_) \
+    { \
+        .name = "rows", .tag = (tag_), .add = add_rows, .combine = combine_rows, .check = check_rows, \
+        .blobs_count = 2, .blobs = { offsetof(struct rows, entries), offsetof(struct rows, bytes) }, \
+        .is_of_class = true \
+    }
+static const struct leat__agg_class rising_class = FAMILY(NULL);
+static const struct leat__agg_class falling_class = FAMILY("descending");
 
 void leat__top_rows_choose(struct leat__agg *agg)
 {
-    agg->family = &rows_class;
+    agg->family = agg->kind == LEAT_AGGREGATE_TOP_N ? &falling_class : &rising_class;
     agg->size = sizeof(struct rows);
 }
 

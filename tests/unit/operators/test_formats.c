@@ -4,7 +4,10 @@
  * The bytes of this build must be those of the file, and this build must go on from those of the file. Whoever changes
  * the layout of state changes the format text of its table too, or reads both: LEAT_UPDATE_GOLDEN=1 writes
  * what came out. */
+#include "notebook.h"
+#include "notebook_told.h"
 #include <leat/deduplicate.h>
+#include <leat/pattern.h>
 #include <leat/top_n.h>
 #include "tests/support/aggregate_fixture.h"
 #include "tests/support/golden.h"
@@ -43,6 +46,115 @@ static leat_stream *declare_top_of_window(leat_keyed_stream *in)
     return leat_window_top_n(windows, "best", &(struct leat_top_n_opts){ .n = 2, .by = "v" });
 }
 
+static leat_stream *declare_top_of_sessions(leat_keyed_stream *in)
+{
+    leat_windowed_stream *windows = leat_window(in, "windows",
+        &(struct leat_window_opts){ .kind = LEAT_WINDOW_SESSION,
+            .gap_us = 5,
+            .allowed_lateness_us = 20,
+            .accumulation = LEAT_RETRACTING });
+    return leat_window_top_n(windows, "best", &(struct leat_top_n_opts){ .n = 2, .by = "0 - v" });
+}
+
+/* What a pattern knows of a key. */
+static leat_stream *declare_pattern(leat_keyed_stream *in)
+{
+    return leat_pattern(in, "rise",
+        &(struct leat_pattern_opts){
+            .steps = { { .name = "low" }, { .name = "high", .where = "v > low.v + 2" } },
+            .within_us = 12,
+            .match = {
+                .out = &agg_event_type, .fields = { { "low.v", "v" }, { "k", "k" }, { "ts", "ts" } } } });
+}
+
+/* An accumulator that is a record. */
+static void book__add(struct leat_ctx *ctx, const struct agg_event *e, struct notebook *book)
+{
+    struct page *page = leat_alloc(ctx, sizeof *page);
+    assert_non_null(page);
+    *page = (struct page){ .text = e->s, .has_at = true, .at = e->ts };
+    book->count++;
+    book->total += e->v;
+    book->has_greatest = true;
+    book->greatest = e->s;
+    book->pages = (struct leat_array){ page, 1 };
+}
+static void book__merge(struct leat_ctx *ctx, struct notebook *into, const struct notebook *from)
+{
+    (void)ctx;
+    into->count += from->count;
+    into->total += from->total;
+    into->greatest = from->greatest;
+    into->pages = from->pages;
+}
+static void book__result(struct leat_ctx *ctx, const struct notebook *book, struct notebook_told *told)
+{
+    (void)ctx;
+    told->n = book->count;
+    told->has_sum = told->has_text = true;
+    told->sum = book->total;
+    told->text = notebook_pages_at(book->pages, 0)->text;
+}
+LEAT_DEFINE_RECORD_AGGREGATE(book, agg_event, notebook, notebook_told);
+
+static leat_stream *declare_records(leat_keyed_stream *in)
+{
+    leat_windowed_stream *windows = leat_window(in, "windows",
+        &(struct leat_window_opts){ .kind = LEAT_WINDOW_SESSION, .gap_us = 5, .allowed_lateness_us = 20 });
+    return leat_aggregate(windows, "books",
+        &(struct leat_aggregate_opts){ .aggs = { LEAT_USER(&book_aggregate) }, .out = &notebook_told_type });
+}
+
+/* A user's trigger: what it knows, and a timer. */
+struct seen {
+    int64_t records;
+};
+
+static enum leat_fire third__on_record(
+    struct leat_ctx *ctx, const struct agg_event *event, const struct leat_bounds *window, struct seen *seen)
+{
+    (void)window;
+    leat_timer_set(ctx, LEAT_EVENT_TIME, event->ts + 9);
+    return ++seen->records % 3 ? LEAT_CONTINUE : LEAT_FIRE;
+}
+static enum leat_fire third__on_timer(struct leat_ctx *ctx, int64_t us, enum leat_time_kind kind,
+    const struct leat_bounds *window, struct seen *seen)
+{
+    (void)ctx;
+    (void)us;
+    (void)kind;
+    (void)window;
+    seen->records++;
+    return LEAT_FIRE;
+}
+static void third__merge(struct leat_ctx *ctx, struct seen *into, const struct seen *from)
+{
+    (void)ctx;
+    into->records += from->records;
+}
+LEAT_DEFINE_TRIGGER(third, agg_event, seen);
+
+static leat_stream *declare_triggered(leat_keyed_stream *in, struct leat_window_opts windows)
+{
+    windows.triggers[0] = (struct leat_trigger)LEAT_ON_TRIGGER(&third_trigger);
+    windows.triggers[1] = (struct leat_trigger)LEAT_ON_WATERMARK;
+    return leat_aggregate(leat_window(in, "windows", &windows), "totals",
+        &(struct leat_aggregate_opts){
+            .aggs = { LEAT_COUNT("n"), LEAT_MAX("s", "smax") }, .out = &notebook_told_type });
+}
+static leat_stream *declare_triggered_windows(leat_keyed_stream *in)
+{
+    return declare_triggered(in, (struct leat_window_opts){ .kind = LEAT_WINDOW_TUMBLING, .size_us = 20 });
+}
+static leat_stream *declare_triggered_sessions(leat_keyed_stream *in)
+{
+    return declare_triggered(in, (struct leat_window_opts){ .kind = LEAT_WINDOW_SESSION, .gap_us = 5 });
+}
+static leat_stream *declare_triggered_sliding(leat_keyed_stream *in)
+{
+    return declare_triggered(in, (struct leat_window_opts){ .kind = LEAT_WINDOW_SLIDING, .size_us = 10 });
+}
+
 struct format {
     const char *name;
     const char *words; /* of the fixture, or */
@@ -65,6 +177,12 @@ static const struct format formats[] = {
     { "deduplicate_last", NULL, declare_last },
     { "top_n", NULL, declare_top },
     { "top_n_of_window", NULL, declare_top_of_window },
+    { "top_n_of_sessions", NULL, declare_top_of_sessions },
+    { "pattern", NULL, declare_pattern },
+    { "user_trigger", NULL, declare_triggered_windows },
+    { "user_trigger_sessions", NULL, declare_triggered_sessions },
+    { "user_trigger_sliding", NULL, declare_triggered_sliding },
+    { "records_in_sessions", NULL, declare_records },
 };
 
 /* ---- running ---- */
