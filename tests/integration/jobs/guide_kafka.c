@@ -1,4 +1,5 @@
-/* tests/integration/jobs/guide_kafka.c -- the program of docs/guide/kafka.md: sales from Kafka into files. */
+/* tests/integration/jobs/guide_kafka.c -- the program of docs/guide/kafka.md: sales from Kafka into files, and a
+ * topic. */
 #include "kafka_sale.h"
 #include <leat/leat.h>
 
@@ -25,6 +26,14 @@ static leat_topology *declare(void)
         });
     leat_file_sink(leat_dead_letters(sales), "bad", &(struct leat_file_sink_opts){ .path = "bad" });
     leat_file_sink(sales, "files", &(struct leat_file_sink_opts){ .path = "sales" });
+    leat_kafka_sink(sales, "by-shelf",
+        &(struct leat_kafka_sink_opts){
+            .cluster = { .brokers = "kafka-1:9092, kafka-2:9092" },
+            .topic = "sales-by-shelf",
+            .partitions = 12,
+            .format = LEAT_FORMAT_JSON,
+            .key = { .fields = "shelf" },
+        });
     return t;
 }
 
