@@ -51,6 +51,8 @@ wide window_last(const struct windows *ws, wide end)
 bool window_is_dropped(const struct windows *ws, wide end, wide w)
 {
     wide edge = cut(cut(window_last(ws, end)) + (wide)ws->node->lateness);
+    if (ws->node->lateness == INT64_MAX) /* LEAT_NEVER, from the first time on */
+        edge = INT64_MAX;
     if (ws->o->mistake == MISTAKE_LATE_ONE_EARLIER)
         edge--;
     if (ws->o->mistake == MISTAKE_LATE_ONE_LATER)
