@@ -132,7 +132,7 @@ static void read_barely(uint32_t count, int partitions)
 {
     static const char *const settings[][2] = { { "check.crcs", "true" },
         { "isolation.level", "read_committed" }, { "queued.min.messages", "10000000" },
-        { "auto.commit.enable", "false" } };
+        { "enable.auto.commit", "false" } };
     rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, settings, sizeof settings / sizeof settings[0]);
     rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, TOPIC, NULL);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);

@@ -236,7 +236,8 @@ static void say(struct leat_kafka_client *client, const char *text)
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-    (void)facility;
+    if (strcmp(facility, "CONFWARN") == 0)
+        return; /* of what we set ourselves: no cause of anything */
     if (level <= 4 && rd_kafka_opaque(rk)) /* warnings and worse */
         say(leat__kafka_client(rd_kafka_opaque(rk)), text);
 }

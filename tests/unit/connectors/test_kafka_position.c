@@ -76,10 +76,6 @@ static void test_declaration__given_a_mistake__then_it_is_named(void **state)
         { SOURCE(JSON, .topics = "orders, or/ders"), "topics: \"or/ders\" is no name of a topic" },
         { SOURCE(JSON, .topics = "orders orders"), "topics: \"orders\" is named twice" },
         { { .type = &kafka_row_type, .topics = "orders" }, "format: missing" },
-        { SOURCE(.topics = "orders", .format = LEAT_FORMAT_AVRO_REGISTRY),
-            "format: LEAT_FORMAT_AVRO_REGISTRY can not be read yet" },
-        { SOURCE(ORDERS, .key = { .fields = "region", .format = LEAT_FORMAT_AVRO_REGISTRY }),
-            "key.format: LEAT_FORMAT_AVRO_REGISTRY" },
         { SOURCE(.topics = "orders", .format = LEAT_FORMAT_AVRO_BINARY, .value_schema = "\"long\""),
             "format: " },
         { SOURCE(ORDERS, .meta = { .offset = "offs" }), "meta.offset: " },
@@ -127,6 +123,23 @@ static void test_declaration__given_a_source__then_the_plan_says_what_it_reads(v
     leat_topology_free(t);
 }
 
+/* What it says at first would be told as the cause of later errors. */
+static void test_consumer__given_our_own_settings__then_librdkafka_has_nothing_to_say_of_them(void **state)
+{
+    const struct leat_kafka_source spec = { .conn = { .brokers = "127.0.0.1:1" }, .group = "watchers" };
+    struct leat_kafka_client *client;
+    struct leat_error err = { 0 };
+    char value[64];
+    size_t size = sizeof value;
+    (void)state;
+    FAIL_UNLESS(leat__kafka_consumer(&spec, leat__env_posix(), 16, &client, &err) == 0, "%s", err.message);
+    FAIL_UNLESS(!strstr(client->said, "property"), "%s", client->said);
+    assert_int_equal(rd_kafka_conf_get(rd_kafka_conf(client->rk), "queued.max.messages.kbytes", value, &size),
+        RD_KAFKA_CONF_OK);
+    assert_string_equal(value, "4096"); /* a sixteenth of 64 MiB */
+    leat__kafka_free(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +147,7 @@ int main(void)
         cmocka_unit_test(test_position__given_other_text__then_it_is_refused),
         cmocka_unit_test(test_split__given_a_name__then_it_is_topic_and_partition),
         cmocka_unit_test(test_declaration__given_a_mistake__then_it_is_named),
+        cmocka_unit_test(test_consumer__given_our_own_settings__then_librdkafka_has_nothing_to_say_of_them),
         cmocka_unit_test(test_declaration__given_a_source__then_the_plan_says_what_it_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
