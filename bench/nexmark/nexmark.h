@@ -29,6 +29,7 @@ extern const size_t nexmark_queries_count;
 leat_stream *nexmark_winning_bids(struct nexmark *n); /* q9's result, of q9_out */
 struct leat_sv nexmark_day_text(struct leat_ctx *ctx, int32_t day); /* "2015-07-15" */
 struct leat_sv nexmark_minute_text(struct leat_ctx *ctx, int32_t minute); /* of the day: "23:59" */
+int32_t nexmark_day(int64_t time_ms);
 
 /* What a price is: below 10,000; below 1,000,000; more. */
 #define NEXMARK_RANK1 "price < 10000"

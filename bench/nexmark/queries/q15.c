@@ -2,6 +2,7 @@
 #include "bench/nexmark/nexmark.h"
 #include "bench/nexmark/queries/queries.h"
 #include "q15_out.h"
+#include "bid_day.h"
 #include "day_stats.h"
 
 #define DISTINCT_WHERE(of_, where_, as_) \
@@ -9,9 +10,18 @@
         .kind = LEAT_AGGREGATE_COUNT_DISTINCT, .of = (of_), .where = (where_), .as = (as_) \
     }
 
+static void with_day(struct leat_ctx *ctx, const struct bid *b, struct bid_day *out)
+{
+    (void)ctx;
+    *out = (struct bid_day){
+        .auction = b->auction, .bidder = b->bidder, .price = b->price, .day = nexmark_day(b->dateTime)
+    };
+}
+LEAT_DEFINE_MAP(with_day, bid, bid_day);
+
 static void in_words(struct leat_ctx *ctx, const struct day_stats *s, struct q15_out *out)
 {
-    out->day = nexmark_day_text(ctx, (int32_t)s->day);
+    out->day = nexmark_day_text(ctx, s->day);
     out->total_bids = s->total_bids;
     out->rank1_bids = s->rank1_bids;
     out->rank2_bids = s->rank2_bids;
@@ -29,7 +39,8 @@ LEAT_DEFINE_MAP(in_words, day_stats, q15_out);
 
 leat_stream *nexmark_q15(struct nexmark *n)
 {
-    leat_stream *stats = leat_group_aggregate(leat_group_by(nexmark_bids(n), "by-day", "epoch_millis(dateTime) / 86400000 as day"), "stats",
+    leat_stream *bids = leat_map(nexmark_bids(n), "with-day", &with_day_map);
+    leat_stream *stats = leat_group_aggregate(leat_group_by(bids, "by-day", "day"), "stats",
         &(struct leat_group_aggregate_opts){
             .aggs = {
                 LEAT_COUNT("total_bids"),

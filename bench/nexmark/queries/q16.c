@@ -2,6 +2,7 @@
 #include "bench/nexmark/nexmark.h"
 #include "bench/nexmark/queries/queries.h"
 #include "q16_out.h"
+#include "bid_channel.h"
 #include "channel_stats.h"
 
 #define DISTINCT_WHERE(of_, where_, as_) \
@@ -9,11 +10,23 @@
         .kind = LEAT_AGGREGATE_COUNT_DISTINCT, .of = (of_), .where = (where_), .as = (as_) \
     }
 
+static void with_day(struct leat_ctx *ctx, const struct bid *b, struct bid_channel *out)
+{
+    (void)ctx;
+    out->channel = b->channel;
+    out->auction = b->auction;
+    out->bidder = b->bidder;
+    out->price = b->price;
+    out->day = nexmark_day(b->dateTime);
+    out->minute = (int32_t)(b->dateTime / 60000 - INT64_C(1440) * out->day);
+}
+LEAT_DEFINE_MAP(with_day, bid, bid_channel);
+
 static void in_words(struct leat_ctx *ctx, const struct channel_stats *s, struct q16_out *out)
 {
     out->channel = s->channel;
-    out->day = nexmark_day_text(ctx, (int32_t)s->day);
-    out->minute = nexmark_minute_text(ctx, (int32_t)s->minute);
+    out->day = nexmark_day_text(ctx, s->day);
+    out->minute = nexmark_minute_text(ctx, s->minute);
     out->total_bids = s->total_bids;
     out->rank1_bids = s->rank1_bids;
     out->rank2_bids = s->rank2_bids;
@@ -31,7 +44,8 @@ LEAT_DEFINE_MAP(in_words, channel_stats, q16_out);
 
 leat_stream *nexmark_q16(struct nexmark *n)
 {
-    leat_stream *stats = leat_group_aggregate(leat_group_by(nexmark_bids(n), "by-channel", "channel, epoch_millis(dateTime) / 86400000 as day"), "stats",
+    leat_stream *bids = leat_map(nexmark_bids(n), "with-day", &with_day_map);
+    leat_stream *stats = leat_group_aggregate(leat_group_by(bids, "by-channel", "channel, day"), "stats",
         &(struct leat_group_aggregate_opts){
             .aggs = {
                 LEAT_COUNT("total_bids"),
@@ -46,7 +60,7 @@ leat_stream *nexmark_q16(struct nexmark *n)
                 DISTINCT_WHERE("auction", NEXMARK_RANK1, "rank1_auctions"),
                 DISTINCT_WHERE("auction", NEXMARK_RANK2, "rank2_auctions"),
                 DISTINCT_WHERE("auction", NEXMARK_RANK3, "rank3_auctions"),
-                LEAT_MAX("epoch_millis(dateTime) / 60000 % 1440", "minute"),
+                LEAT_MAX("minute", "minute"),
             },
             .out = &channel_stats_type,
             NEXMARK_MINI_BATCH,

@@ -31,6 +31,12 @@ const struct nexmark_query nexmark_queries[] = {
 };
 const size_t nexmark_queries_count = sizeof nexmark_queries / sizeof nexmark_queries[0];
 
+int32_t nexmark_day(int64_t time_ms)
+{
+    const int64_t day_ms = INT64_C(86400000);
+    return (int32_t)(time_ms / day_ms - (time_ms % day_ms < 0));
+}
+
 static void put_digits(char *to, int32_t value, int digits)
 {
     for (int i = digits - 1; i >= 0; i--, value /= 10)
