@@ -1,5 +1,4 @@
 /* tools/topic_show.c -- `leat topic ls`, `info` and `create`. */
-#include "connectors/kafka/sink_private.h"
 #include "tools/kafka_tool.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -82,5 +82,9 @@ LEAT_NODISCARD int leat__kafka_error(struct leat_kafka_client *client, rd_kafka_
 LEAT_NODISCARD int leat__kafka_partitions(struct leat_kafka_client *client, const char *topic, int timeout_ms,
     uint32_t *partitions, struct leat_error *err);
 
+/* (sink_topics.c) Makes the topic unless it is there, and waits until everybody knows. `config`: one property, or NULL. */
+LEAT_NODISCARD int leat__kafka_topic_make(struct leat_kafka_client *client, const char *name,
+    uint32_t partitions, int16_t replication, const char *config, const char *value, struct leat_error *err);
+
 #define LEAT_KAFKA_TIMEOUT_MS 30000 /* of calls that wait for an answer, unless the caller knows better */
 #endif

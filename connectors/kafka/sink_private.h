@@ -50,9 +50,6 @@ struct leat_kafka_target {
 
 LEAT_NODISCARD int leat__kafka_topic_look(struct leat_kafka_client *client, const char *name,
     struct leat_kafka_topic *topic, struct leat_error *err);
-/* Makes it unless it is there, and waits until everybody knows. `config`: one property, or NULL. */
-LEAT_NODISCARD int leat__kafka_topic_make(struct leat_kafka_client *client, const char *name,
-    uint32_t partitions, int16_t replication, const char *config, const char *value, struct leat_error *err);
 /* The sink's own topic, made if it may be, and target->seen. */
 LEAT_NODISCARD int leat__kafka_sink_check(
     const struct leat_node *node, struct leat_env *env, struct leat_error *err);
