@@ -173,7 +173,8 @@ const struct leat_type *leat__projection_make_type(
     const char *text = w.text.failed ? NULL : leat__spec_str(node, w.text.data);
     leat__strbuf_release(&w.text);
     if (!text) {
-        leat__declare_error(node, "fields", LEAT_ENOMEM, "out of memory for the schema of the output");
+        if (!leat__node_is_inert(node)) /* else it was said */
+            leat__declare_error(node, "fields", LEAT_ENOMEM, "out of memory for the schema of the output");
         return NULL;
     }
     if (leat__schema_parse(text, strlen(text), &schema, &err) < 0 ||
