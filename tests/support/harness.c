@@ -250,11 +250,17 @@ static void step_snapshot(struct harness *h)
         FAIL_UNLESS(leat__state_snapshot_step(h->state, &err) >= 0, "snapshot: %s", err.message);
 }
 
+/* Whether others have woken it, which end its waiting. */
+static bool is_woken(const struct harness *h)
+{
+    return h->ctx.woken && __atomic_load_n(h->ctx.woken, __ATOMIC_SEQ_CST);
+}
+
 /* Follows a call of the operator with as many steps as it asks for. */
 static int settle(struct harness *h, int code)
 {
     step_snapshot(h);
-    for (uint32_t i = 0; code == LEAT_MORE; i++) {
+    for (uint32_t i = 0; code == LEAT_MORE || (code >= 0 && is_woken(h)); i++) {
         FAIL_UNLESS(i < STEPS_MAX, "the operator never comes to an end");
         h->emitted_in_call = 0;
         h->steps_count++;

@@ -57,12 +57,15 @@ static enum leat_fire obeying__on_record(
     return (enum leat_fire)fire;
 }
 
-/* Times that end in 5 purge as well, those in 7 set another one, those in 66 are refused; all others fire. */
+/* Times that end in 5 purge as well, those in 7 set another one, those in 66 are refused; all others fire, as the
+ * last one of all does. */
 static enum leat_fire obeying__on_timer(struct leat_ctx *ctx, int64_t us, enum leat_time_kind kind,
     const struct leat_bounds *window, struct told *told)
 {
     assert_true(window->end_us > window->start_us);
     told->timers++;
+    if (us == LEAT_TIME_MAX)
+        return LEAT_FIRE;
     if (us % 10 == 5)
         return LEAT_FIRE_AND_PURGE;
     if (us % 10 == 7)
