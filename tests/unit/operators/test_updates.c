@@ -145,6 +145,27 @@ static leat_stream *declare_window_top_hopping(const struct case_setup *setup)
     return window_top_with(
         setup, (struct leat_window_opts){ .kind = LEAT_WINDOW_HOPPING, .size_us = 10, .slide_us = 5 });
 }
+static leat_stream *declare_window_top_late(const struct case_setup *setup)
+{
+    return window_top_with(setup,
+        (struct leat_window_opts){ .kind = LEAT_WINDOW_TUMBLING, .size_us = 10, .allowed_lateness_us = 5 });
+}
+static leat_stream *declare_window_top_late_retracting(const struct case_setup *setup)
+{
+    return window_top_with(setup,
+        (struct leat_window_opts){ .kind = LEAT_WINDOW_TUMBLING,
+            .size_us = 10,
+            .allowed_lateness_us = 5,
+            .accumulation = LEAT_RETRACTING });
+}
+static leat_stream *declare_window_top_session(const struct case_setup *setup)
+{
+    return window_top_with(setup,
+        (struct leat_window_opts){ .kind = LEAT_WINDOW_SESSION,
+            .gap_us = 5,
+            .allowed_lateness_us = 10,
+            .accumulation = LEAT_RETRACTING });
+}
 
 static const struct case_operator operators[] = {
     { "top-2", declare_top },
@@ -152,6 +173,9 @@ static const struct case_operator operators[] = {
     { "bottom-2-ranked", declare_bottom_ranked },
     { "window-top-2", declare_window_top },
     { "window-top-2-hopping", declare_window_top_hopping },
+    { "window-top-2-late", declare_window_top_late },
+    { "window-top-2-late-retracting", declare_window_top_late_retracting },
+    { "window-top-2-session-retracting", declare_window_top_session },
     { "dedup-first", declare_dedup_first },
     { "dedup-first-time", declare_dedup_first_time },
     { "dedup-last", declare_dedup_last },
