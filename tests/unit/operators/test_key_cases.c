@@ -1,5 +1,5 @@
 /* tests/unit/operators/test_key_cases.c -- runs tests/operators/keys/<operator>.case: each operator that has a key, by
- * one of expressions, some of which fail for some records. */
+ * one of expressions, some of which fail for some records; and cogroups by fields, tests/operators/cogroup/. */
 #include "topology/graph.h"
 #include "tests/support/cases.h"
 #include "tests/support/unit.h"
@@ -145,6 +145,20 @@ static leat_stream *declare_cogroup(const struct case_setup *setup)
     return skipping(&both->in);
 }
 
+/* By fields, of any number of inputs. */
+static leat_stream *declare_cogroup_of_fields(const struct case_setup *setup)
+{
+    static const char *const names[] = { "left", "right", "third" };
+    struct leat_cogroup_opts opts = { 0 };
+    for (uint32_t i = 0; i < setup->inputs_count; i++)
+        opts.inputs[i] = (struct leat_cogroup_input){ setup->inputs[i], names[i], "key, value" };
+    leat_keyed_stream *all = leat_cogroup(setup->inputs[0]->t, "all", &opts);
+    leat_stream *first =
+        leat_deduplicate(all, "first", &(struct leat_deduplicate_opts){ .within_us = LEAT_NEVER });
+    first->node->outputs[first->port].taken = true; /* as above */
+    return &all->in;
+}
+
 /* ---- joins ---- */
 
 #define PAIR_OF(setup_) \
@@ -213,6 +227,7 @@ static const struct case_operator operators[] = {
     { "twice", declare_twice },
     { "process", declare_process },
     { "cogroup", declare_cogroup },
+    { "cogroup-of-fields", declare_cogroup_of_fields },
     { "join", declare_join },
     { "window-join", declare_window_join },
     { "session-join", declare_session_join },
@@ -232,8 +247,9 @@ int main(void)
     struct CMUnitTest tests[64];
     size_t count = 0;
     glob_t found = { 0 };
-    if (glob("tests/operators/keys/*.case", 0, NULL, &found) != 0) {
-        print_error("tests/operators/keys: there are none; run me at the top of the project\n");
+    if (glob("tests/operators/keys/*.case", 0, NULL, &found) != 0 ||
+        glob("tests/operators/cogroup/*.case", GLOB_APPEND, NULL, &found) != 0) {
+        print_error("there are no case files; run me at the top of the project\n");
         return 1;
     }
     for (; count < found.gl_pathc && count < COUNT_OF(tests); count++)
