@@ -170,6 +170,20 @@ static leat_stream *declare_group(leat_keyed_stream *in)
             .out = &notebook_told_type });
 }
 
+static leat_stream *declare_group_folded(leat_keyed_stream *in)
+{
+    return leat_group_aggregate(in, "totals",
+        &(struct leat_group_aggregate_opts){
+            .aggs = { LEAT_COUNT("n"), LEAT_SUM("v", "total"), LEAT_USER(&book_aggregate) },
+            .mini_batch_rows = 1000,
+            .out = &notebook_told_type });
+}
+static leat_stream *declare_frequency(leat_keyed_stream *in)
+{
+    return leat_frequency(in, "often",
+        &(struct leat_frequency_opts){ .count = 3, .within_us = 20, .match = { .out = &agg_event_type } });
+}
+
 /* A process function with each kind of state, and timers. */
 enum { LATEST, ALL, BY_VALUE, BOOK };
 
@@ -309,6 +323,8 @@ static const struct format formats[] = {
     { "hopping_running", .words = "size=20,slide=10" },
     { "hopping_tree", .words = "size=20,slide=5,lateness=10" },
     { "cumulating", .words = "size=20,step=5" },
+    { "global", .words = "global,count=3" },
+    { "calendar", .words = "day=Europe/Berlin,lateness=5" },
     { "sessions", .words = "gap=5,lateness=20" },
     { "sessions_triggers", .words = "gap=5,lateness=20,count=3,event=5,clock=7,retracting" },
     { "sliding", .words = "size=10,sliding,lateness=5" },
@@ -326,6 +342,8 @@ static const struct format formats[] = {
     { "user_trigger_sliding", .declare = declare_triggered_sliding },
     { "records_in_sessions", .declare = declare_records },
     { "group_aggregate", .declare = declare_group },
+    { "group_aggregate_folded", .declare = declare_group_folded },
+    { "frequency", .declare = declare_frequency },
     { "process", .declare = declare_process },
     { "upsert", .declare_plain = declare_upsert },
     { "requests", .declare_plain = declare_requests },
