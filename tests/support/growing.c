@@ -110,7 +110,8 @@ static int open_log(struct leat_reader *reader)
     r->number = reader->split->from;
     r->partition = &r->growing->partitions[r->number];
     set_open(r, r);
-    r->growing->opened_bare++;
+    (void)__atomic_add_fetch(
+        &r->growing->opened_bare, 1, __ATOMIC_RELAXED); /* readers are on several threads */
     return 0;
 }
 
@@ -172,7 +173,7 @@ static int position(struct leat_reader *reader, struct leat_strbuf *out)
 static int seek_log(struct leat_reader *reader, const char *text, size_t len)
 {
     (void)len;
-    self(reader)->growing->opened_bare--;
+    (void)__atomic_sub_fetch(&self(reader)->growing->opened_bare, 1, __ATOMIC_RELAXED);
     self(reader)->next = (uint32_t)strtoul(text, NULL, 10);
     return 0;
 }
