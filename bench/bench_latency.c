@@ -35,9 +35,8 @@ static int64_t now_us(void)
 
 static void make_due(struct leat_ctx *ctx, uint64_t seed, uint64_t index, struct tick *tick)
 {
-    (void)ctx;
     if (start_us == 0)
-        start_us = now_us();
+        start_us = leat_ctx_now_us(ctx); /* the clock by which the source knows what is due */
     tick->key = (int64_t)leat_random_below(seed, index, 0, KEYS);
     tick->value = (int64_t)(index & 1023);
     tick->at = start_us + (int64_t)(index * 1000000 / rate);
