@@ -69,7 +69,7 @@ model: ## checks the models of the checkpoint protocol, with large bounds
 	@scripts/setup
 	@scripts/model --large
 
-bench: ## builds the release and measures the scoreboard (docs/scoreboard.md, about 15 minutes); ARGS: benchmarks instead, or S1 S2 ...
+bench: ## builds the release and measures the scoreboard (docs/scoreboard.md); ARGS: benchmarks instead, or S1 S2 ...
 	@scripts/setup build
 	@$(call build,release,--target bench)
 	@$(call build,release,--target leat_tool)

@@ -147,6 +147,8 @@ static int judge(struct leat__table_join *j, struct leat__ctx *ctx, uint32_t cou
         right[asked] = j->right[i];
         of[asked++] = i;
     }
+    if (asked == 0)
+        return 0;
     LEAT_TRY(leat__join_matches(j->output, ctx, j->left, right, asked, j->ok));
     for (uint32_t i = 0; i < asked; i++)
         if (!j->ok[i])
