@@ -486,6 +486,17 @@ JOBS = {'windows': 'crash-windows', 'join': 'crash-join', 'outer': 'crash-outer'
 
 # ---- runs ----
 
+def jobs_of(build, wanted=None):
+    """The names of JOBS that run in this build, or the one wanted; says aloud what does not, and ends if that is all."""
+    names = [wanted] if wanted else sorted(JOBS)
+    if 'kafka' in names and not tap.follows_kafka(build):
+        print('# the job kafka is left out: %s' % tap.NO_KAFKA, flush=True)
+        names.remove('kafka')
+    if not names:
+        sys.exit(77)
+    return names
+
+
 class Run:
     """One job with its directories: started as often as it takes."""
 

@@ -1,6 +1,7 @@
 # tests/scripts/tap.py -- what the tests of the scripts share: temporary trees, running commands, TAP.
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,20 @@ def run(*command, **options):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, timeout=600, check=False, **options)
     return done.returncode, done.stdout.splitlines()
+
+
+def sanitizers(build):
+    """Those that the build directory was configured with, as 'address,undefined'."""
+    with open(os.path.join(build, 'CMakeCache.txt'), encoding='utf-8') as file:
+        return re.search(r'^LEAT_SANITIZE:\w+=(.*)$', file.read(), re.MULTILINE).group(1)
+
+
+def follows_kafka(build):
+    """librdkafka starts its threads by thrd_create, which the thread sanitizer does not follow: it ends the process."""
+    return 'thread' not in sanitizers(build)
+
+
+NO_KAFKA = 'the thread sanitizer does not follow the threads of librdkafka'
 
 
 def equal(got, want):
