@@ -69,11 +69,11 @@ model: ## checks the models of the checkpoint protocol, with large bounds
 	@scripts/setup
 	@scripts/model --large
 
-bench: ## builds the release and measures the scoreboard (docs/scoreboard.md); ARGS: benchmarks instead, or S1 S2 ...
+bench: ## builds the release and measures the scoreboard (docs/scoreboard.md); ARGS: S1 S2 ..., q0 q1 ..., or benchmarks
 	@scripts/setup build
 	@$(call build,release,--target bench)
 	@$(call build,release,--target leat_tool)
-	@$(if $(filter-out S%,$(ARGS)),scripts/bench,bench/scoreboard/run) $(BUILD)/release $(ARGS)
+	@$(if $(filter-out S% q%,$(ARGS)),scripts/bench,bench/scoreboard/run) $(BUILD)/release $(ARGS)
 
 format: ## rewrites the C files as .clang-format says
 	@tools/check-format --fix

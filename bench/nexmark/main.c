@@ -341,6 +341,7 @@ static double run_hand(
     struct hand_out *out = hand_alloc(sizeof *out);
     out->type = hand->out;
     out->rows = hand_alloc((size_t)HAND_ROWS * hand->out->size);
+    out->text = hand_alloc(HAND_TEXT_BYTES);
     out->flush = sum ? sum_rows : NULL;
     out->arg = sum;
     const double began = seconds(CLOCK_PROCESS_CPUTIME_ID);
@@ -348,6 +349,7 @@ static double run_hand(
     hand_flush(out);
     const double took = seconds(CLOCK_PROCESS_CPUTIME_ID) - began;
     free(out->rows);
+    free(out->text);
     free(out);
     return took;
 }

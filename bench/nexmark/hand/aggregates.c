@@ -1,4 +1,4 @@
-/* bench/nexmark/hand/aggregates.c -- q15, q16, q17: a result per key over all bids. After each MINI_BATCH bids the results that
+/* bench/nexmark/hand/aggregates.c -- q15, q16, q17: a result per key over all bids. After each HAND_MINI_BATCH bids the results that
  * have changed are given: what was given before is taken back. */
 #include "bench/nexmark/hand/hand.h"
 #include "q15_out.h"
@@ -8,8 +8,6 @@
 
 #define RANKS 3
 #define DAY_MS 86400000
-#define TEXT_BYTES 16u
-#define MINI_BATCH 50000u
 
 static int rank_of(int64_t price)
 {
@@ -43,53 +41,6 @@ static void count_bid(struct stats *s, const struct bid *b, uint8_t *bidder, uin
     count_distinct(auction, rank, s->auctions);
 }
 
-static char *put_digits(char *to, int64_t value, int digits)
-{
-    for (int i = digits - 1; i >= 0; i--, value /= 10)
-        to[i] = (char)('0' + value % 10);
-    return to + digits;
-}
-
-static struct leat_sv day_text(int64_t day, char text[TEXT_BYTES])
-{
-    const int64_t since = day + 719468, in_era = since % 146097;
-    const int64_t year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-    const int64_t in_year = in_era - (365 * year + year / 4 - year / 100), month = (5 * in_year + 2) / 153;
-    char *at = put_digits(text, since / 146097 * 400 + year + (month >= 10), 4);
-    *at++ = '-';
-    at = put_digits(at, month < 10 ? month + 3 : month - 9, 2);
-    *at++ = '-';
-    (void)put_digits(at, in_year - (153 * month + 2) / 5 + 1, 2);
-    return (struct leat_sv){ text, 10 };
-}
-
-static struct leat_sv minute_text(int64_t ms, char text[TEXT_BYTES])
-{
-    char *at = put_digits(text, ms / 3600000 % 24, 2);
-    *at++ = ':';
-    (void)put_digits(at, ms / 60000 % 60, 2);
-    return (struct leat_sv){ text, 5 };
-}
-
-/* Keys whose results have changed. */
-struct changed {
-    int64_t *keys; /* two each */
-    size_t count, capacity;
-    uint32_t bids;
-};
-
-static void note(struct changed *c, int64_t a, int64_t b)
-{
-    if (c->count == c->capacity) {
-        c->capacity = c->capacity * 2 + 1024;
-        c->keys = realloc(c->keys, 2 * c->capacity * sizeof *c->keys);
-        if (!c->keys)
-            abort();
-    }
-    c->keys[2 * c->count] = a;
-    c->keys[2 * c->count++ + 1] = b;
-}
-
 #define SET_STATS(row_, s_) \
     do { \
         (row_)->total_bids = (s_)->bids[0]; \
@@ -110,12 +61,12 @@ static void note(struct changed *c, int64_t a, int64_t b)
 struct known {
     struct stats now, given;
     bool has_given, waits;
-    char day[TEXT_BYTES], minute[2][TEXT_BYTES];
+    char day[HAND_TEXT], minute[2][HAND_TEXT];
 };
 
 typedef void give_fn(struct hand_out *out, struct known *k, const struct stats *s, int64_t key[2], bool back);
 
-static void give_changed(struct changed *c, struct hand_table *t, struct hand_out *out, give_fn *give)
+static void give_changed(struct hand_changed *c, struct hand_table *t, struct hand_out *out, give_fn *give)
 {
     for (size_t i = 0; i < c->count; i++) {
         struct known *k = hand_find(t, c->keys[2 * i], c->keys[2 * i + 1], false);
@@ -128,16 +79,16 @@ static void give_changed(struct changed *c, struct hand_table *t, struct hand_ou
     }
     hand_flush(out); /* the texts may move */
     c->count = 0;
-    c->bids = 0;
+    c->rows = 0;
 }
 
 /* Notes that a bid has changed a key. */
-static void count_for(struct changed *c, int64_t a, int64_t b, struct known *k)
+static void count_for(struct hand_changed *c, int64_t a, int64_t b, struct known *k)
 {
     if (!k->waits)
-        note(c, a, b);
+        hand_note(c, a, b);
     k->waits = true;
-    c->bids++;
+    c->rows++;
 }
 
 static enum leat_change change_of(const struct known *k, bool back)
@@ -148,14 +99,14 @@ static enum leat_change change_of(const struct known *k, bool back)
 static void give_day(struct hand_out *out, struct known *k, const struct stats *s, int64_t key[2], bool back)
 {
     struct q15_out *row = hand_change(out, sizeof *row, change_of(k, back));
-    row->day = day_text(key[0], k->day);
+    row->day = hand_day_text(key[0], k->day);
     SET_STATS(row, s);
 }
 
 void hand_q15(const struct nexmark_bytes *avro, struct hand_out *out)
 {
     struct hand_table bidders, auctions, days;
-    struct changed changed = { 0 };
+    struct hand_changed changed = { 0 };
     hand_table_init(&bidders, 1);
     hand_table_init(&auctions, 1);
     hand_table_init(&days, sizeof(struct known));
@@ -166,7 +117,7 @@ void hand_q15(const struct nexmark_bytes *avro, struct hand_out *out)
         count_bid(&k->now, &b, hand_find(&bidders, b.bidder, day, true),
             hand_find(&auctions, b.auction, day, true));
         count_for(&changed, day, 0, k);
-        if (changed.bids == MINI_BATCH)
+        if (changed.rows == HAND_MINI_BATCH)
             give_changed(&changed, &days, out, give_day);
     }
     give_changed(&changed, &days, out, give_day);
@@ -176,13 +127,47 @@ void hand_q15(const struct nexmark_bytes *avro, struct hand_out *out)
     hand_table_free(&days);
 }
 
-/* 64 bits of a text: the channels are few enough that none share them. */
-static int64_t text_number(struct leat_sv text)
+/* Channels have numbers: by a hash of the name, and how many others have shared it. */
+struct channel {
+    struct leat_sv name; /* data NULL: new */
+    struct hand_place place;
+    int64_t number;
+};
+
+struct channels {
+    struct hand_table by_hash;
+    struct hand_store names;
+};
+
+static int64_t hash_text(struct leat_sv text)
 {
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < text.len; i++)
-        h = (h ^ (unsigned char)text.data[i]) * UINT64_C(0x100000001b3);
-    return (int64_t)h;
+    uint64_t h = text.len, word;
+    size_t i = 0;
+    for (; i + 8 <= text.len; i += 8) {
+        memcpy(&word, text.data + i, 8);
+        h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        h ^= h >> 32;
+    }
+    word = 0;
+    memcpy(&word, text.data + i, text.len - i);
+    h = (h ^ word) * UINT64_C(0xff51afd7ed558ccd);
+    return (int64_t)(h ^ h >> 29);
+}
+
+static const struct channel *channel_of(struct channels *channels, struct leat_sv name)
+{
+    const int64_t hash = hash_text(name);
+    for (int64_t others = 0;; others++) {
+        struct channel *c = hand_find(&channels->by_hash, hash, others, true);
+        if (c->name.data && c->name.len == name.len && memcmp(c->name.data, name.data, name.len) == 0)
+            return c;
+        if (c->name.data)
+            continue;
+        hand_place_begin(&channels->names, &c->place, name.len + 1);
+        c->name = hand_keep(&c->place, name);
+        c->number = (int64_t)channels->by_hash.count;
+        return c;
+    }
 }
 
 static void give_channel(
@@ -190,36 +175,42 @@ static void give_channel(
 {
     struct q16_out *row = hand_change(out, sizeof *row, change_of(k, back));
     row->channel = s->channel;
-    row->day = day_text(key[1], k->day);
-    row->minute = minute_text(s->last_ms, k->minute[back]);
+    row->day = hand_day_text(key[1], k->day);
+    row->minute = hand_minute_text(s->last_ms, k->minute[back]);
     SET_STATS(row, s);
 }
 
 void hand_q16(const struct nexmark_bytes *avro, struct hand_out *out)
 {
-    struct hand_table bidders, auctions, channels;
-    struct changed changed = { 0 };
+    struct hand_table bidders, auctions, stats;
+    struct channels channels = { 0 };
+    struct hand_changed changed = { 0 };
     hand_table_init(&bidders, 1);
     hand_table_init(&auctions, 1);
-    hand_table_init(&channels, sizeof(struct known));
+    hand_table_init(&stats, sizeof(struct known));
+    hand_table_init(&channels.by_hash, sizeof(struct channel));
     HAND_EACH(avro, NEXMARK_BID, bid, b)
     {
-        const int64_t day = b.dateTime / DAY_MS, channel = text_number(b.channel) ^ day;
-        struct known *k = hand_find(&channels, channel, day, true);
-        k->now.channel = b.channel;
+        const int64_t day = b.dateTime / DAY_MS;
+        const struct channel *channel = channel_of(&channels, b.channel);
+        const int64_t channel_day = channel->number << 32 | day;
+        struct known *k = hand_find(&stats, channel_day, day, true);
+        k->now.channel = channel->name;
         if (b.dateTime > k->now.last_ms)
             k->now.last_ms = b.dateTime;
-        count_bid(&k->now, &b, hand_find(&bidders, b.bidder, channel, true),
-            hand_find(&auctions, b.auction, channel, true));
-        count_for(&changed, channel, day, k);
-        if (changed.bids == MINI_BATCH)
-            give_changed(&changed, &channels, out, give_channel);
+        count_bid(&k->now, &b, hand_find(&bidders, b.bidder, channel_day, true),
+            hand_find(&auctions, b.auction, channel_day, true));
+        count_for(&changed, channel_day, day, k);
+        if (changed.rows == HAND_MINI_BATCH)
+            give_changed(&changed, &stats, out, give_channel);
     }
-    give_changed(&changed, &channels, out, give_channel);
+    give_changed(&changed, &stats, out, give_channel);
     free(changed.keys);
     hand_table_free(&bidders);
     hand_table_free(&auctions);
-    hand_table_free(&channels);
+    hand_table_free(&stats);
+    hand_table_free(&channels.by_hash);
+    hand_store_free(&channels.names);
 }
 
 /* ---- q17: prices instead of distinct ids ---- */
@@ -231,7 +222,7 @@ struct prices {
 struct priced {
     struct prices now, given;
     bool has_given, waits;
-    char day[TEXT_BYTES];
+    char day[HAND_TEXT];
 };
 
 static void give_prices(
@@ -241,11 +232,11 @@ static void give_prices(
         back               ? LEAT_UPDATE_BEFORE
             : k->has_given ? LEAT_UPDATE_AFTER
                            : LEAT_INSERT);
-    *row = (struct q17_out){ key[0], day_text(key[1], k->day), s->bids[0], s->bids[1], s->bids[2], s->bids[3],
-        s->least, s->most, s->sum / s->bids[0], s->sum };
+    *row = (struct q17_out){ key[0], hand_day_text(key[1], k->day), s->bids[0], s->bids[1], s->bids[2],
+        s->bids[3], s->least, s->most, s->sum / s->bids[0], s->sum };
 }
 
-static void give_changed_prices(struct changed *c, struct hand_table *t, struct hand_out *out)
+static void give_changed_prices(struct hand_changed *c, struct hand_table *t, struct hand_out *out)
 {
     for (size_t i = 0; i < c->count; i++) {
         struct priced *k = hand_find(t, c->keys[2 * i], c->keys[2 * i + 1], false);
@@ -258,13 +249,13 @@ static void give_changed_prices(struct changed *c, struct hand_table *t, struct 
     }
     hand_flush(out);
     c->count = 0;
-    c->bids = 0;
+    c->rows = 0;
 }
 
 void hand_q17(const struct nexmark_bytes *avro, struct hand_out *out)
 {
     struct hand_table t;
-    struct changed changed = { 0 };
+    struct hand_changed changed = { 0 };
     hand_table_init(&t, sizeof(struct priced));
     HAND_EACH(avro, NEXMARK_BID, bid, b)
     {
@@ -278,9 +269,9 @@ void hand_q17(const struct nexmark_bytes *avro, struct hand_out *out)
         s->bids[1 + rank_of(b.price)]++;
         s->sum += b.price;
         if (!k->waits)
-            note(&changed, b.auction, day);
+            hand_note(&changed, b.auction, day);
         k->waits = true;
-        if (++changed.bids == MINI_BATCH)
+        if (++changed.rows == HAND_MINI_BATCH)
             give_changed_prices(&changed, &t, out);
     }
     give_changed_prices(&changed, &t, out);

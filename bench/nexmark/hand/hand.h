@@ -1,12 +1,16 @@
 /* bench/nexmark/hand/hand.h -- the queries as single loops that somebody would write by hand for one thread: no graph, no
  * batches of others, no watermarks, no checkpoints. They read the same Avro bytes as the memory source, decode the
  * whole of each record without copying its strings, and write result rows into a block of 1,024 that is handed on when
- * it is full. What they need of order they know: events come in the order of their times. */
+ * it is full. What they need of order they know: events come in the order of their times.
+ *
+ * Input goes by, as that of a stream does: what is kept for later has texts of its own (hand_keep), and a row that shows
+ * what is kept gets a copy of it in its block (hand_show), since what is kept may change before the block is read. */
 #ifndef NEXMARK_HAND_H
 #define NEXMARK_HAND_H
 #include "bench/nexmark/input.h"
 
 #define HAND_ROWS 1024u
+#define HAND_TEXT_BYTES (1u << 20) /* of a block */
 
 /* Where rows go. */
 struct hand_out {
@@ -15,6 +19,8 @@ struct hand_out {
     enum leat_change changes[HAND_ROWS];
     uint32_t count;
     uint64_t given;
+    char *text; /* HAND_TEXT_BYTES that rows of the block show */
+    size_t text_len;
     void (*flush)(struct hand_out *out); /* NULL: the rows are counted and forgotten */
     void *arg;
 };
@@ -25,6 +31,23 @@ static inline void hand_flush(struct hand_out *out)
     if (out->flush)
         out->flush(out);
     out->count = 0;
+    out->text_len = 0;
+}
+
+/* Before a row that shows `size` bytes of what is kept: makes room for it and for them. */
+static inline void hand_room(struct hand_out *out, size_t size)
+{
+    if (out->count == HAND_ROWS || HAND_TEXT_BYTES - out->text_len < size)
+        hand_flush(out);
+}
+
+/* A copy in the block, which has room. */
+static inline struct leat_sv hand_show(struct hand_out *out, struct leat_sv kept)
+{
+    char *text = out->text + out->text_len;
+    memcpy(text, kept.data, kept.len);
+    out->text_len += kept.len;
+    return (struct leat_sv){ text, kept.len };
 }
 
 static inline void *hand_change(struct hand_out *out, size_t size, enum leat_change change)
@@ -141,6 +164,59 @@ static inline void *hand_find(struct hand_table *t, int64_t a, int64_t b, bool m
     return t->values + at * t->value_size;
 }
 
+void hand_remove(struct hand_table *t, int64_t a, int64_t b);
+
+/* ---- texts that are kept ---- */
+
+/* A list of blocks that only grows. */
+struct hand_store {
+    char *at, *end;
+    struct hand_store_block *blocks;
+};
+void hand_store_free(struct hand_store *store);
+char *hand_store_get(struct hand_store *store, size_t size);
+
+/* Where the texts of one record lie; used again for the next one if that fits. */
+struct hand_place {
+    char *text;
+    uint32_t size, used;
+};
+
+static inline void hand_place_begin(struct hand_store *store, struct hand_place *place, size_t size)
+{
+    place->used = 0;
+    if (size <= place->size)
+        return;
+    place->size = (uint32_t)((size + 15) & ~(size_t)15);
+    place->text = hand_store_get(store, place->size);
+}
+
+static inline struct leat_sv hand_keep(struct hand_place *place, struct leat_sv text)
+{
+    char *kept = place->text + place->used;
+    memcpy(kept, text.data, text.len);
+    place->used += (uint32_t)text.len;
+    return (struct leat_sv){ kept, text.len };
+}
+
+/* ---- dates ---- */
+
+#define HAND_TEXT 16u
+struct leat_sv hand_day_text(int64_t day, char text[HAND_TEXT]);
+struct leat_sv hand_minute_text(int64_t ms, char text[HAND_TEXT]);
+
+/* ---- results that are told again after some rows ---- */
+
+#define HAND_MINI_BATCH 50000u
+
+/* Keys whose results have changed. */
+struct hand_changed {
+    int64_t *keys; /* two each */
+    size_t count, capacity;
+    uint32_t rows; /* since the last time */
+};
+void hand_note(struct hand_changed *c, int64_t a, int64_t b);
+
 /* ---- the queries ---- */
 
 struct hand_query {
@@ -155,11 +231,16 @@ HAND_DECLARE(q0);
 HAND_DECLARE(q1);
 HAND_DECLARE(q2);
 HAND_DECLARE(q3);
+HAND_DECLARE(q4);
 HAND_DECLARE(q5);
+HAND_DECLARE(q6);
 HAND_DECLARE(q7);
 HAND_DECLARE(q8);
 HAND_DECLARE(q9);
+HAND_DECLARE(q10);
 HAND_DECLARE(q11);
+HAND_DECLARE(q12);
+HAND_DECLARE(q13);
 HAND_DECLARE(q14);
 HAND_DECLARE(q15);
 HAND_DECLARE(q16);

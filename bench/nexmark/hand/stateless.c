@@ -1,6 +1,7 @@
-/* bench/nexmark/hand/stateless.c -- q0, q1, q2, q14, q21, q22: one record at a time. */
+/* bench/nexmark/hand/stateless.c -- q0, q1, q2, q10, q14, q21, q22: one record at a time. */
 #include "bench/nexmark/hand/hand.h"
 #include "q0_out.h"
+#include "q10_out.h"
 #include "q14_out.h"
 #include "q1_out.h"
 #include "q21_out.h"
@@ -44,6 +45,32 @@ void hand_q2(const struct nexmark_bytes *avro, struct hand_out *out)
         row->auction = b.auction;
         row->price = b.price;
     }
+}
+
+/* The texts of a minute serve all its bids. */
+void hand_q10(const struct nexmark_bytes *avro, struct hand_out *out)
+{
+    char day_text[HAND_TEXT], minute_text[HAND_TEXT];
+    struct leat_sv dt = { NULL, 0 }, hm = { NULL, 0 };
+    int64_t minute = INT64_MIN;
+    HAND_EACH(avro, NEXMARK_BID, bid, b)
+    {
+        if (b.dateTime / 60000 != minute) {
+            hand_flush(out); /* the texts change */
+            minute = b.dateTime / 60000;
+            dt = hand_day_text(b.dateTime / 86400000, day_text);
+            hm = hand_minute_text(b.dateTime, minute_text);
+        }
+        struct q10_out *row = HAND_ROW(out, q10_out);
+        row->auction = b.auction;
+        row->bidder = b.bidder;
+        row->price = b.price;
+        row->dateTime = b.dateTime;
+        row->extra = b.extra;
+        row->dt = dt;
+        row->hm = hm;
+    }
+    hand_flush(out);
 }
 
 void hand_q14(const struct nexmark_bytes *avro, struct hand_out *out)

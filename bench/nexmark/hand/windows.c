@@ -1,11 +1,13 @@
-/* bench/nexmark/hand/windows.c -- q5, q7, q8, q11: windows of events that come in the order of their times, so that one is
+/* bench/nexmark/hand/windows.c -- q5, q7, q8, q11, q12: windows of events that come in the order of their times, so that one is
  * over when an event behind it comes. */
 #include "bench/nexmark/hand/hand.h"
 #include "q11_out.h"
+#include "q12_out.h"
 #include "q5_out.h"
 #include "q7_out.h"
 #include "q8_out.h"
 #include <stdlib.h>
+#include <time.h>
 
 #define SLIDE_MS 2000
 #define SLIDES 5
@@ -74,14 +76,37 @@ void hand_q5(const struct nexmark_bytes *avro, struct hand_out *out)
 /* The highest bids of a window so far. */
 struct leaders {
     struct q7_out *bids;
+    struct hand_place *places;
+    struct hand_store texts;
     size_t count, capacity;
 };
 
 static void give_leaders(struct leaders *l, struct hand_out *out)
 {
-    for (size_t i = 0; i < l->count; i++)
-        *HAND_ROW(out, q7_out) = l->bids[i];
+    for (size_t i = 0; i < l->count; i++) {
+        hand_room(out, l->bids[i].extra.len);
+        struct q7_out *row = HAND_ROW(out, q7_out);
+        *row = l->bids[i];
+        row->extra = hand_show(out, row->extra);
+    }
     l->count = 0;
+}
+
+static void keep_leader(struct leaders *l, const struct bid *b)
+{
+    if (l->count == l->capacity) {
+        const size_t capacity = l->capacity * 2 + 16;
+        l->bids = realloc(l->bids, capacity * sizeof *l->bids);
+        l->places = realloc(l->places, capacity * sizeof *l->places);
+        if (!l->bids || !l->places)
+            abort();
+        memset(l->places + l->capacity, 0, (capacity - l->capacity) * sizeof *l->places);
+        l->capacity = capacity;
+    }
+    struct hand_place *place = &l->places[l->count];
+    hand_place_begin(&l->texts, place, b->extra.len);
+    l->bids[l->count++] =
+        (struct q7_out){ b->auction, b->bidder, b->price, b->dateTime, hand_keep(place, b->extra) };
 }
 
 void hand_q7(const struct nexmark_bytes *avro, struct hand_out *out)
@@ -98,16 +123,12 @@ void hand_q7(const struct nexmark_bytes *avro, struct hand_out *out)
             continue;
         if (l.count > 0 && b.price > l.bids[0].price)
             l.count = 0;
-        if (l.count == l.capacity) {
-            l.capacity = l.capacity * 2 + 16;
-            l.bids = realloc(l.bids, l.capacity * sizeof *l.bids);
-            if (!l.bids)
-                abort();
-        }
-        l.bids[l.count++] = (struct q7_out){ b.auction, b.bidder, b.price, b.dateTime, b.extra };
+        keep_leader(&l, &b);
     }
     give_leaders(&l, out);
     free(l.bids);
+    free(l.places);
+    hand_store_free(&l.texts);
 }
 
 void hand_q8(const struct nexmark_bytes *avro, struct hand_out *out)
@@ -173,4 +194,47 @@ void hand_q11(const struct nexmark_bytes *avro, struct hand_out *out)
         if (sessions.used[i])
             give_session((const struct session *)sessions.values + i, sessions.keys[2 * i], out);
     hand_table_free(&sessions);
+}
+
+/* ---- q12: the clock is read once for some bids, as an engine would for a batch ---- */
+
+#define BIDS_A_LOOK 1024u
+
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void give_counts(struct hand_table *counts, int64_t window, struct hand_out *out)
+{
+    for (size_t i = 0; i < counts->slots; i++) {
+        if (!counts->used[i])
+            continue;
+        struct q12_out *row = HAND_ROW(out, q12_out);
+        row->bidder = counts->keys[2 * i];
+        row->bid_count = ((int64_t *)counts->values)[i];
+        row->starttime = window * WINDOW_MS;
+        row->endtime = (window + 1) * WINDOW_MS;
+    }
+    hand_table_clear(counts);
+}
+
+void hand_q12(const struct nexmark_bytes *avro, struct hand_out *out)
+{
+    struct hand_table counts;
+    int64_t window = clock_ms() / WINDOW_MS;
+    uint32_t bids = 0;
+    hand_table_init(&counts, sizeof(int64_t));
+    HAND_EACH(avro, NEXMARK_BID, bid, b)
+    {
+        if (++bids % BIDS_A_LOOK == 0 && clock_ms() / WINDOW_MS != window) {
+            give_counts(&counts, window, out);
+            window = clock_ms() / WINDOW_MS;
+        }
+        ++*(int64_t *)hand_find(&counts, b.bidder, 0, true);
+    }
+    give_counts(&counts, window, out);
+    hand_table_free(&counts);
 }
