@@ -149,6 +149,29 @@ rd_kafka_resp_err_t leat__kafka_produce(
     return code;
 }
 
+rd_kafka_resp_err_t leat__kafka_produce_there(
+    struct leat_kafka_client *client, rd_kafka_topic_t *topic, const struct leat_outbox_record *r)
+{
+    struct leat_error ignored = { 0 };
+    uint32_t partitions;
+    const rd_kafka_resp_err_t code = leat__kafka_produce(client->rk, topic, r);
+    if (code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+        leat__kafka_partitions(
+            client, rd_kafka_topic_name(topic), LEAT_KAFKA_TIMEOUT_MS, &partitions, &ignored) < 0)
+        return code;
+    return leat__kafka_produce(client->rk, topic, r);
+}
+
+int leat__kafka_not_written(
+    struct leat_kafka_client *client, rd_kafka_resp_err_t code, struct leat_error *err)
+{
+    const int ours = leat__kafka_error(client, code, NULL, "write a message", err);
+    if (code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+        return ours;
+    err->code = LEAT_ECONNECT; /* it was there when the row was placed: this broker does not know of it yet */
+    return LEAT_ECONNECT;
+}
+
 static uint64_t varint_bytes(uint64_t value) /* of a number that is not negative */
 {
     uint64_t bytes = 1;

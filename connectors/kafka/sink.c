@@ -9,7 +9,8 @@
  * key gets a message without value, now or at the end of the epoch at the latest. With op_field every change is a message
  * of its own.
  *
- * Topics that records name are looked at when they come first: that blocks the worker once for each. */
+ * Topics that records name are looked at when they come first, and when they come again after a while: that blocks the
+ * worker once for each. */
 #include "connectors/kafka/sink_private.h"
 #include "base/alloc.h"
 #include <inttypes.h>
@@ -48,6 +49,7 @@ static int open_topics(struct leat_kafka_rows *rows, struct leat__ctx *ctx)
     if (rows->topics->client)
         return 0;
     LEAT_TRY(leat__kafka_conf(&t->conn, LEAT_KAFKA_ADMIN, ctx->env, &conf, ctx->error));
+    rows->refresh_ms = leat__kafka_number(conf, "topic.metadata.refresh.interval.ms");
     return leat__kafka_new(&t->conn, LEAT_KAFKA_ADMIN, conf, NULL, &rows->topics->client, ctx->error);
 }
 
@@ -104,9 +106,11 @@ static int find_topic(struct leat_kafka_rows *rows, struct leat__ctx *ctx, struc
     return 0;
 }
 
-/* At the end of an epoch: those that were not there may have come. */
-static void forget_missing(struct leat_kafka_topics *all)
+/* At the end of an epoch: those that were not there may have come, now and then the others may have grown. */
+static void forget_topics(struct leat_kafka_topics *all, bool of_age)
 {
+    if (all && of_age)
+        all->count = all->last = 0;
     for (uint32_t i = 0; all && i < all->count; i++)
         if (all->topics[i].topic.partitions == 0)
             all->topics[i--] = all->topics[--all->count];
@@ -247,9 +251,8 @@ int leat__kafka_rows_write(
     return code;
 }
 
-static void look_at_own(struct leat_kafka_rows *rows)
+static void look_at_own(struct leat_kafka_rows *rows, const struct leat_kafka_topic *seen)
 {
-    const struct leat_kafka_topic *seen = rows->target->seen;
     rows->topic.partitions = __atomic_load_n(&seen->partitions, __ATOMIC_RELAXED);
     rows->topic.bytes_max = __atomic_load_n(&seen->bytes_max, __ATOMIC_RELAXED);
 }
@@ -258,7 +261,8 @@ int leat__kafka_rows_open(struct leat_kafka_rows *rows, struct leat__ctx *ctx)
 {
     rows->target = rows->sink.node->spec;
     rows->spread.next = ctx->subtask;
-    look_at_own(rows);
+    rows->looked_ns = ctx->env->mono_ns(ctx->env);
+    look_at_own(rows, rows->target->seen);
     const int code = leat__kafka_writer_new(
         rows->target->layout, &rows->target->conn, ctx->env, &rows->writer, ctx->error);
     return code < 0 ? leat__fail_here(ctx) : 0;
@@ -275,10 +279,12 @@ void leat__kafka_rows_close(struct leat_kafka_rows *rows)
     leat__free(rows->topics);
 }
 
-void leat__kafka_rows_next(struct leat_kafka_rows *rows)
+void leat__kafka_rows_next(
+    struct leat_kafka_rows *rows, struct leat__ctx *ctx, const struct leat_kafka_topic *seen)
 {
-    forget_missing(rows->topics);
-    look_at_own(rows);
+    forget_topics(
+        rows->topics, rows->topics && leat__kafka_look_is_due(ctx->env, rows->refresh_ms, &rows->looked_ns));
+    look_at_own(rows, seen);
 }
 
 /* ---- what a checkpoint knows: "1 <partitions>" ---- */
@@ -344,7 +350,7 @@ static int once_prepare(struct leat_sink *sink, struct leat__ctx *ctx, uint64_t 
     (void)last;
     (void)handles;
     LEAT_TRY(leat__kafka_rows_end(rows, ctx));
-    leat__kafka_rows_next(rows);
+    leat__kafka_rows_next(rows, ctx, rows->target->seen);
     return 0;
 }
 

@@ -46,10 +46,26 @@ struct leat_kafka_target {
     struct leat_kafka_producers *producers; /* the coordinator's */
 };
 
-/* ---- topics (sink_topics.c): these block ---- */
+/* ---- topics (sink_topics.c): these block ----
+ *
+ * A topic may get more partitions, and another max.message.bytes, while a job runs. It is looked at again as often as
+ * librdkafka does (topic.metadata.refresh.interval.ms), by whoever may block: the coordinator's side behind a transaction, or a
+ * thread of librdkafka's. What was found counts for an instance from its next epoch on, so that each epoch has one number
+ * of partitions, which its part of the checkpoint tells. */
 
 LEAT_NODISCARD int leat__kafka_topic_look(struct leat_kafka_client *client, const char *name,
     struct leat_kafka_topic *topic, struct leat_error *err);
+#define LEAT_KAFKA_LOOK_MS 5000 /* that looking again may take */
+/* Whether it is time to look again: at most once in `every_ms` (not above 0: never). `last_ns`: when that was last. */
+bool leat__kafka_look_is_due(struct leat_env *env, int64_t every_ms, int64_t *last_ns);
+/* Looks at the topic again: never fewer partitions nor a higher limit than before, for clients were made for that one.
+ * Fields of `topic` are atomic; whatever fails leaves them as they are. */
+void leat__kafka_topic_look_again(
+    struct leat_kafka_client *client, const char *name, struct leat_kafka_topic *topic);
+/* The same in two halves: asks, without blocking; and what to do with the answer, where that may block. */
+void leat__kafka_topic_ask(rd_kafka_t *rk, const char *name, rd_kafka_queue_t *queue);
+void leat__kafka_topic_looked(const rd_kafka_event_t *event, struct leat_kafka_client *client,
+    const char *name, struct leat_kafka_topic *topic);
 /* The sink's own topic, made if it may be, and target->seen. */
 LEAT_NODISCARD int leat__kafka_sink_check(
     const struct leat_node *node, struct leat_env *env, struct leat_error *err);
@@ -75,6 +91,12 @@ void leat__kafka_handles_release(struct leat_kafka_handles *handles);
 /* Gives a copy of one record to the producer. RD_KAFKA_RESP_ERR__QUEUE_FULL: not now. */
 rd_kafka_resp_err_t leat__kafka_produce(
     rd_kafka_t *rk, rd_kafka_topic_t *topic, const struct leat_outbox_record *record);
+/* The same; a partition that this client has not heard of yet makes it ask the brokers, once: that blocks. */
+rd_kafka_resp_err_t leat__kafka_produce_there(
+    struct leat_kafka_client *client, rd_kafka_topic_t *topic, const struct leat_outbox_record *record);
+/* Fills err of a message that was not written. */
+LEAT_NODISCARD int leat__kafka_not_written(
+    struct leat_kafka_client *client, rd_kafka_resp_err_t code, struct leat_error *err);
 /* Bytes that a record takes in a batch of its own, uncompressed: what brokers compare with max.message.bytes. */
 uint64_t leat__kafka_record_bytes(const struct leat_outbox_record *record);
 
@@ -107,6 +129,7 @@ struct leat_kafka_rows {
     struct leat_kafka_topic topic; /* the target's, as of this epoch */
     struct leat_kafka_spread spread;
     struct leat_kafka_topics *topics; /* those that records name */
+    int64_t refresh_ms, looked_ns; /* of them: how often they are looked at, and when that was */
     struct leat_strbuf held; /* a message without value for a key whose UPDATE_BEFORE came last */
     struct leat_outbox_record held_record; /* its parts are in `held` */
     bool holds;
@@ -122,8 +145,9 @@ LEAT_NODISCARD int leat__kafka_rows_write(
 /* What was held back: as above. */
 LEAT_NODISCARD int leat__kafka_rows_end(struct leat_kafka_rows *rows, struct leat__ctx *ctx);
 
-/* Behind the last row of an epoch: topics are looked at anew. */
-void leat__kafka_rows_next(struct leat_kafka_rows *rows);
+/* Behind the last row of an epoch: what is known of topics by now is what the next one goes by. */
+void leat__kafka_rows_next(
+    struct leat_kafka_rows *rows, struct leat__ctx *ctx, const struct leat_kafka_topic *seen);
 int leat__kafka_rows_snapshot(struct leat_sink *sink, struct leat__ctx *ctx, struct leat_strbuf *out);
 int leat__kafka_rows_restore(
     struct leat_sink *sink, struct leat__ctx *ctx, const struct leat_sv *parts, uint32_t count);

@@ -5,6 +5,10 @@
  * thread of its own, and `woken` brings the worker to step. At a barrier, and at the end, the instance waits in the same way
  * until every message has arrived; so a checkpoint never counts a row that the brokers do not have.
  *
+ * More partitions. At the end of an epoch, when it is time, the client is asked for the topic's configuration; the answer
+ * comes on librdkafka's background thread, which then waits for the topic's metadata, too. So the worker waits for nothing,
+ * and no row is given a partition that this client does not know.
+ *
  * Invariants: (1) arrived <= given, and only the worker counts them; (2) a message that did not arrive fails the job: what
  * follows from it comes again from the checkpoint. */
 #include "base/waker.h"
@@ -22,6 +26,10 @@ struct stream {
     bool flushing;
     uint64_t given, arrived;
     rd_kafka_resp_err_t failure;
+    struct leat_kafka_topic topic; /* the sink's own, as this client knows it; atomic fields */
+    rd_kafka_queue_t *looks; /* served by a thread of librdkafka's */
+    bool looking; /* atomic: it has the topic in hand */
+    int64_t refresh_ms, looked_ns;
 };
 
 static struct stream *self(struct leat_sink *sink)
@@ -50,7 +58,7 @@ static void on_reports(rd_kafka_t *rk, void *arg)
 
 static int check_failure(struct stream *s, struct leat__ctx *ctx)
 {
-    if (s->failure && leat__kafka_error(s->client, s->failure, NULL, "write a message", ctx->error) < 0)
+    if (s->failure && leat__kafka_not_written(s->client, s->failure, ctx->error) < 0)
         return leat__fail_here(ctx);
     return 0;
 }
@@ -61,11 +69,11 @@ static int take(struct leat_kafka_rows *rows, struct leat__ctx *ctx, const struc
     const struct leat_sv topic = r->topic.len > 0 ? r->topic : leat_sv_of(rows->target->topic);
     rd_kafka_topic_t *handle = leat__kafka_handle(&s->handles, s->client->rk, topic);
     const rd_kafka_resp_err_t code =
-        handle ? leat__kafka_produce(s->client->rk, handle, r) : rd_kafka_last_error();
+        handle ? leat__kafka_produce_there(s->client, handle, r) : rd_kafka_last_error();
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return LEAT_WAIT;
     if (code)
-        return leat__kafka_error(s->client, code, NULL, "write a message", ctx->error);
+        return leat__kafka_not_written(s->client, code, ctx->error);
     s->given++;
     leat__count(&ctx->counters->bytes_out, r->key.len + r->value.len);
     return 0;
@@ -82,6 +90,29 @@ static int go_on(struct stream *s, struct leat__ctx *ctx)
     return 0;
 }
 
+/* ---- more partitions ---- */
+
+/* On librdkafka's background thread. */
+static void on_look(rd_kafka_t *rk, rd_kafka_event_t *event, void *opaque)
+{
+    struct stream *s = leat__kafka_client(opaque)->owner;
+    (void)rk;
+    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT) {
+        leat__kafka_topic_looked(event, s->client, s->rows.target->topic, &s->topic);
+        __atomic_clear(&s->looking, __ATOMIC_RELEASE);
+    }
+    rd_kafka_event_destroy(event);
+}
+
+static void look_again(struct stream *s, struct leat_env *env)
+{
+    if (s->rows.target->topic && leat__kafka_look_is_due(env, s->refresh_ms, &s->looked_ns) &&
+        !__atomic_test_and_set(&s->looking, __ATOMIC_ACQUIRE))
+        leat__kafka_topic_ask(s->client->rk, s->rows.target->topic, s->looks);
+}
+
+/* ---- the instance ---- */
+
 static int stream_open(struct leat_sink *sink, struct leat__ctx *ctx)
 {
     struct stream *s = self(sink);
@@ -93,10 +124,15 @@ static int stream_open(struct leat_sink *sink, struct leat__ctx *ctx)
     if (leat__kafka_producer_conf(s->rows.target, LEAT_KAFKA_PRODUCER, ctx->env, &conf, ctx->error) < 0)
         return leat__fail_here(ctx);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_background_event_cb(conf, on_look);
+    s->topic = s->rows.topic;
+    s->looked_ns = ctx->env->mono_ns(ctx->env);
+    s->refresh_ms = leat__kafka_number(conf, "topic.metadata.refresh.interval.ms");
     if (leat__kafka_new(&s->rows.target->conn, LEAT_KAFKA_PRODUCER, conf, s, &s->client, ctx->error) < 0)
         return leat__fail_here(ctx);
     s->reports = rd_kafka_queue_get_main(s->client->rk);
     rd_kafka_queue_cb_event_enable(s->reports, on_reports, s);
+    s->looks = rd_kafka_queue_get_background(s->client->rk);
     return 0;
 }
 
@@ -143,12 +179,12 @@ static int stream_prepare(struct leat_sink *sink, struct leat__ctx *ctx, uint64_
     struct leat_handle_list *handles)
 {
     struct stream *s = self(sink);
-    (void)ctx;
     (void)epoch;
     (void)last;
     (void)handles;
     LEAT_ASSERT(!s->batch && s->arrived == s->given);
-    leat__kafka_rows_next(&s->rows);
+    leat__kafka_rows_next(&s->rows, ctx, &s->topic);
+    look_again(s, ctx->env);
     return 0;
 }
 
@@ -163,6 +199,8 @@ static void stream_close(struct leat_sink *sink, struct leat__ctx *ctx)
         rd_kafka_queue_cb_event_enable(s->reports, NULL, NULL);
         rd_kafka_queue_destroy(s->reports);
     }
+    if (s->looks)
+        rd_kafka_queue_destroy(s->looks);
     if (s->client)
         (void)rd_kafka_purge(s->client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     leat__kafka_free(s->client);

@@ -20,9 +20,12 @@ static rd_kafka_event_t *wait_answer(rd_kafka_queue_t *queue, rd_kafka_event_typ
     return event;
 }
 
+/* 0: nobody says. */
 static uint32_t bytes_max_of(const rd_kafka_event_t *event)
 {
     size_t resources = 0, entries = 0;
+    if (rd_kafka_event_error((rd_kafka_event_t *)(uintptr_t)event))
+        return 0;
     const rd_kafka_DescribeConfigs_result_t *result =
         rd_kafka_event_DescribeConfigs_result((rd_kafka_event_t *)(uintptr_t)event);
     const rd_kafka_ConfigResource_t **list = rd_kafka_DescribeConfigs_result_resources(result, &resources);
@@ -37,26 +40,25 @@ static uint32_t bytes_max_of(const rd_kafka_event_t *event)
     return 0;
 }
 
-/* 0: nobody says. */
-static uint32_t ask_bytes_max(rd_kafka_t *rk, const char *name)
+void leat__kafka_topic_ask(rd_kafka_t *rk, const char *name, rd_kafka_queue_t *queue)
 {
     char text[256];
-    uint32_t bytes = 0;
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     (void)rd_kafka_AdminOptions_set_request_timeout(options, CONFIG_TIMEOUT_MS, text, sizeof text);
     rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
-    rd_kafka_event_t *event =
-        wait_answer(queue, RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT, 2 * CONFIG_TIMEOUT_MS);
-    if (event && !rd_kafka_event_error(event))
-        bytes = bytes_max_of(event);
-    if (event)
-        rd_kafka_event_destroy(event);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_ConfigResource_destroy(resource);
+}
+
+static rd_kafka_event_t *ask_and_wait(rd_kafka_t *rk, const char *name)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    leat__kafka_topic_ask(rk, name, queue);
+    rd_kafka_event_t *event =
+        wait_answer(queue, RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT, 2 * CONFIG_TIMEOUT_MS);
     rd_kafka_queue_destroy(queue);
-    return bytes;
+    return event;
 }
 
 int leat__kafka_topic_look(struct leat_kafka_client *client, const char *name, struct leat_kafka_topic *topic,
@@ -64,10 +66,45 @@ int leat__kafka_topic_look(struct leat_kafka_client *client, const char *name, s
 {
     *topic = (struct leat_kafka_topic){ 0 };
     LEAT_TRY(leat__kafka_partitions(client, name, LEAT_KAFKA_TIMEOUT_MS, &topic->partitions, err));
-    topic->bytes_max = ask_bytes_max(client->rk, name);
+    rd_kafka_event_t *event = ask_and_wait(client->rk, name);
+    topic->bytes_max = event ? bytes_max_of(event) : 0;
     if (topic->bytes_max == 0)
         topic->bytes_max = LEAT_KAFKA_MESSAGE_BYTES_MAX;
+    if (event)
+        rd_kafka_event_destroy(event);
     return 0;
+}
+
+bool leat__kafka_look_is_due(struct leat_env *env, int64_t every_ms, int64_t *last_ns)
+{
+    const int64_t now = env->mono_ns(env);
+    if (every_ms <= 0 || now - *last_ns < every_ms * 1000000)
+        return false;
+    *last_ns = now;
+    return true;
+}
+
+void leat__kafka_topic_looked(const rd_kafka_event_t *event, struct leat_kafka_client *client,
+    const char *name, struct leat_kafka_topic *topic)
+{
+    struct leat_error ignored = { 0 }; /* whoever writes will hear of it */
+    uint32_t partitions;
+    const uint32_t bytes_max = bytes_max_of(event);
+    if (bytes_max && bytes_max < __atomic_load_n(&topic->bytes_max, __ATOMIC_RELAXED))
+        __atomic_store_n(&topic->bytes_max, bytes_max, __ATOMIC_RELAXED);
+    if (leat__kafka_partitions(client, name, LEAT_KAFKA_LOOK_MS, &partitions, &ignored) == 0 &&
+        partitions > __atomic_load_n(&topic->partitions, __ATOMIC_RELAXED))
+        __atomic_store_n(&topic->partitions, partitions, __ATOMIC_RELAXED);
+}
+
+void leat__kafka_topic_look_again(
+    struct leat_kafka_client *client, const char *name, struct leat_kafka_topic *topic)
+{
+    rd_kafka_event_t *event = ask_and_wait(client->rk, name);
+    if (!event)
+        return;
+    leat__kafka_topic_looked(event, client, name, topic);
+    rd_kafka_event_destroy(event);
 }
 
 /* ---- making ---- */

@@ -40,6 +40,7 @@ struct leat_kafka_producer {
     bool is_new; /* seized, and not fenced yet */
     uint64_t given, arrived; /* messages of the open transaction */
     rd_kafka_resp_err_t failure; /* of the first that did not arrive */
+    int64_t refresh_ms, looked_ns; /* how often the topic is looked at, and when that was */
     int patience_ms; /* transaction.timeout.ms: by then the brokers have ended what is open */
     bool is_worn; /* the last transaction has met with trouble (2) */
     uint32_t troubles; /* of the client, before it */
@@ -125,6 +126,8 @@ static int open_client(struct leat_kafka_producer *p, const struct leat_slot *sl
         return leat__error(err, LEAT_ELIMIT, "the names of job and sink are too long for a transactional.id");
     LEAT_TRY(leat__kafka_producer_conf(p->target, LEAT_KAFKA_TRANSACTIONAL, p->env, &conf, err));
     p->patience_ms = (int)leat__kafka_number(conf, "transaction.timeout.ms");
+    p->refresh_ms = leat__kafka_number(conf, "topic.metadata.refresh.interval.ms");
+    p->looked_ns = p->env->mono_ns(p->env);
     const int code = leat__kafka_set(conf, "transactional.id", id, err);
     if (code < 0) {
         rd_kafka_conf_destroy(conf);
@@ -212,6 +215,13 @@ static void abort_transaction(struct leat_kafka_producer *p)
         rd_kafka_error_destroy(error);
 }
 
+static int not_written(struct leat_kafka_producer *p, rd_kafka_resp_err_t code, struct leat_error *err)
+{
+    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+        return leat__kafka_not_written(p->client, code, err);
+    return failed(p, code, NULL, "write a message", err);
+}
+
 /* ---- a transaction ---- */
 
 /* Time that messages may take: librdkafka gives up each by itself (delivery.timeout.ms), so this is only never. */
@@ -224,11 +234,11 @@ static int give(struct leat_kafka_producer *p, struct leat_sv topic, const struc
         return failed(p, rd_kafka_last_error(), NULL, "open a topic", err);
     if (++p->given % POLL_EVERY == 0)
         (void)rd_kafka_poll(p->client->rk, 0);
-    while ((code = leat__kafka_produce(p->client->rk, handle, record)) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
+    while ((code = leat__kafka_produce_there(p->client, handle, record)) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
         !p->failure)
         (void)rd_kafka_poll(p->client->rk, POLL_MS);
     if (code || p->failure)
-        return failed(p, p->failure ? p->failure : code, NULL, "write a message", err);
+        return not_written(p, p->failure ? p->failure : code, err);
     return 0;
 }
 
@@ -260,7 +270,7 @@ static int wait_for_all(struct leat_kafka_producer *p, struct leat_error *err)
     while (!p->failure && p->arrived < p->given && rd_kafka_outq_len(p->client->rk) > 0)
         (void)rd_kafka_flush(p->client->rk, POLL_MS);
     if (p->failure)
-        return failed(p, p->failure, NULL, "write a message", err);
+        return not_written(p, p->failure, err);
     if (p->arrived == p->given)
         return 0;
     return leat__error(err, LEAT_ECONNECT,
@@ -418,7 +428,6 @@ int leat__kafka_transact(const struct leat_node *node, struct leat_env *env, con
     uint64_t epoch, struct leat_outbox_reader *records, struct leat_error *err)
 {
     const struct leat_kafka_target *target = node->spec;
-    (void)env;
     for (uint32_t attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         struct leat_kafka_producer **at = find(target->producers, slot);
         if (!at)
@@ -431,6 +440,8 @@ int leat__kafka_transact(const struct leat_node *node, struct leat_env *env, con
         const int code = run(*at, epoch, records, err);
         if (code < 0)
             drop(at); /* (1) */
+        else if (target->topic && leat__kafka_look_is_due(env, (*at)->refresh_ms, &(*at)->looked_ns))
+            leat__kafka_topic_look_again((*at)->client, target->topic, target->seen);
         return code;
     }
     return leat__error(err, LEAT_ECONNECT, "the brokers lose each connection while a transaction ends");
