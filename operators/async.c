@@ -77,7 +77,7 @@ static int give(
 {
     LEAT_TRY(open_out(a, ctx, entry->batch));
     a->out->event_us[a->out->count] = entry->batch->event_us[entry->row];
-    a->out->key_hash[a->out->count] = entry->batch->key_hash[entry->row];
+    a->out->key_hash[a->out->count] = 0; /* the next edge's to set: nothing is keyed here */
     return leat__copy_push(a->copier, a->out, row) < 0 ? leat__rows_nomem(ctx, "a result") : 0;
 }
 

@@ -3,9 +3,9 @@
  *   offset 0   1: version
  *          1   u32 length of the records' schema, and its text
  *              u32 how many records, and of each
- *              i64 event time   u64 hash of its key   i64 mark of its batch, or LEAT_TIME_MIN
+ *              i64 event time   u64 0   i64 mark of its batch, or LEAT_TIME_MIN
  *              u32 length, and its Avro bytes
- *              (numbers little-endian)
+ *              (numbers little-endian; the 0 was the hash of a key before it was seen that nobody reads it)
  *
  * Watermarks between them are not saved: after a restore they are asked about again before any watermark is
  * forwarded, which is the one that the instance had been told. With another parallelism the records are dealt
@@ -23,11 +23,12 @@ static int save_entry(struct leat__async *a, struct leat__ctx *ctx, const struct
 {
     const struct leat_batch *batch = entry->batch;
     const int64_t late_wm_us = batch->late ? batch->late_wm_us : LEAT_TIME_MIN;
+    const uint64_t no_hash = 0;
     leat__strbuf_clear(record);
     if (leat__encode_record(a->encoder, leat_batch_at(batch, entry->row), record, ctx->error) < 0)
         return leat__fail_here(ctx);
     leat__strbuf_add(out, &batch->event_us[entry->row], sizeof(int64_t));
-    leat__strbuf_add(out, &batch->key_hash[entry->row], sizeof(uint64_t));
+    leat__strbuf_add(out, &no_hash, sizeof no_hash); /* the batch has one only where an edge has set it */
     leat__strbuf_add(out, &late_wm_us, sizeof late_wm_us);
     put_u32(out, record->len);
     leat__strbuf_add(out, record->data, record->len);
@@ -112,7 +113,7 @@ static int restore_record(
     struct leat__async *a, struct leat__ctx *ctx, struct saved *from, struct leat_decoder *decoder, bool mine)
 {
     int64_t event_us, late_wm_us;
-    uint64_t hash;
+    uint64_t hash; /* of no use */
     struct leat_sv bytes;
     struct leat_batch *batch;
     if (!get(from, &event_us, sizeof event_us) || !get(from, &hash, sizeof hash) ||
@@ -127,7 +128,7 @@ static int restore_record(
             a->size);
     LEAT_TRY(decode(ctx, a->spec->in, decoder, bytes, &batch));
     batch->event_us[0] = event_us;
-    batch->key_hash[0] = hash;
+    batch->key_hash[0] = 0;
     batch->late = late_wm_us != LEAT_TIME_MIN;
     batch->late_wm_us = late_wm_us;
     leat__async_add_paused(a, ctx, batch, 0);
