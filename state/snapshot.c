@@ -13,7 +13,7 @@
  * through again. A large namespace of which most is dirty is collected as a whole: flat.c.
  *
  * Invariants: (1) from freezing on, nothing reaches the store that was written after the barrier: spills and
- * drops of frozen tables wait; (2) a namespace that is dropped with something to collect becomes a ghost until
+ * drops of frozen tables wait, until it is made and no longer: what comes next goes behind them; (2) a namespace that is dropped with something to collect becomes a ghost until
  * that is collected; (3) when a snapshot is given up, what was collected is written all the same (it is clean
  * in memory), and what was not stays dirty with its old epoch. At most three such epochs are told apart; then
  * they are made one. */
@@ -324,6 +324,16 @@ static void unfreeze(struct leat_state *state, bool collected)
     }
 }
 
+/* Of a store that is not there: it is not to forget later what comes before then. */
+static void cancel_forgets(struct leat_state *state)
+{
+    for (struct leat__op *op = state->snapshot.forgets, *next; op; op = next) {
+        next = op->next;
+        leat__op_free(op);
+    }
+    state->snapshot.forgets = NULL;
+}
+
 /* Everything is collected. */
 static int finish_collecting(struct leat_state *state, struct leat_error *err)
 {
@@ -331,6 +341,7 @@ static int finish_collecting(struct leat_state *state, struct leat_error *err)
     unfreeze(state, true);
     s->stats.has_store = leat__store(state) || state->queue.runs || (state->run && state->run->count);
     if (!s->stats.has_store) {
+        cancel_forgets(state);
         s->phase = LEAT__SNAPSHOT_MADE;
         return 0;
     }

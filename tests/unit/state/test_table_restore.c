@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "record/schema.h"
 #include "state/state_private.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -128,6 +129,34 @@ static void test_snapshot__given_tables_that_never_held_anything__then_there_is_
     (void)snapshot(state, dir, &count);
     assert_int_equal(count, 0);
     assert_true(leat__env_posix()->fs_stat(leat__env_posix(), dir, &info, NULL) < 0);
+    leat__table_close(table);
+    leat__state_free(state);
+}
+
+/* What was dropped while it ran is forgotten before anything later is written, whatever the snapshot had to write. */
+static void test_snapshot__given_nothing_to_save_and_a_drop_meanwhile__then_what_comes_after_is_kept(
+    void **unused)
+{
+    (void)unused;
+    struct leat_state *state = new_state(20000, NULL, NULL, 0);
+    const struct leat_table_opts opts = long_opts("n", "v1");
+    struct leat_table *table = open_table(state, &opts);
+    struct leat_error err = { 0 };
+    char dir[128];
+    int code;
+    assert_int_equal(leat__state_snapshot(state, new_dir(dir), &err), 0);
+    *value_of(table, 0, 1, true) = 1;
+    assert_int_equal(leat__table_drop(table, 0, &err), 0);
+    while ((code = leat__state_snapshot_poll(state, &err)) == 0)
+        continue;
+    FAIL_UNLESS(code == 1, "%s", err.message);
+    for (int64_t k = 0; k < 2000; k++) /* more than may stay in memory */
+        *value_of(table, 0, k, true) = k;
+    leat__state_snapshot_end(state);
+    for (int64_t k = 0; k < 2000; k++) {
+        const int64_t *value = value_of(table, 0, k, false);
+        FAIL_UNLESS(value && *value == k, "%" PRId64 " is %s", k, value ? "another" : "gone");
+    }
     leat__table_close(table);
     leat__state_free(state);
 }
@@ -610,6 +639,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_snapshot__given_tables_that_never_held_anything__then_there_is_no_store),
+        cmocka_unit_test(
+            test_snapshot__given_nothing_to_save_and_a_drop_meanwhile__then_what_comes_after_is_kept),
         cmocka_unit_test(test_open__given_a_saved_table__when_its_shape_differs__then_both_sides_are_named),
         cmocka_unit_test(test_restore__given_a_renamed_node_and_a_table_nobody_opens__then_both_are_kept),
         cmocka_unit_test(test_format__given_one_that_is_accepted__then_all_values_are_rewritten_once),
