@@ -673,6 +673,14 @@ static void check_restored(void)
     leat__arena_release(&arena);
 }
 
+static void begin_snapshot(void)
+{
+    struct leat_error err = { 0 };
+    const int code = leat__state_snapshot(world.state, new_dir("checkpoint", world.checkpoint), &err);
+    FAIL_UNLESS(code == 0, "snapshot: %s", err.message);
+    world.snapshotting = true;
+}
+
 static void walk_snapshot(void)
 {
     struct leat_error err = { 0 };
@@ -687,9 +695,7 @@ static void walk_snapshot(void)
         for (uint32_t i = 0; i < COUNT_OF(nodes); i++)
             if (!world.node_frozen[i])
                 return;
-        const int code = leat__state_snapshot(world.state, new_dir("checkpoint", world.checkpoint), &err);
-        FAIL_UNLESS(code == 0, "snapshot: %s", err.message);
-        world.snapshotting = true;
+        begin_snapshot();
         return;
     }
     int code = leat__state_snapshot_step(world.state, &err);
@@ -698,7 +704,7 @@ static void walk_snapshot(void)
     else
         code = code < 0 ? code : 0;
     FAIL_UNLESS(code >= 0, "snapshot: %s", err.message);
-    if (code > 0)
+    if (code > 0 && below(3) == 0) /* else it is made and not put away yet: work goes on */
         check_restored();
 }
 
@@ -858,6 +864,11 @@ static void walk(const struct leat_store_class *store_class, uint64_t budget, ui
     assert_int_equal(leat__pool_new(256, &pool), 0);
     tasks_run_at_once = below(4) == 0;
     world.state = new_state(NULL, NULL, 0, world.tables);
+    if (below(2)) { /* of nothing */
+        for (uint32_t n = 0; n < COUNT_OF(nodes); n++)
+            freeze_one(n);
+        begin_snapshot();
+    }
     for (uint32_t i = 0; i < rounds; i++)
         walk_once();
     check_all(world.tables, &live);
@@ -868,7 +879,7 @@ static void walk(const struct leat_store_class *store_class, uint64_t budget, ui
     remove_tree(world.root);
 }
 
-static void walk_budgets(const struct leat_store_class *store_class, uint32_t rounds)
+static void walk_budgets(const struct leat_store_class *store_class, uint32_t rounds, uint64_t first_seed)
 {
     const char *given = getenv("LEAT_SEED");
     const char *many = getenv("LEAT_WALKS");
@@ -876,7 +887,7 @@ static void walk_budgets(const struct leat_store_class *store_class, uint32_t ro
     const uint32_t walks = many ? (uint32_t)strtoul(many, NULL, 10) : 1;
     for (uint32_t n = 0; n < walks; n++)
         for (uint32_t b = 0; b < COUNT_OF(budgets); b++) {
-            const uint64_t seed = (given ? strtoull(given, NULL, 10) : 20261121) + n;
+            const uint64_t seed = (given ? strtoull(given, NULL, 10) : first_seed) + n;
             print_message(
                 "%s, budget %" PRIu64 ", LEAT_SEED=%" PRIu64 "\n", store_class->name, budgets[b], seed);
             walk(store_class, budgets[b], rounds, seed);
@@ -886,19 +897,28 @@ static void walk_budgets(const struct leat_store_class *store_class, uint32_t ro
 static void test_random_walk__given_the_store_in_memory__then_every_answer_is_that_of_the_model(void **unused)
 {
     (void)unused;
-    walk_budgets(&leat__store_memory, 3000);
+    walk_budgets(&leat__store_memory, 3000, 20261121);
+}
+
+/* The first snapshots of a life. */
+static void test_random_walk__given_many_short_ones__then_every_answer_is_that_of_the_model(void **unused)
+{
+    (void)unused;
+    for (uint32_t n = 0; n < 20; n++)
+        walk_budgets(&leat__store_memory, 40, 20261122 + n);
 }
 
 static void test_random_walk__given_rocksdb__then_every_answer_is_that_of_the_model(void **unused)
 {
     (void)unused;
-    walk_budgets(&leat__store_rocksdb, 400);
+    walk_budgets(&leat__store_rocksdb, 400, 20261121);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_walk__given_the_store_in_memory__then_every_answer_is_that_of_the_model),
+        cmocka_unit_test(test_random_walk__given_many_short_ones__then_every_answer_is_that_of_the_model),
         cmocka_unit_test(test_random_walk__given_rocksdb__then_every_answer_is_that_of_the_model),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
