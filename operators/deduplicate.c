@@ -20,6 +20,7 @@
 #include "topology/declare.h"
 
 #define CHUNK 256u
+#define PREFETCH_AHEAD 8u
 #define NEAR 3u /* buckets to look into */
 #define LATE_PORT 1u
 
@@ -287,6 +288,13 @@ struct near_one {
     const void *record;
 };
 
+/* What is known of a row's keys. */
+struct nearby {
+    struct near_one near[NEAR];
+    uint32_t count;
+    bool has_own; /* its own bucket has a record, perhaps a forgotten one */
+};
+
 static bool is_better(const struct deduplicate *d, int64_t us, const struct near_one *kept)
 {
     if (!d->spec->by_event_time)
@@ -294,36 +302,29 @@ static bool is_better(const struct deduplicate *d, int64_t us, const struct near
     return d->spec->keeps_last ? us >= kept->us : us < kept->us;
 }
 
-/* The record of a bucket that is near; its address is good until the next call of the table. */
-static int find_in(struct deduplicate *d, struct leat__ctx *ctx, int64_t bucket, uint32_t row,
-    struct near_one *found, bool *is_there)
+/* The list of a bucket: one record, or NULL; its address is good until the next call of the table. */
+static int list_of(struct deduplicate *d, struct leat__ctx *ctx, int64_t bucket, uint32_t row,
+    const struct leat_list_row **list)
 {
-    const struct leat_list_row *list;
-    *is_there = false;
-    const int exists = has_bucket(d, ctx, bucket);
-    if (exists <= 0)
-        return exists;
-    if (leat__table_lists(d->table, bucket, d->keys, d->batch->key_hash, &row, 1, &list, ctx->error) < 0)
-        return leat__fail_here(ctx);
-    if (list && is_near(d, list->event_us, time_of(d, row)) && !is_forgotten(d, ctx, list->event_us)) {
-        *found = (struct near_one){ bucket, list->event_us, list->record };
-        *is_there = true;
-    }
-    return 0;
+    return leat__table_lists(d->table, bucket, d->keys, d->batch->key_hash, &row, 1, list, ctx->error) < 0
+        ? leat__fail_here(ctx)
+        : 0;
 }
 
-static int find_near(
-    struct deduplicate *d, struct leat__ctx *ctx, uint32_t row, struct near_one near[NEAR], uint32_t *count)
+static int find_near(struct deduplicate *d, struct leat__ctx *ctx, uint32_t row, struct nearby *n)
 {
-    const int64_t bucket = bucket_of(d, time_of(d, row));
+    const int64_t us = time_of(d, row), bucket = bucket_of(d, us);
     const bool alone = d->spec->within_us == LEAT_NEVER;
-    bool is_there;
-    *count = 0;
+    *n = (struct nearby){ .count = 0 };
     for (int64_t by = alone ? 0 : -1; by <= (alone ? 0 : 1); by++) {
+        const struct leat_list_row *list;
         if ((by < 0 && bucket == LEAT_TIME_MIN) || (by > 0 && bucket == LEAT_TIME_MAX))
             continue;
-        LEAT_TRY(find_in(d, ctx, bucket + by, row, &near[*count], &is_there));
-        *count += is_there;
+        LEAT_TRY(list_of(d, ctx, bucket + by, row, &list));
+        if (by == 0)
+            n->has_own = list != NULL;
+        if (list && is_near(d, list->event_us, us) && !is_forgotten(d, ctx, list->event_us))
+            n->near[n->count++] = (struct near_one){ bucket + by, list->event_us, list->record };
     }
     return 0;
 }
@@ -338,66 +339,73 @@ static int give_copy(struct deduplicate *d, struct leat__ctx *ctx, int which, co
     return leat__copy_adopt(d->copier, out, row) < 0 ? leat__rows_nomem(ctx, "a record") : 0;
 }
 
-/* The record of the bucket goes; it is taken back. */
+/* The record of the bucket is taken back; it stays in the row's own bucket, where the row will replace it. */
 static int take_back(struct deduplicate *d, struct leat__ctx *ctx, uint32_t row, int64_t bucket)
 {
-    struct near_one kept;
-    bool is_there;
-    LEAT_TRY(find_in(d, ctx, bucket, row, &kept, &is_there));
-    LEAT_ASSERT(is_there);
-    LEAT_TRY(give_copy(d, ctx, LEAT__BEFORE, kept.record));
+    const struct leat_list_row *kept;
+    LEAT_TRY(list_of(d, ctx, bucket, row, &kept));
+    LEAT_ASSERT(kept);
+    LEAT_TRY(give_copy(d, ctx, LEAT__BEFORE, kept->record));
+    if (bucket == bucket_of(d, time_of(d, row)))
+        return 0;
     return leat__table_remove(d->table, bucket, d->keys[row], d->batch->key_hash[row], ctx->error) < 0
         ? leat__fail_here(ctx)
         : 0;
 }
 
-static int keep_row(struct deduplicate *d, struct leat__ctx *ctx, uint32_t row)
+/* `replaces`: what its bucket has, which list_of has given last. */
+static int keep_row(struct deduplicate *d, struct leat__ctx *ctx, uint32_t row, bool replaces)
 {
-    const int64_t us = time_of(d, row), event_us = d->batch->event_us[row];
-    const int exists = has_bucket(d, ctx, bucket_of(d, us));
-    if (exists < 0)
-        return exists;
-    if (exists && /* a forgotten one */
-        leat__table_remove(d->table, bucket_of(d, us), d->keys[row], d->batch->key_hash[row], ctx->error) < 0)
-        return leat__fail_here(ctx);
+    const int64_t us = time_of(d, row), event_us = d->batch->event_us[row], bucket = bucket_of(d, us);
+    const uint64_t *hashes = d->batch->key_hash;
+    const struct leat_list_put put = { .batch = d->batch, .row = row, .replaces = true };
     d->batch->event_us[row] = us; /* what the list keeps as its time */
-    const int code = leat__table_append(
-        d->table, bucket_of(d, us), d->keys, d->batch->key_hash, &row, 1, d->batch, ctx->error);
+    const int code = replaces
+        ? leat__table_put(d->table, bucket, d->keys[row], hashes[row], &put, ctx->error)
+        : leat__table_append(d->table, bucket, d->keys, hashes, &row, 1, d->batch, ctx->error);
     d->batch->event_us[row] = event_us;
     return code < 0 ? leat__fail_here(ctx) : 0;
 }
 
 static int replace_row(struct deduplicate *d, struct leat__ctx *ctx, uint32_t row)
 {
-    struct near_one near[NEAR];
-    uint32_t count;
-    const int64_t event_us = d->batch->event_us[row];
+    struct nearby n;
+    const int64_t event_us = d->batch->event_us[row], bucket = bucket_of(d, time_of(d, row));
     const uint64_t hash = d->batch->key_hash[row];
-    LEAT_TRY(find_near(d, ctx, row, near, &count));
-    for (uint32_t i = 0; i < count; i++)
-        if (!is_better(d, time_of(d, row), &near[i]))
+    const struct leat_list_row *own;
+    LEAT_TRY(find_near(d, ctx, row, &n));
+    for (uint32_t i = 0; i < n.count; i++)
+        if (!is_better(d, time_of(d, row), &n.near[i]))
             return 0;
-    if (count == 0 && is_late(d, ctx, row)) {
+    if (n.count == 0 && is_late(d, ctx, row)) {
         d->late[d->late_count++] = row;
         return 0;
     }
-    for (uint32_t i = 1; i < count; i++) { /* beyond the one that is replaced */
+    for (uint32_t i = 1; i < n.count; i++) { /* beyond the one that is replaced */
         LEAT_TRY(leat__changes_begin(&d->changes, ctx, d->batch, event_us, hash));
-        LEAT_TRY(take_back(d, ctx, row, near[i].bucket));
+        LEAT_TRY(take_back(d, ctx, row, n.near[i].bucket));
         LEAT_TRY(leat__changes_settle(&d->changes, ctx));
     }
     LEAT_TRY(leat__changes_begin(&d->changes, ctx, d->batch, event_us, hash));
-    if (count)
-        LEAT_TRY(take_back(d, ctx, row, near[0].bucket));
+    const bool is_only = n.count == 1 && d->spec->within_us == LEAT_NEVER;
+    if (is_only)
+        LEAT_TRY(give_copy(d, ctx, LEAT__BEFORE, n.near[0].record));
+    else if (n.count)
+        LEAT_TRY(take_back(d, ctx, row, n.near[0].bucket));
     LEAT_TRY(give_copy(d, ctx, LEAT__AFTER, leat_batch_at(d->batch, row)));
     LEAT_TRY(leat__changes_settle(&d->changes, ctx));
-    return keep_row(d, ctx, row);
+    if (n.has_own && !is_only)
+        LEAT_TRY(list_of(d, ctx, bucket, row, &own));
+    return keep_row(d, ctx, row, n.has_own);
 }
 
 static int replace_rows(struct deduplicate *d, struct leat__ctx *ctx)
 {
     d->changes.batches_given = 0;
     while (d->at < d->batch->count) {
+        const uint32_t ahead = d->at + PREFETCH_AHEAD;
+        if (ahead < d->batch->count)
+            leat__table_prefetch(d->table, bucket_of(d, time_of(d, ahead)), d->batch->key_hash[ahead]);
         LEAT_TRY(replace_row(d, ctx, d->at++));
         if (d->changes.batches_given >= LEAT_OP_BATCHES_PER_CALL)
             return LEAT_MORE;

@@ -1,13 +1,19 @@
 /* operators/top_n.c -- the first n records of a key, as changes.
  *
- *   each row:  the first n before: the list, or where all are kept the first of it
- *              the first n after: with the row, or without the one that it takes back
- *              changes: with a rank, place by place; else the one that leaves and the one that comes as a pair
+ *   only the first n are kept, each row:
+ *              its place among them; none: nothing changes
+ *              changes: with a rank, from its place on; else the one that leaves and the one that comes as a pair
+ *              it goes into the list, and the last one out of it
+ *   all are kept, since records may be taken back, each row:
+ *              the first n before, and after: with the row, or without the one that it takes back
+ *              changes: with a rank, place by place; else as above
  *              the list is written anew, or added to */
 #include "operators/key_private.h"
 #include "operators/top_n_private.h"
 #include "record/equal.h"
 #include "topology/declare.h"
+
+#define PREFETCH_AHEAD 8u
 
 struct top_n {
     struct leat_op op;
@@ -80,6 +86,61 @@ static int give_changes(struct leat__top *top, struct leat__ctx *ctx, uint32_t r
 
 /* ---- only the first are kept ---- */
 
+/* A row of output, and when it was made: it is there until a batch is given. */
+struct shown {
+    struct leat_batch *batch; /* NULL: none */
+    uint32_t row, batches_given;
+};
+
+static struct shown show_last(const struct leat__changes *c, int which)
+{
+    return (struct shown){ c->made[which].batch, c->made[which].row, c->batches_given };
+}
+
+/* The row after of a rank, of what was shown as the row before of the rank above. */
+static int show_again(struct leat__top *top, struct leat__ctx *ctx, const struct shown *shown, uint32_t rank)
+{
+    struct leat_batch *out;
+    LEAT_TRY(leat__changes_row(&top->changes, ctx, LEAT__AFTER, &out));
+    LEAT_ASSERT(out == shown->batch);
+    unsigned char *row = leat_batch_at(out, out->count - 1);
+    memcpy(row, leat_batch_at(shown->batch, shown->row), out->stride);
+    leat__out_set_int(row, &top->spec->rank, rank);
+    return 0;
+}
+
+/* Whether it is still there: not given, and not taken back by settle. */
+static bool is_there(const struct leat__changes *c, const struct shown *shown)
+{
+    return shown->batch && shown->batch == c->out && shown->batches_given == c->batches_given &&
+        shown->row < c->out->count;
+}
+
+/* One comes at place `at` of `count`: those from there on move down by one, and of n the last one goes. Each is copied out
+ * of state once, for both of its ranks. */
+static int give_moved(
+    struct leat__top *top, struct leat__ctx *ctx, uint32_t row, const struct leat__ranked *one, uint32_t at)
+{
+    const struct leat_batch *batch = top->batch;
+    const uint32_t count = top->before_count;
+    struct shown above = { NULL, 0, 0 };
+    for (uint32_t i = at; i <= count && i < top->spec->n; i++) {
+        struct shown goes = { NULL, 0, 0 };
+        LEAT_TRY(leat__changes_begin(&top->changes, ctx, batch, batch->event_us[row], batch->key_hash[row]));
+        if (i < count) {
+            LEAT_TRY(leat__top_row(top, ctx, LEAT__BEFORE, &top->before[i], i + 1, NULL));
+            goes = show_last(&top->changes, LEAT__BEFORE);
+        }
+        if (is_there(&top->changes, &above) && above.batch->count < above.batch->capacity)
+            LEAT_TRY(show_again(top, ctx, &above, i + 1));
+        else
+            LEAT_TRY(leat__top_row(top, ctx, LEAT__AFTER, i > at ? &top->before[i - 1] : one, i + 1, NULL));
+        LEAT_TRY(leat__changes_settle(&top->changes, ctx));
+        above = is_there(&top->changes, &goes) ? goes : (struct shown){ NULL, 0, 0 };
+    }
+    return 0;
+}
+
 static int do_first(struct top_n *t, struct leat__ctx *ctx, uint32_t row)
 {
     struct leat__top *top = &t->top;
@@ -88,15 +149,18 @@ static int do_first(struct top_n *t, struct leat__ctx *ctx, uint32_t row)
     top->before_count = 0;
     for (; list; list = list->next)
         top->before[top->before_count++] =
-            (struct leat__ranked){ .record = list->record, .us = list->event_us };
-    LEAT_TRY(leat__top_rank(top, ctx, top->before, top->before_count));
-    memcpy(top->after, top->before, top->before_count * sizeof *top->after);
-    top->after_count = top->before_count;
+            (struct leat__ranked){ .record = list->record, .row = list, .us = list->event_us };
+    const uint32_t count = top->before_count, n = top->spec->n;
+    LEAT_TRY(leat__top_rank(top, ctx, top->before, count));
     const struct leat__ranked one = leat__top_one(top, row);
-    if (!leat__top_add(top->spec, top->after, &top->after_count, one))
+    const uint32_t at = leat__top_place(top->spec, top->before, count, &one);
+    if (at >= n)
         return 0;
-    LEAT_TRY(give_changes(top, ctx, row));
-    return leat__top_put(top, ctx, 0, row, top->after, top->after_count);
+    if (top->spec->has_rank)
+        LEAT_TRY(give_moved(top, ctx, row, &one, at));
+    else
+        LEAT_TRY(give_pair(top, ctx, row, count == n ? &top->before[n - 1] : NULL, &one, 0));
+    return leat__top_insert(top, ctx, 0, row, top->before, count, at);
 }
 
 /* ---- all are kept ---- */
@@ -175,6 +239,8 @@ static int top_n_step(struct leat_op *op, struct leat__ctx *ctx)
     top->changes.batches_given = 0;
     while (top->at < top->batch->count) {
         const uint32_t row = top->at++;
+        if (row + PREFETCH_AHEAD < top->batch->count)
+            leat__table_prefetch(top->table, 0, top->batch->key_hash[row + PREFETCH_AHEAD]);
         LEAT_TRY(top->spec->keeps_all ? do_all(t, ctx, row) : do_first(t, ctx, row));
         if (top->changes.batches_given >= LEAT_OP_BATCHES_PER_CALL)
             return LEAT_MORE;

@@ -114,6 +114,21 @@ static void declare_time(struct leat_node *node, const struct leat_field *field,
             "field \"%s\" must be a long of microseconds, or a timestamp", field->name);
 }
 
+/* Fields are in the order of the output; one that goes on where the run before it ends makes that longer. */
+static void declare_copy(
+    struct leat__top_spec *spec, const struct leat_field *from, const struct leat_field *to)
+{
+    if (from->has_offset != LEAT_NOT_NULLABLE || to->has_offset != LEAT_NOT_NULLABLE) {
+        spec->copies[spec->copies_count++] = (struct leat__top_copy){ *from, *to };
+        return;
+    }
+    struct leat__top_run *last = spec->runs_count ? &spec->runs[spec->runs_count - 1] : NULL;
+    if (last && last->from + last->size == from->offset && last->to + last->size == to->offset)
+        last->size += to->type->size;
+    else
+        spec->runs[spec->runs_count++] = (struct leat__top_run){ from->offset, to->offset, to->type->size };
+}
+
 static void declare_field(struct leat_node *node, struct leat__top_spec *spec, const struct leat_field *to)
 {
     const struct leat_field *from = find_field(spec->in, to->name);
@@ -138,7 +153,7 @@ static void declare_field(struct leat_node *node, struct leat__top_spec *spec, c
         leat__declare_error(node, "out", LEAT_EDECLARE, "field \"%s\" can be null in %s and not in %s",
             to->name, spec->in->name, spec->out->name);
     } else if (from) {
-        spec->copies[spec->copies_count++] = (struct leat__top_copy){ *from, *to };
+        declare_copy(spec, from, to);
     }
 }
 
@@ -161,7 +176,8 @@ void leat__top_declare(struct leat_node *node, struct leat__top_spec *spec, cons
     if (o->rank)
         declare_rank(node, spec, o->rank);
     spec->copies = leat__spec(node, (spec->out->fields_count + 1) * sizeof *spec->copies);
-    for (uint32_t i = 0; spec->copies && i < spec->out->fields_count; i++)
+    spec->runs = leat__spec(node, (spec->out->fields_count + 1) * sizeof *spec->runs);
+    for (uint32_t i = 0; spec->copies && spec->runs && i < spec->out->fields_count; i++)
         declare_field(node, spec, &spec->out->fields[i]);
     if (!leat__node_is_inert(node))
         spec->key_types = leat__key_describe(node, in->key, LEAT_KEY_NULLS_GROUP);

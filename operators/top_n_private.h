@@ -21,6 +21,11 @@ struct leat__top_copy {
     struct leat_field from, to;
 };
 
+/* Fields that can not be null and lie alike in input and output, as one run. */
+struct leat__top_run {
+    uint32_t from, to, size;
+};
+
 struct leat__top_spec {
     const struct leat_type *in, *out;
     const struct leat_key *key;
@@ -32,8 +37,10 @@ struct leat__top_spec {
     bool keeps_all; /* records may be taken back */
     bool has_rank;
     struct leat__out_field rank, window_start, window_end; /* type NULL: not in the output */
-    struct leat__top_copy *copies;
+    struct leat__top_copy *copies; /* fields that may be null */
     uint32_t copies_count;
+    struct leat__top_run *runs; /* all others */
+    uint32_t runs_count;
     const struct leat__assigner *assigner; /* NULL: no windows, or */
     struct leat__aggregate_spec *windows; /* of the operators of aggregates */
 };
@@ -41,6 +48,7 @@ struct leat__top_spec {
 /* A record with its place in the order. */
 struct leat__ranked {
     const void *record;
+    const struct leat_list_row *row; /* of a list, where it matters */
     int64_t us;
     bool is_null; /* of an expression: what ranks it */
     struct leat__value value;
@@ -93,12 +101,18 @@ LEAT_NODISCARD int leat__top_list(struct leat__top *top, struct leat__ctx *ctx, 
 struct leat__ranked leat__top_one(const struct leat__top *top, uint32_t row);
 LEAT_NODISCARD int leat__top_rank(
     struct leat__top *top, struct leat__ctx *ctx, struct leat__ranked *records, uint32_t count);
-/* Adds one behind those that are as good: false when n are better. `count` of n + 1 places are taken. */
+/* The place of one behind those that are as good, from 0; n or more: none of the first n. */
+uint32_t leat__top_place(const struct leat__top_spec *spec, const struct leat__ranked *first, uint32_t count,
+    const struct leat__ranked *one);
+/* Adds one there: false when n are better. `count` of n + 1 places are taken. */
 bool leat__top_add(
     const struct leat__top_spec *spec, struct leat__ranked *first, uint32_t *count, struct leat__ranked one);
 /* Replaces the list of row's key by these records, which may be of the list itself. */
 LEAT_NODISCARD int leat__top_put(struct leat__top *top, struct leat__ctx *ctx, int64_t ns, uint32_t row,
     const struct leat__ranked *records, uint32_t count);
+/* Puts row into the list of its key, which is as leat__top_list has given it: at this place. n of them: the last one goes. */
+LEAT_NODISCARD int leat__top_insert(struct leat__top *top, struct leat__ctx *ctx, int64_t ns, uint32_t row,
+    const struct leat__ranked *list, uint32_t count, uint32_t at);
 /* Makes a row of output (changes_private.h). */
 LEAT_NODISCARD int leat__top_row(struct leat__top *top, struct leat__ctx *ctx, int which,
     const struct leat__ranked *one, uint32_t rank, const struct leat__window *window);

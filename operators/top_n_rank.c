@@ -236,12 +236,18 @@ static bool is_first(
     return a->us <= b->us;
 }
 
+uint32_t leat__top_place(const struct leat__top_spec *spec, const struct leat__ranked *first, uint32_t count,
+    const struct leat__ranked *one)
+{
+    while (count > 0 && !is_first(spec, &first[count - 1], one))
+        count--;
+    return count;
+}
+
 bool leat__top_add(
     const struct leat__top_spec *spec, struct leat__ranked *first, uint32_t *count, struct leat__ranked one)
 {
-    uint32_t at = *count;
-    while (at > 0 && !is_first(spec, &first[at - 1], &one))
-        at--;
+    const uint32_t at = leat__top_place(spec, first, *count, &one);
     if (at >= spec->n)
         return false;
     memmove(&first[at + 1], &first[at], (*count - at) * sizeof *first);
@@ -314,10 +320,29 @@ int leat__top_put(struct leat__top *top, struct leat__ctx *ctx, int64_t ns, uint
     return top->rows->count ? append_rows(top, ctx, ns) : 0;
 }
 
+int leat__top_insert(struct leat__top *top, struct leat__ctx *ctx, int64_t ns, uint32_t row,
+    const struct leat__ranked *list, uint32_t count, uint32_t at)
+{
+    const bool replaces = count == top->spec->n;
+    const struct leat_list_put put = {
+        .batch = top->batch,
+        .row = row,
+        .before = at > 0 ? list[at - 1].row : NULL,
+        .replaces = replaces,
+        .gone_before = replaces && count > 1 ? list[count - 2].row : NULL,
+    };
+    const int code = count == 0
+        ? leat__table_append(top->table, ns, top->keys, top->batch->key_hash, &row, 1, top->batch, ctx->error)
+        : leat__table_put(top->table, ns, top->keys[row], top->batch->key_hash[row], &put, ctx->error);
+    return code < 0 ? leat__fail_here(ctx) : 0;
+}
+
 /* ---- output ---- */
 
 static void copy_fields(const struct leat__top_spec *spec, const unsigned char *from, unsigned char *to)
 {
+    for (uint32_t i = 0; i < spec->runs_count; i++)
+        leat__copy_bytes(to + spec->runs[i].to, from + spec->runs[i].from, spec->runs[i].size);
     for (uint32_t i = 0; i < spec->copies_count; i++) {
         const struct leat_field *f = &spec->copies[i].from, *t = &spec->copies[i].to;
         if (f->has_offset != LEAT_NOT_NULLABLE && !from[f->has_offset])

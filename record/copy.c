@@ -297,10 +297,33 @@ static int rebase(struct visit *v, uint32_t start, unsigned char *row)
     return walk(v, start, row, rebase_bytes, rebase);
 }
 
+/* All strings of a row, side by side. */
+static int adopt_row(struct leat_copier *copier, struct leat_batch *to, unsigned char *row)
+{
+    const struct leat__op *const ops = copier->program.ops;
+    size_t size = 0;
+    for (const struct leat__op *op = ops; op->code == COPY_VIEW; op++)
+        size += ALIGN_UP(view_at(row + op->offset)->len);
+    char *at = size ? leat__batch_alloc(to, size, 8) : NULL;
+    if (size && !at)
+        return LEAT_ENOMEM;
+    for (const struct leat__op *op = ops; op->code == COPY_VIEW; op++) {
+        struct leat_sv *view = view_at(row + op->offset);
+        if (view->len == 0) {
+            view->data = (const char *)&nothing;
+            continue;
+        }
+        leat__copy_bytes(at, view->data, view->len);
+        view->data = at;
+        at += ALIGN_UP(view->len);
+    }
+    return 0;
+}
+
 int leat__copy_adopt(struct leat_copier *copier, struct leat_batch *to, void *row)
 {
     struct visit v = { .copier = copier, .batch = to };
-    return adopt(&v, 0, row);
+    return copier->only_strings ? adopt_row(copier, to, row) : adopt(&v, 0, row);
 }
 
 /* One string of each row. */

@@ -176,5 +176,5 @@ void leat__slot_waste(
         return;
     const struct leat__list *list = leat__slot_value(table, slot);
     for (const struct leat_list_row *row = list->first; row; row = row->next)
-        slice->garbage += LEAT__ROW_HEAD_BYTES + leat__copy_size(table->copier, row->record);
+        slice->garbage += leat__row_bytes(row);
 }

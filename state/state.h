@@ -192,6 +192,8 @@ LEAT_NODISCARD int leat__table_upsert_blind(struct leat_table *table, int64_t ns
 /* The same without making: values[i] = NULL where it is missing. The values must not be written. */
 LEAT_NODISCARD int leat__table_find(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
     const uint64_t *hashes, const uint32_t *rows, uint32_t count, void **values, struct leat_error *err);
+/* A hint that a key with this hash will be asked for soon: where it would be is brought near. */
+void leat__table_prefetch(const struct leat_table *table, int64_t ns, uint64_t hash);
 /* FIXED and LIST: forgets one key of a namespace; a missing one is no error. */
 LEAT_NODISCARD int leat__table_remove(
     struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash, struct leat_error *err);
@@ -231,6 +233,19 @@ LEAT_NODISCARD int leat__table_flagged(
  * leat__table_bytes it leaves pointers to other rows valid; no cursor may be open. */
 LEAT_NODISCARD int leat__table_cut(struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash,
     const struct leat_list_row *before, struct leat_error *err);
+
+/* LIST: puts a deep copy of a row of the batch (flags 0) into the list of a key, which leat__table_lists has given and
+ * which is not empty: behind `before`, or as the first (NULL). If it `replaces`, the row behind `gone_before`, or the
+ * first, goes: not `before` itself. Ends like any other call: no pointer to a row is good any more. Between the two
+ * only flags may be changed. */
+struct leat_list_put {
+    const struct leat_batch *batch;
+    uint32_t row;
+    bool replaces;
+    const struct leat_list_row *before, *gone_before;
+};
+LEAT_NODISCARD int leat__table_put(struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash,
+    const struct leat_list_put *put, struct leat_error *err);
 
 /* LIST: of the first two rows of a list that are both not later than until_us the older one goes (of one time
  * the first), again and again; for all keys of the rows. A key keeps its last row. */

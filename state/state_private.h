@@ -505,6 +505,7 @@ void leat__compaction_free(struct leat__slice *slice);
 void leat__slot_waste(
     const struct leat_table *table, struct leat__slice *slice, unsigned char *slot, bool with_key);
 #define LEAT__ROW_HEAD_BYTES 40u /* table_memory_list.c */
+size_t leat__row_bytes(const struct leat_list_row *row); /* of the arena */
 /* Forgets a key; `slot` NULL: it is not in memory. Pointers into the arena stay valid. */
 LEAT_NODISCARD int leat__slot_remove(struct leat_table *table, struct leat__slice *slice, unsigned char *slot,
     struct leat_sv key, uint64_t hash, struct leat_error *err);

@@ -2,10 +2,11 @@
  *
  * A key's value is the two ends of its list. A row is one piece of its slice's arena: links, time, flags, and
  * the self-contained copy of the record. Rows are freed with their namespace
- * or when it is spilled.
+ * or when it is spilled; one that replaces another takes its place if it fits there.
  *
  *   offset 0   struct leat_list_row   next, event_us, record (-> 40), flags (-> 32)
- *          32  flags, 7 bytes unused
+ *          32  flags, 3 bytes unused
+ *          36  how many bytes there are behind this head
  *          40  the record and what its views show (record/copy.h) */
 #include "base/alloc.h"
 #include "state/state_private.h"
@@ -15,7 +16,8 @@
 struct stored_row {
     struct leat_list_row row;
     uint8_t flags;
-    uint8_t unused[7];
+    uint8_t unused[3];
+    uint32_t room; /* behind it; UINT32_MAX: as much, or more */
 };
 _Static_assert(sizeof(struct stored_row) == LEAT__ROW_HEAD_BYTES, "the record behind it is aligned to 8");
 
@@ -33,11 +35,16 @@ static int reserve_values(struct leat_table *table, uint32_t count, struct leat_
 }
 
 /* `flat`: rows show nothing. */
-static inline int add_row(struct leat_table *table, struct leat__slice *slice, struct leat__list *list,
-    const void *record, int64_t event_us, uint8_t flags, bool flat, struct leat_error *err)
+static inline size_t room_for(const struct leat_table *table, const void *record, bool flat)
 {
     const size_t size = flat ? table->row_size : leat__copy_size(table->copier, record);
-    const size_t bytes = (sizeof(struct stored_row) + size + 7) & ~(size_t)7;
+    return (size + 7) & ~(size_t)7;
+}
+
+static inline struct stored_row *make_place(
+    struct leat_table *table, struct leat__slice *slice, size_t room, struct leat_error *err)
+{
+    const size_t bytes = sizeof(struct stored_row) + room;
     struct stored_row *stored;
     if (bytes <= (size_t)(slice->arena_end - slice->arena_at)) {
         stored = (struct stored_row *)(void *)slice->arena_at;
@@ -45,13 +52,29 @@ static inline int add_row(struct leat_table *table, struct leat__slice *slice, s
     } else {
         stored = leat__slice_bytes(table, slice, bytes, err);
     }
-    if (!stored)
-        return err && err->code < 0 ? err->code : LEAT_ESTATE;
-    *stored = (struct stored_row){ { NULL, event_us, stored + 1, &stored->flags }, flags, { 0 } };
+    if (stored)
+        stored->room = room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
+    return stored;
+}
+
+static inline void fill_row(struct leat_table *table, struct stored_row *stored, const void *record,
+    int64_t event_us, uint8_t flags, bool flat)
+{
+    const uint32_t room = stored->room;
+    *stored = (struct stored_row){ { NULL, event_us, stored + 1, &stored->flags }, flags, { 0 }, room };
     if (flat)
-        leat__copy_bytes(stored + 1, record, size);
+        leat__copy_bytes(stored + 1, record, table->row_size);
     else
         leat__copy_to(table->copier, record, stored + 1);
+}
+
+static inline int add_row(struct leat_table *table, struct leat__slice *slice, struct leat__list *list,
+    const void *record, int64_t event_us, uint8_t flags, bool flat, struct leat_error *err)
+{
+    struct stored_row *stored = make_place(table, slice, room_for(table, record, flat), err);
+    if (!stored)
+        return err && err->code < 0 ? err->code : LEAT_ESTATE;
+    fill_row(table, stored, record, event_us, flags, flat);
     const struct leat_list_row **end =
         list->last ? &list->last->next : (const struct leat_list_row **)(void *)&list->first;
     *end = list->last = &stored->row;
@@ -147,20 +170,47 @@ static int renew_list(
     return 0;
 }
 
+size_t leat__row_bytes(const struct leat_list_row *row)
+{
+    return sizeof(struct stored_row) + ((const struct stored_row *)(const void *)row)->room;
+}
+
+static struct leat_list_row *writable(const struct leat_list_row *row)
+{
+    return (struct leat_list_row *)(uintptr_t)row;
+}
+
+/* Takes the row behind `before`, or the first, out of the list. */
+static struct stored_row *unlink_row(struct leat__list *list, const struct leat_list_row *before)
+{
+    struct leat_list_row *row = before ? writable(before->next) : list->first;
+    if (before)
+        writable(before)->next = row->next;
+    else
+        list->first = writable(row->next);
+    if (list->last == row)
+        list->last = writable(before);
+    return (struct stored_row *)(void *)row;
+}
+
+static void link_row(struct leat__list *list, const struct leat_list_row *before, struct leat_list_row *row)
+{
+    row->next = before ? before->next : list->first;
+    if (before)
+        writable(before)->next = row;
+    else
+        list->first = row;
+    if (list->last == before)
+        list->last = row;
+}
+
 /* Takes the row behind `before`, or the first, out of a list that has another. */
 static int cut_row(struct leat_table *table, struct leat__slice *slice, struct leat__list *list,
     const struct leat_list_row *before, struct leat_error *err)
 {
-    const struct leat_list_row *row = before ? before->next : list->first;
     if (table->state->store_class)
         LEAT_TRY(renew_list(table, slice, (unsigned char *)list - table->head_size, err));
-    slice->garbage += LEAT__ROW_HEAD_BYTES + leat__copy_size(table->copier, row->record);
-    if (before)
-        ((struct leat_list_row *)(uintptr_t)before)->next = row->next;
-    else
-        list->first = (struct leat_list_row *)(uintptr_t)row->next;
-    if (list->last == row)
-        list->last = (struct leat_list_row *)(uintptr_t)before;
+    slice->garbage += leat__row_bytes(&unlink_row(list, before)->row);
     if (table->state->store_class)
         list->unwritten = list->first;
     return 0;
@@ -177,6 +227,42 @@ int leat__table_cut(struct leat_table *table, int64_t ns, struct leat_sv key, ui
     if (list->first == list->last)
         return leat__slot_remove(table, slice, slot, key, hash, err);
     return cut_row(table, slice, list, before, err);
+}
+
+int leat__table_put(struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash,
+    const struct leat_list_put *put, struct leat_error *err)
+{
+    struct leat__slice *slice = leat__slice_find(table, ns);
+    unsigned char *slot = slice ? leat__slice_slot(table, slice, key, hash) : NULL;
+    LEAT_ASSERT(table->kind == LEAT_TABLE_LIST && slot && slice->cursors_open == 0);
+    struct leat__list *list = leat__slot_value(table, slot);
+    const bool flat = leat__copier_is_flat(table->copier);
+    const void *record = leat_batch_at(put->batch, put->row);
+    const size_t room = room_for(table, record, flat);
+    const struct stored_row *gone = !put->replaces ? NULL
+        : put->gone_before ? (const struct stored_row *)(const void *)put->gone_before->next
+                           : (const struct stored_row *)(const void *)list->first;
+    const bool fits = gone && room <= gone->room;
+    LEAT_ASSERT(list->first && (!gone || &gone->row != put->before));
+    struct stored_row *fresh = fits ? NULL : make_place(table, slice, room, err);
+    if (!fits && !fresh)
+        return err && err->code < 0 ? err->code : LEAT_ESTATE;
+    if (table->state->store_class)
+        LEAT_TRY(renew_list(table, slice, slot, err));
+    if (put->replaces) {
+        struct stored_row *old = unlink_row(list, put->gone_before);
+        if (fits)
+            fresh = old;
+        else
+            slice->garbage += leat__row_bytes(&old->row);
+    }
+    fill_row(table, fresh, record, put->batch->event_us[put->row], 0, flat);
+    link_row(list, put->before, &fresh->row);
+    if (table->state->store_class)
+        list->unwritten = list->first;
+    if (slice->compaction || leat__slice_is_wasteful(slice))
+        leat__slice_compact(table, slice, 1);
+    return 0;
 }
 
 int leat__table_prune(struct leat_table *table, int64_t ns, const struct leat_sv *keys,

@@ -368,6 +368,18 @@ int leat__table_find(struct leat_table *table, int64_t ns, const struct leat_sv 
     return 0;
 }
 
+void leat__table_prefetch(const struct leat_table *table, int64_t ns, uint64_t hash)
+{
+    const struct leat__slice *slice = table->last;
+    if (!slice || slice->ns != ns || slice->capacity == 0)
+        return; /* a hint: one that is not at hand is not looked for */
+    const struct leat__path path = leat__slice_path(slice, leat__stored_hash(hash), slice->old.capacity > 0);
+    const unsigned char *slot = path.slots + path.home * table->slot_size;
+    __builtin_prefetch(slot, 1);
+    if (table->straddles)
+        __builtin_prefetch(slot + table->slot_size - 1, 1);
+}
+
 int leat__slice_insert(struct leat_table *table, struct leat__slice *slice, struct leat_sv key, uint64_t hash,
     uint32_t flags, unsigned char **slot, struct leat_error *err)
 {

@@ -482,6 +482,45 @@ static void cut_some(uint32_t t, uint32_t s, uint32_t i)
     }
 }
 
+/* Puts a row somewhere into a list, perhaps instead of another. */
+static void put_one(uint32_t t, uint32_t s)
+{
+    struct leat_error err = { 0 };
+    struct leat_batch *batch = NULL;
+    char text[80];
+    pick(t);
+    struct model_entry *e = &live.entries[t][s][picks.k[0]];
+    int code =
+        leat__table_lists(world.tables[t], spaces[s], picks.keys, picks.hashes, NULL, 1, picks.lists, &err);
+    FAIL_UNLESS(code == 0, "lists: %s", err.message);
+    if (!e->exists || e->rows_count == ROWS_MAX)
+        return;
+    const uint32_t to = below(e->rows_count + 1), gone = below(e->rows_count);
+    const struct leat_list_row *row = picks.lists[0];
+    struct leat_list_put put = { .replaces = below(3) > 0 && gone + 1 != to };
+    for (uint32_t i = 0; row; row = row->next, i++) {
+        put.before = i + 1 == to ? row : put.before;
+        put.gone_before = i + 1 == gone ? row : put.gone_before;
+    }
+    assert_int_equal(leat__batch_get(pool, note_type, &batch), 0);
+    struct note *note = leat__batch_push(batch);
+    note->id = world.next_id++;
+    note->text =
+        (struct leat_sv){ text, (size_t)snprintf(text, sizeof text, "%*" PRIi64, (int)below(50), note->id) };
+    batch->event_us[0] = note->id * 3;
+    put.batch = batch;
+    code = leat__table_put(world.tables[t], spaces[s], picks.keys[0], picks.hashes[0], &put, &err);
+    FAIL_UNLESS(code == 0, "put: %s", err.message);
+    const struct model_row fresh = { note->id, 0 };
+    memset(text, 'x', sizeof text);
+    leat__batch_release(batch);
+    memmove(&e->rows[to + 1], &e->rows[to], (e->rows_count++ - to) * sizeof *e->rows);
+    e->rows[to] = fresh;
+    const uint32_t out = gone + (gone >= to);
+    if (put.replaces)
+        memmove(&e->rows[out], &e->rows[out + 1], (--e->rows_count - out) * sizeof *e->rows);
+}
+
 /* Of the first two rows of a list that are old enough the older one goes, again and again. */
 static void prune_some(uint32_t t, uint32_t s)
 {
@@ -526,6 +565,8 @@ static void walk_lists(uint32_t t, uint32_t s)
             cut_some(t, s, i);
     if (below(4) == 0)
         prune_some(t, s);
+    for (uint32_t n = below(4); n > 0; n--)
+        put_one(t, s);
 }
 
 static void walk_remove(uint32_t t, uint32_t s)
