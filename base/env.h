@@ -17,6 +17,9 @@ struct leat_file_info {
     int64_t modified_us; /* wall time */
     bool is_dir;
     bool is_regular; /* false for pipes, terminals, sockets */
+    bool others_read, others_write; /* every user of the system may */
+    bool
+        is_ours; /* its rights can be changed: it belongs to this user, on a file system that can be written */
 };
 
 enum leat_open_mode {

@@ -260,6 +260,7 @@ static int fs_stat(
     struct leat_env *env, const char *path, struct leat_file_info *info, struct leat_error *err)
 {
     struct stat st;
+    struct statvfs fs;
     (void)env;
     memset(info, 0, sizeof *info);
     if (stat(path, &st) < 0)
@@ -268,6 +269,9 @@ static int fs_stat(
     info->modified_us = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000;
     info->is_dir = S_ISDIR(st.st_mode);
     info->is_regular = S_ISREG(st.st_mode);
+    info->others_read = (st.st_mode & S_IROTH) != 0;
+    info->others_write = (st.st_mode & S_IWOTH) != 0;
+    info->is_ours = st.st_uid == geteuid() && statvfs(path, &fs) == 0 && (fs.f_flag & ST_RDONLY) == 0;
     return 0;
 }
 

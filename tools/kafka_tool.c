@@ -1,6 +1,8 @@
 /* tools/kafka_tool.c -- options and clients of `leat topic` and `leat group`. */
 #include "tools/kafka_tool.h"
 #include "base/env.h"
+#include "connectors/kafka/properties.h"
+#include "connectors/kafka/secret.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +59,20 @@ static int take_output(struct leat_kafka_tool *tool, const char *word)
     return leat__kafka_tool_wrong(tool, "-o takes table, tsv or json, not ", word);
 }
 
+/* Whoever lists processes sees their arguments: no place for a secret. */
+static int take_property(struct leat_kafka_tool *tool, const char *text)
+{
+    const size_t len = strcspn(text, "=");
+    const struct leat_kafka_property *property = leat__kafka_property_find((struct leat_sv){ text, len });
+    if (property && property->is_secret && text[len] && !leat__kafka_is_reference(leat_sv_of(text + len + 1)))
+        return leat__kafka_tool_wrong(tool,
+            "every user can see a command line: give the value as ${file:PATH} or ${env:NAME}, or by "
+            "--properties FILE: ",
+            property->name);
+    leat__strbuf_printf(&tool->properties, "%s\n", text);
+    return 0;
+}
+
 static int take(struct leat_kafka_tool *tool, int option)
 {
     switch (option) {
@@ -67,8 +83,7 @@ static int take(struct leat_kafka_tool *tool, int option)
         tool->conn.properties_file = optarg;
         return 0;
     case 'X':
-        leat__strbuf_printf(&tool->properties, "%s\n", optarg);
-        return 0;
+        return take_property(tool, optarg);
     case 'o':
         return take_output(tool, optarg);
     case JSON:

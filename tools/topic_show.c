@@ -70,7 +70,7 @@ int leat__topic_ls(struct leat_kafka_tool *tool)
     if (!client)
         return leat__output_fail(&tool->error);
     const rd_kafka_resp_err_t asked =
-        rd_kafka_metadata(client->rk, 1, NULL, &metadata, LEAT_KAFKA_TOOL_TIMEOUT_MS);
+        leat__kafka_metadata(client, NULL, &metadata, LEAT_KAFKA_TOOL_TIMEOUT_MS);
     const int code = asked ? leat__kafka_error(client, asked, NULL, "list topics", &tool->error)
                            : write_shown(tool, metadata, &out);
     if (!asked)
@@ -132,7 +132,7 @@ int leat__topic_info(struct leat_kafka_tool *tool)
     if (code == 0) {
         rd_kafka_topic_t *handle = rd_kafka_topic_new(client->rk, tool->words[1], NULL);
         const rd_kafka_resp_err_t asked =
-            rd_kafka_metadata(client->rk, 0, handle, &metadata, LEAT_KAFKA_TOOL_TIMEOUT_MS);
+            leat__kafka_metadata(client, handle, &metadata, LEAT_KAFKA_TOOL_TIMEOUT_MS);
         rd_kafka_topic_destroy(handle);
         if (asked) {
             code = leat__kafka_error(client, asked, NULL, "look at the topic", &tool->error);

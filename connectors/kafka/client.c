@@ -3,9 +3,8 @@
 #include "base/alloc.h"
 #include "base/strbuf.h"
 #include "connectors/kafka/properties.h"
+#include "connectors/kafka/secret.h"
 #include <stdio.h>
-
-#define FILE_BYTES_MAX (64 * 1024) /* of a file of properties or a secret */
 
 /* ---- configuration ---- */
 
@@ -35,74 +34,6 @@ int leat__kafka_conn_new(const struct leat_kafka_cluster *cluster, enum leat_kaf
     return leat__kafka_properties_each(leat_sv_of(conn->properties), role, check_property, NULL, err);
 }
 
-static int read_file(struct leat_env *env, const char *path, struct leat_strbuf *out, struct leat_error *err)
-{
-    leat_fd fd;
-    LEAT_TRY(env->fs_open(env, path, LEAT_OPEN_READ, &fd, err));
-    int64_t n = 0;
-    if (!leat__strbuf_reserve(out, FILE_BYTES_MAX))
-        n = leat__error(err, LEAT_ENOMEM, "out of memory for %s", path);
-    else
-        n = env->fs_pread(env, fd, out->data + out->len, FILE_BYTES_MAX, 0, err);
-    env->fs_close(env, fd);
-    if (n < 0)
-        return (int)n;
-    if (n == FILE_BYTES_MAX)
-        return leat__error(err, LEAT_ELIMIT, "%s has more than %d bytes", path, FILE_BYTES_MAX - 1);
-    out->len += (size_t)n;
-    out->data[out->len] = '\0';
-    return 0;
-}
-
-static bool is_reference(struct leat_sv value, const char *kind, struct leat_sv *of)
-{
-    const size_t len = strlen(kind);
-    if (value.len < len + 3 || memcmp(value.data, "${", 2) != 0 || memcmp(value.data + 2, kind, len) != 0 ||
-        value.data[value.len - 1] != '}')
-        return false;
-    *of = (struct leat_sv){ value.data + 2 + len, value.len - len - 3 };
-    return true;
-}
-
-/* The value with references resolved, to out (which may then hold a secret). */
-static int resolve(
-    struct leat_env *env, struct leat_sv value, struct leat_strbuf *out, struct leat_error *err)
-{
-    struct leat_sv of;
-    if (is_reference(value, "file:", &of)) {
-        struct leat_strbuf path = { 0 };
-        leat__strbuf_add(&path, of.data, of.len);
-        const int code = path.failed ? leat__error(err, LEAT_ENOMEM, "out of memory for a path")
-                                     : read_file(env, path.data, out, err);
-        leat__strbuf_release(&path);
-        LEAT_TRY(code);
-        out->len = strcspn(out->data, "\r\n");
-        out->data[out->len] = '\0';
-    } else if (is_reference(value, "env:", &of)) {
-        char name[128];
-        if (of.len >= sizeof name)
-            return leat__error(
-                err, LEAT_EINVAL, "the name of a variable is too long: %.*s", (int)of.len, of.data);
-        memcpy(name, of.data, of.len);
-        name[of.len] = '\0';
-        const char *text = leat__env_variable(name);
-        if (!text)
-            return leat__error(err, LEAT_ENOTFOUND, "the variable %s of the environment is not set", name);
-        leat__strbuf_str(out, text);
-    } else {
-        leat__strbuf_add(out, value.data, value.len);
-    }
-    return out->failed ? leat__error(err, LEAT_ENOMEM, "out of memory for a property") : 0;
-}
-
-static void wipe(struct leat_strbuf *text)
-{
-    volatile char *p = text->data; /* what is written through it is written */
-    for (size_t i = 0; p && i < text->capacity; i++)
-        p[i] = 0;
-    leat__strbuf_release(text);
-}
-
 int leat__kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct leat_error *err)
 {
     char text[256];
@@ -121,38 +52,60 @@ int leat__kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value, 
 
 struct resolving {
     struct leat_env *env;
+    const char *file; /* where the properties stand; NULL: in the program */
     leat_kafka_value_fn fn;
     void *arg;
 };
+
+/* librdkafka says of a file that is not there only that OpenSSL does not like it. */
+static int check_location(struct leat_env *env, const struct leat_kafka_property *property, const char *value,
+    struct leat_error *err)
+{
+    static const char ending[] = ".location";
+    struct leat_file_info info;
+    const size_t len = strlen(property->name), end = sizeof ending - 1;
+    if (len < end || strcmp(property->name + len - end, ending) != 0 || strcmp(value, "probe") == 0)
+        return 0;
+    if (strstr(property->name, ".key"))
+        return leat__kafka_check_closed(env, value, err);
+    return env->fs_stat(env, value, &info, err);
+}
 
 static int give_value(
     void *arg, const struct leat_kafka_property *property, struct leat_sv value, struct leat_error *err)
 {
     const struct resolving *r = arg;
     struct leat_strbuf text = { 0 };
-    int code = resolve(r->env, value, &text, err);
+    int code = 0;
+    if (property->is_secret && r->file && !leat__kafka_is_reference(value))
+        code = leat__kafka_check_closed(r->env, r->file, err);
+    if (code == 0)
+        code = leat__kafka_resolve(r->env, value, property->is_secret, &text, err);
+    if (code == 0)
+        code = check_location(r->env, property, text.data, err);
     if (code < 0)
         code = leat__error_prefix(err, "property \"%s\"", property->name);
     else
         code = r->fn(r->arg, property, text.data, err);
-    wipe(&text);
+    leat__kafka_wipe(&text);
     return code;
 }
 
 int leat__kafka_values(const struct leat_kafka_conn *conn, enum leat_kafka_role role, struct leat_env *env,
     leat_kafka_value_fn fn, void *arg, struct leat_error *err)
 {
-    struct resolving r = { env, fn, arg };
+    struct resolving r = { env, conn->properties_file, fn, arg };
     if (conn->properties_file) {
         struct leat_strbuf text = { 0 };
-        int code = read_file(env, conn->properties_file, &text, err);
+        int code = leat__kafka_read_file(env, conn->properties_file, &text, err);
         if (code == 0)
             code = leat__kafka_properties_each(
                 (struct leat_sv){ text.data, text.len }, role, give_value, &r, err);
-        wipe(&text);
+        leat__kafka_wipe(&text);
         if (code < 0)
             return leat__error_prefix(err, "properties_file %s", conn->properties_file);
     }
+    r.file = NULL;
     if (conn->properties &&
         leat__kafka_properties_each(leat_sv_of(conn->properties), role, give_value, &r, err) < 0)
         return leat__error_prefix(err, "properties");
@@ -195,6 +148,58 @@ static int set_defaults(rd_kafka_conf_t *conf, enum leat_kafka_role role, struct
     return 0;
 }
 
+static bool is_set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    char text[64];
+    size_t size = sizeof text;
+    return rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK && strcmp(text, value) == 0;
+}
+
+/* What an unsecured token is made of: words "name=value". librdkafka 2.0 crashes on others. */
+static bool is_token_config(const char *text)
+{
+    static const char *const names[] = {
+        "principal=", "principalClaimName=", "scope=", "scopeClaimName=", "lifeSeconds=", "extension_"
+    };
+    bool has_principal = false;
+    for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+        const size_t len = strcspn(text, " ");
+        const char *value = memchr(text, '=', len);
+        size_t i = 0;
+        while (i < sizeof names / sizeof names[0] && strncmp(text, names[i], strlen(names[i])) != 0)
+            i++;
+        if (i == sizeof names / sizeof names[0] || !value || value + 1 == text + len ||
+            memchr(text, '"', len))
+            return false;
+        if (i == 4 && (strspn(value + 1, "0123456789") < (size_t)(text + len - value - 1) || len > 20))
+            return false;
+        has_principal |= i == 0;
+        text += len;
+    }
+    return has_principal;
+}
+
+static int check_tokens(rd_kafka_conf_t *conf, struct leat_error *err)
+{
+    char config[1024] = "";
+    size_t size = sizeof config;
+    if (!is_set(conf, "sasl.mechanisms", "OAUTHBEARER") || is_set(conf, "sasl.oauthbearer.method", "oidc"))
+        return 0;
+    if (!is_set(conf, "enable.sasl.oauthbearer.unsecure.jwt", "true"))
+        return leat__error(err, LEAT_EDECLARE,
+            "sasl.mechanism=OAUTHBEARER says not where tokens come from: set sasl.oauthbearer.method=oidc "
+            "and "
+            "its sasl.oauthbearer.token.endpoint.url (where librdkafka was built with libcurl), or, for "
+            "tests, "
+            "enable.sasl.oauthbearer.unsecure.jwt=true");
+    if (rd_kafka_conf_get(conf, "sasl.oauthbearer.config", config, &size) != RD_KAFKA_CONF_OK ||
+        !is_token_config(config))
+        return leat__error(err, LEAT_EDECLARE,
+            "property \"sasl.oauthbearer.config\" of an unsecured token is words as principal=NAME "
+            "lifeSeconds=NUMBER scope=A,B extension_NAME=VALUE; the principal must be there");
+    return 0;
+}
+
 static int set_all(const struct leat_kafka_conn *conn, enum leat_kafka_role role, struct leat_env *env,
     rd_kafka_conf_t *conf, struct leat_error *err)
 {
@@ -205,7 +210,8 @@ static int set_all(const struct leat_kafka_conn *conn, enum leat_kafka_role role
             "(\"host:9092\")");
     LEAT_TRY(set_defaults(conf, role, err));
     LEAT_TRY(leat__kafka_set(conf, "bootstrap.servers", brokers, err));
-    return leat__kafka_values(conn, role, env, set_property, conf, err);
+    LEAT_TRY(leat__kafka_values(conn, role, env, set_property, conf, err));
+    return check_tokens(conf, err);
 }
 
 int leat__kafka_conf(const struct leat_kafka_conn *conn, enum leat_kafka_role role, struct leat_env *env,
@@ -238,15 +244,45 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 {
     if (strcmp(facility, "CONFWARN") == 0)
         return; /* of what we set ourselves: no cause of anything */
-    if (level <= 4 && rd_kafka_opaque(rk)) /* warnings and worse */
-        say(leat__kafka_client(rd_kafka_opaque(rk)), text);
+    if (level > 4 || !rd_kafka_opaque(rk)) /* no warning and nothing worse */
+        return;
+    say(leat__kafka_client(rd_kafka_opaque(rk)), text);
+    leat__kafka_refusal_hear(
+        &leat__kafka_client(rd_kafka_opaque(rk))->refusal, RD_KAFKA_RESP_ERR_NO_ERROR, text);
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     (void)rk;
-    (void)code;
     say(leat__kafka_client(opaque), reason);
+    leat__kafka_refusal_hear(&leat__kafka_client(opaque)->refusal, (rd_kafka_resp_err_t)code, reason);
+}
+
+/* OpenSSL has judged a certificate: its judgement stands, but librdkafka would not tell it. */
+static int on_certificate(rd_kafka_t *rk, const char *name, int32_t id, int *reason, int depth,
+    const char *bytes, size_t len, char *text, size_t size, void *opaque)
+{
+    (void)rk;
+    (void)id;
+    (void)depth;
+    (void)bytes;
+    (void)len;
+    if (*reason == 0)
+        return 1;
+    leat__kafka_refusal_certificate(&leat__kafka_client(opaque)->refusal, name, *reason);
+    (void)snprintf(text, size, "X509 error %d", *reason);
+    return 0;
+}
+
+static void set_callbacks(rd_kafka_conf_t *conf, struct leat_kafka_client *client)
+{
+    rd_kafka_conf_set_opaque(conf, client);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    if (is_set(conf, "enable.ssl.certificate.verification", "true"))
+        (void)rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
+    if (is_set(conf, "sasl.mechanisms", "OAUTHBEARER")) /* tokens are renewed although nobody polls */
+        rd_kafka_conf_enable_sasl_queue(conf, 1);
 }
 
 int leat__kafka_new(const struct leat_kafka_conn *conn, enum leat_kafka_role role, rd_kafka_conf_t *conf,
@@ -261,16 +297,19 @@ int leat__kafka_new(const struct leat_kafka_conn *conn, enum leat_kafka_role rol
     }
     made->conn = conn;
     made->owner = owner;
-    rd_kafka_conf_set_opaque(conf, made);
-    rd_kafka_conf_set_log_cb(conf, on_log);
-    rd_kafka_conf_set_error_cb(conf, on_error);
+    set_callbacks(conf, made);
+    const bool renews = is_set(conf, "sasl.mechanisms", "OAUTHBEARER");
     made->rk = rd_kafka_new(
         role == LEAT_KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (!made->rk) {
+        leat__kafka_redact(conf, text);
         rd_kafka_conf_destroy(conf);
         leat__free(made);
         return leat__error(err, LEAT_EDECLARE, "librdkafka takes no such configuration: %s", text);
     }
+    rd_kafka_error_t *error = renews ? rd_kafka_sasl_background_callbacks_enable(made->rk) : NULL;
+    if (error)
+        rd_kafka_error_destroy(error); /* then tokens are renewed by who polls */
     *client = made;
     return 0;
 }
@@ -339,7 +378,7 @@ static const char *remedy(int code)
     switch (code) {
     case LEAT_ECONNECT:
     case LEAT_ETIMEOUT:
-        return ": are the brokers up, and is this their address?";
+        return ": are the brokers up, is this their address, and do they want this security.protocol?";
     case LEAT_EACCESS:
         return ": check security.protocol, the credentials and the rights of this user";
     case LEAT_ENOTFOUND:
@@ -362,21 +401,65 @@ static void read_said(struct leat_kafka_client *client, char text[sizeof client-
     }
 }
 
+/* What a call that waited in vain does not tell. */
+static int tell_refusal(
+    const struct leat_kafka_refusal *refusal, const char *brokers, const char *doing, struct leat_error *err)
+{
+    const int code = code_of((rd_kafka_resp_err_t)refusal->code);
+    return leat__error(err, code, "Kafka at %s: could not %s: %s (%s): %s", brokers, doing, refusal->text,
+        rd_kafka_err2name((rd_kafka_resp_err_t)refusal->code), refusal->remedy);
+}
+
+static bool is_wait(int code)
+{
+    return code == LEAT_ECONNECT || code == LEAT_ETIMEOUT;
+}
+
 int leat__kafka_error(struct leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text,
     const char *doing, struct leat_error *err)
 {
-    const int ours = code_of(code);
+    int ours = code_of(code);
+    struct leat_kafka_refusal refusal;
     const char *brokers =
         client->conn->brokers ? client->conn->brokers : leat__env_variable("LEAT_KAFKA_BROKERS");
+    brokers = brokers ? brokers : "?";
     char said[sizeof client->said] = "";
-    if (ours == LEAT_ECONNECT || ours == LEAT_ETIMEOUT || ours == LEAT_EACCESS)
+    if (is_wait(ours) || ours == LEAT_EACCESS)
         read_said(client, said);
-    return leat__error(err, ours, "Kafka at %s: could not %s: %s (%s)%s%s%s", brokers ? brokers : "?", doing,
-        text && *text ? text : rd_kafka_err2str(code), rd_kafka_err2name(code), *said ? "; last heard: " : "",
-        said, remedy(ours));
+    if ((is_wait(ours) || code == (rd_kafka_resp_err_t)client->refusal.code) &&
+        leat__kafka_refusal_read(&client->refusal, &refusal))
+        ours = tell_refusal(&refusal, brokers, doing, err);
+    else
+        ours = leat__error(err, ours, "Kafka at %s: could not %s: %s (%s)%s%s%s", brokers, doing,
+            text && *text ? text : rd_kafka_err2str(code), rd_kafka_err2name(code),
+            *said ? "; last heard: " : "", said, remedy(ours));
+    if (err)
+        leat__kafka_redact(rd_kafka_conf(client->rk), err->message);
+    return ours;
 }
 
 /* ---- metadata ---- */
+
+#define SLICE_MS 1000
+
+rd_kafka_resp_err_t leat__kafka_metadata(struct leat_kafka_client *client, rd_kafka_topic_t *topic,
+    const struct rd_kafka_metadata **metadata, int timeout_ms)
+{
+    for (int slice = SLICE_MS, left = timeout_ms;;) {
+        slice = slice < left ? slice : left;
+        const rd_kafka_resp_err_t code = rd_kafka_metadata(client->rk, topic == NULL, topic, metadata, slice);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            leat__kafka_refusal_end(&client->refusal);
+        if (code != RD_KAFKA_RESP_ERR__TRANSPORT && code != RD_KAFKA_RESP_ERR__TIMED_OUT)
+            return code;
+        (void)rd_kafka_poll(client->rk, 0); /* what it has heard */
+        left -= slice;
+        if (left <= 0 || leat__kafka_refusal_lasts(&client->refusal, LEAT_KAFKA_REFUSED_BEGIN_MS))
+            return code;
+        if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) /* it was asked: the answer may take longer */
+            slice *= 2;
+    }
+}
 
 int leat__kafka_partitions(struct leat_kafka_client *client, const char *topic, int timeout_ms,
     uint32_t *partitions, struct leat_error *err)
@@ -387,7 +470,7 @@ int leat__kafka_partitions(struct leat_kafka_client *client, const char *topic, 
     rd_kafka_topic_t *handle = rd_kafka_topic_new(client->rk, topic, NULL);
     if (!handle)
         return leat__kafka_error(client, rd_kafka_last_error(), NULL, doing, err);
-    rd_kafka_resp_err_t code = rd_kafka_metadata(client->rk, 0, handle, &metadata, timeout_ms);
+    rd_kafka_resp_err_t code = leat__kafka_metadata(client, handle, &metadata, timeout_ms);
     rd_kafka_topic_destroy(handle);
     if (code)
         return leat__kafka_error(client, code, NULL, doing, err);

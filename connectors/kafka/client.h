@@ -2,22 +2,25 @@
  *
  * Configuration. From least to most: Leat's defaults, properties_file, properties, what the part itself insists on
  * (isolation.level, enable.auto.commit ...). Only properties of the list in properties.c may be given. A value may be a
- * reference, "${file:PATH}" (the first line) or "${env:NAME}", which is resolved here, at the last moment: the spec of a
- * node, plans, checkpoints and logs have the reference.
+ * reference (secret.h), which is resolved here, at the last moment: the spec of a node, plans, checkpoints and logs have
+ * the reference.
  *
  * Errors. A code of librdkafka becomes one of Leat's: what may pass is LEAT_ECONNECT or LEAT_ETIMEOUT (retriable), wrong
  * credentials LEAT_EACCESS, a topic that is not there LEAT_ENOTFOUND, a fenced producer LEAT_EEXISTS, offsets that are gone
  * LEAT_EDATA, the rest LEAT_EIO. The text has the brokers, librdkafka's name and text of the error, and the remedy where
  * there is one.
  *
+ * Brokers that refuse a client (refusal.h) are LEAT_EACCESS, whatever the call says that waited for them.
+ *
  * A client keeps the last thing that librdkafka said about errors of connections, and leat__kafka_error adds it: "Connection
- * refused", "certificate verify failed" is the cause that the code of a call does not tell. Values of properties are in
- * no text. */
+ * refused", "certificate verify failed" is the cause that the code of a call does not tell. Secret
+ * values are in no text (secret.h). */
 #ifndef LEAT_CONNECTORS_KAFKA_CLIENT_H
 #define LEAT_CONNECTORS_KAFKA_CLIENT_H
 #include "base/env.h"
 #include "base/error.h"
 #include "base/arena.h"
+#include "connectors/kafka/refusal.h"
 #include <leat/kafka.h>
 #include <librdkafka/rdkafka.h>
 
@@ -62,6 +65,7 @@ struct leat_kafka_client {
     void *owner;
     char said[256]; /* by librdkafka's threads; leat__kafka_said reads it */
     bool saying; /* atomic: somebody has it in hand */
+    struct leat_kafka_refusal refusal;
     uint32_t troubles; /* atomic: errors and warnings so far, such as connections that were lost */
 };
 /* Takes conf in any case. `conn` is borrowed. */
@@ -78,6 +82,9 @@ static inline struct leat_kafka_client *leat__kafka_client(void *opaque)
 LEAT_NODISCARD int leat__kafka_error(struct leat_kafka_client *client, rd_kafka_resp_err_t code,
     const char *text, const char *doing, struct leat_error *err);
 
+/* rd_kafka_metadata of one topic, or of all (NULL), which gives up before its time when brokers refuse this client. */
+rd_kafka_resp_err_t leat__kafka_metadata(struct leat_kafka_client *client, rd_kafka_topic_t *topic,
+    const struct rd_kafka_metadata **metadata, int timeout_ms);
 /* Partitions of a topic; waits up to timeout_ms. LEAT_ENOTFOUND where there is no such topic. */
 LEAT_NODISCARD int leat__kafka_partitions(struct leat_kafka_client *client, const char *topic, int timeout_ms,
     uint32_t *partitions, struct leat_error *err);

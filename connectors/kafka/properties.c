@@ -141,11 +141,19 @@ static const struct leat_kafka_property properties[] = {
 };
 #define COUNT (sizeof properties / sizeof properties[0])
 
-static const struct leat_kafka_property *find(struct leat_sv name)
+const struct leat_kafka_property *leat__kafka_property_find(struct leat_sv name)
 {
     for (size_t i = 0; i < COUNT; i++)
         if (leat_sv_eq(leat_sv_of(properties[i].name), name))
             return &properties[i];
+    return NULL;
+}
+
+const char *leat__kafka_secret_name(uint32_t number)
+{
+    for (size_t i = 0; i < COUNT; i++)
+        if (properties[i].is_secret && properties[i].roles != REGISTRY && number-- == 0)
+            return properties[i].name;
     return NULL;
 }
 
@@ -175,6 +183,17 @@ static struct leat_sv trim(struct leat_sv text)
     return text;
 }
 
+/* Only the name is shown: behind it may be a password. */
+static int no_value(struct leat_sv line, uint32_t number, struct leat_error *err)
+{
+    size_t len = 0;
+    while (len < line.len && (isalnum((unsigned char)line.data[len]) || strchr("._-", line.data[len])))
+        len++;
+    const bool is_name = leat__kafka_property_find((struct leat_sv){ line.data, len }) != NULL;
+    return leat__error(err, LEAT_EDECLARE, "line %u: expected name=value, found no \"=\"%s%.*s%s", number,
+        is_name ? " behind \"" : "", is_name ? (int)len : 0, line.data, is_name ? "\"" : "");
+}
+
 static int each_line(struct leat_sv line, uint32_t number, enum leat_kafka_role role,
     leat_kafka_property_fn fn, void *arg, struct leat_error *err)
 {
@@ -183,12 +202,11 @@ static int each_line(struct leat_sv line, uint32_t number, enum leat_kafka_role 
         return 0;
     const char *equals = memchr(line.data, '=', line.len);
     if (!equals)
-        return leat__error(err, LEAT_EDECLARE, "line %u: expected name=value, found \"%.*s\"", number,
-            (int)line.len, line.data);
+        return no_value(line, number, err);
     const struct leat_sv name = trim((struct leat_sv){ line.data, (size_t)(equals - line.data) });
     const struct leat_sv value =
         trim((struct leat_sv){ equals + 1, (size_t)(line.data + line.len - equals - 1) });
-    const struct leat_kafka_property *property = find(name);
+    const struct leat_kafka_property *property = leat__kafka_property_find(name);
     int code = 0;
     if (!property)
         code = unknown(name, err);

@@ -20,4 +20,8 @@ typedef int (*leat_kafka_property_fn)(
  * text that is none, for unknown properties (with a near miss) and for those that can not be set. */
 LEAT_NODISCARD int leat__kafka_properties_each(struct leat_sv text, enum leat_kafka_role role,
     leat_kafka_property_fn fn, void *arg, struct leat_error *err);
+/* The names of those that are secret and librdkafka's, by number; NULL behind the last. */
+const char *leat__kafka_secret_name(uint32_t number);
+/* The one of that name, or NULL. */
+const struct leat_kafka_property *leat__kafka_property_find(struct leat_sv name);
 #endif

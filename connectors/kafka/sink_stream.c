@@ -42,6 +42,8 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     struct stream *s = leat__kafka_client(opaque)->owner;
     (void)rk;
     s->arrived++;
+    if (!message->err)
+        leat__kafka_refusal_end(&s->client->refusal);
     if (message->err && !s->failure)
         s->failure = message->err;
 }
@@ -58,6 +60,8 @@ static void on_reports(rd_kafka_t *rk, void *arg)
 
 static int check_failure(struct stream *s, struct leat__ctx *ctx)
 {
+    if (!s->failure && leat__kafka_refusal_lasts(&s->client->refusal, LEAT_KAFKA_REFUSED_MS))
+        s->failure = RD_KAFKA_RESP_ERR__TRANSPORT; /* messages would time out, much later */
     if (s->failure && leat__kafka_not_written(s->client, s->failure, ctx->error) < 0)
         return leat__fail_here(ctx);
     return 0;

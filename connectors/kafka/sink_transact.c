@@ -111,10 +111,12 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 {
     struct leat_kafka_producer *p = leat__kafka_client(opaque)->owner;
     (void)rk;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         p->arrived++;
-    else if (!p->failure)
+        leat__kafka_refusal_end(&p->client->refusal);
+    } else if (!p->failure) {
         p->failure = message->err;
+    }
 }
 
 static int open_client(struct leat_kafka_producer *p, const struct leat_slot *slot, struct leat_error *err)

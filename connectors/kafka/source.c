@@ -4,7 +4,7 @@
  * fastest call there is, and of those that are safe the only one (the batch calls lose messages around a pause). A full
  * batch ends a call by rd_kafka_yield; what was not served stays in the queue. A partition that is not read costs nothing:
  * its queue fills up to its bound, and then nothing more is fetched. Nobody polls: librdkafka tells when an empty queue has
- * got something, and that wakes the reader.
+ * got something, and that wakes the reader (which looks up now and then, too, for whether brokers refuse it).
  *
  * Partitions are consumed by the calls for single partitions, so no consumer group is joined, nothing is rebalanced, and
  * partitions come and go one by one. Offsets only rise: what librdkafka delivers again is dropped. There may be holes
@@ -24,6 +24,7 @@
 
 #define READ_BYTES_MAX (1u << 20) /* of one call of read: then others have their turn */
 #define QUERY_TIMEOUT_MS 10000
+#define LISTEN_US LEAT_SECONDS(10) /* to what librdkafka has to say while nothing arrives */
 #define RESTARTS_MAX 10u /* in a row, without a message between */
 
 /* Of all partitions of a subtask. */
@@ -150,6 +151,7 @@ static void on_event(struct kafka_reader *r, const rd_kafka_message_t *message)
     switch (message->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         r->at_end = true;
+        leat__kafka_refusal_end(&r->shared->client->refusal);
         if (message->offset > r->position.next && !r->verifying)
             r->position.next = message->offset; /* what lies between are no messages */
         r->done = r->position.end >= 0 && message->offset >= r->position.end;
@@ -360,6 +362,7 @@ static bool is_over(const struct kafka_reader *r)
 /* What one call has come to. */
 static int outcome(struct kafka_reader *r)
 {
+    struct leat_env *env = r->reader.ctx->env;
     leat__count(&r->reader.ctx->counters->bytes_in, r->bytes);
     if (r->code < 0)
         return r->code;
@@ -372,12 +375,16 @@ static int outcome(struct kafka_reader *r)
     if (is_over(r))
         return LEAT_READ_END;
     note_lag(r);
+    if (r->bytes > 0)
+        leat__kafka_refusal_end(&r->shared->client->refusal);
     if (r->yielded)
         return LEAT_READ_ROWS;
     (void)rd_kafka_poll(
         r->shared->client->rk, 0); /* what librdkafka has to say of itself, before it piles up */
+    if (leat__kafka_refusal_lasts(&r->shared->client->refusal, LEAT_KAFKA_REFUSED_MS))
+        return fail_broken(r, RD_KAFKA_RESP_ERR__TRANSPORT, "read");
     r->reader.has_more = !r->at_end;
-    r->reader.wake_us = LEAT_TIME_MAX; /* on_arrival */
+    r->reader.wake_us = env->wall_us(env) + LISTEN_US; /* or on_arrival */
     return LEAT_READ_WAIT;
 }
 

@@ -184,7 +184,7 @@ static int add_matching(struct listing *l, const struct pattern *p)
 {
     const struct rd_kafka_metadata *metadata;
     int code = 0;
-    const rd_kafka_resp_err_t result = rd_kafka_metadata(l->client->rk, 1, NULL, &metadata, l->timeout_ms);
+    const rd_kafka_resp_err_t result = leat__kafka_metadata(l->client, NULL, &metadata, l->timeout_ms);
     if (result)
         return leat__kafka_error(l->client, result, NULL, "list the topics", l->err);
     for (int i = 0; code == 0 && i < metadata->topic_cnt; i++) {

@@ -7,6 +7,7 @@
 #include "tests/support/unit.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static const struct {
     const char *name, *properties;
@@ -18,7 +19,10 @@ static const struct {
     { "comments and blanks", "\n# x\n  \n\tlinger.ms = 7 \r\n", LEAT_KAFKA_PRODUCER, 0, "" },
     { "of the other side", "linger.ms=7", LEAT_KAFKA_CONSUMER, 0, "" },
     { "no equals", "client.id=a\nlinger.ms 7", LEAT_KAFKA_PRODUCER, LEAT_EDECLARE,
-        "line 2: expected name=value, found \"linger.ms 7\"" },
+        "line 2: expected name=value, found no \"=\" behind \"linger.ms\"" },
+    { "no equals behind a secret", "sasl.password: canary", LEAT_KAFKA_PRODUCER, LEAT_EDECLARE,
+        "found no \"=\" behind \"sasl.password\"" },
+    { "a secret alone", "canary", LEAT_KAFKA_PRODUCER, LEAT_EDECLARE, "line 1: expected name=value" },
     { "misspelt", "liger.ms=7", LEAT_KAFKA_PRODUCER, LEAT_EDECLARE,
         "unknown property \"liger.ms\"; did you mean \"linger.ms\"?" },
     { "empty", "client.id=", LEAT_KAFKA_PRODUCER, LEAT_EDECLARE, "property \"client.id\" has no value" },
@@ -40,8 +44,9 @@ static void test_kafka_client__given_properties__when_declared__then_only_those_
         struct leat_kafka_conn conn;
         struct leat_error err = { 0 };
         const int code = leat__kafka_conn_new(&cluster, declared[i].role, &arena, &conn, &err);
-        FAIL_UNLESS(code == declared[i].code && strstr(err.message, declared[i].text), "%s: %d %s",
-            declared[i].name, code, err.message);
+        FAIL_UNLESS(code == declared[i].code && strstr(err.message, declared[i].text) &&
+                !strstr(err.message, "canary"),
+            "%s: %d %s", declared[i].name, code, err.message);
         leat__arena_release(&arena);
     }
 }
@@ -88,6 +93,7 @@ static void write_file(const char *path, const char *text)
     assert_non_null(file);
     assert_true(fputs(text, file) >= 0);
     assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, 0600), 0);
 }
 
 static void
