@@ -89,8 +89,7 @@ static uint64_t hash_of(const struct layout *layout, const struct leat__value *v
 {
     if (layout->is_text)
         return leat__hash(value->text.data, value->text.len);
-    const uint64_t mixed = (value->code ^ (value->code >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
-    return mixed ^ (mixed >> 29);
+    return (value->code ^ (value->code >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /* ---- the index ---- */
@@ -99,6 +98,12 @@ static uint32_t *slots_of(const struct set *set, uint32_t *mask)
 {
     *mask = leat__blob_len(&set->index) / (uint32_t)sizeof(uint32_t) - 1;
     return (uint32_t *)(void *)set->index.data;
+}
+
+/* By the upper bits: numbers that follow each other lie apart then, evenly. */
+static uint32_t home_of(uint64_t hash, uint32_t mask)
+{
+    return (uint32_t)(((hash >> 32) * ((uint64_t)mask + 1)) >> 32);
 }
 
 static bool is_indexed(const struct set *set)
@@ -112,7 +117,7 @@ static uint32_t *find_slot(
 {
     uint32_t mask;
     uint32_t *slots = slots_of(set, &mask);
-    uint32_t at = (uint32_t)hash & mask;
+    uint32_t at = home_of(hash, mask);
     while (slots[at] && !equals(layout, set->entries.data + 8 * (size_t)(slots[at] - 1), value))
         at = (at + 1) & mask;
     return &slots[at];
@@ -218,25 +223,24 @@ static void count_again(const struct layout *layout, struct set *set, char *entr
         put_together(layout, set);
 }
 
-static int put(const struct leat__agg *agg, const struct leat__agg_memory *mem, struct set *set,
-    struct leat__value value, int64_t times)
+static int put(const struct leat__agg_memory *mem, const struct layout *layout, struct set *set,
+    const struct leat__value *value, uint64_t hash, int64_t times)
 {
-    const struct layout layout = layout_of(agg);
     if (set->total <= SCANNED_MAX && !is_indexed(set)) {
-        char *entry = scan(set, &layout, &value);
+        char *entry = scan(set, layout, value);
         if (entry)
-            count_again(&layout, set, entry, times);
-        return entry ? 0 : append(mem, &layout, set, &value, times);
+            count_again(layout, set, entry, times);
+        return entry ? 0 : append(mem, layout, set, value, times);
     }
     if (!is_indexed(set) || !has_room(set))
-        LEAT_TRY(make_index(mem, &layout, set));
-    uint32_t *slot = find_slot(set, &layout, &value, hash_of(&layout, &value));
+        LEAT_TRY(make_index(mem, layout, set));
+    uint32_t *slot = find_slot(set, layout, value, hash);
     if (*slot) {
-        count_again(&layout, set, set->entries.data + 8 * (size_t)(*slot - 1), times);
+        count_again(layout, set, set->entries.data + 8 * (size_t)(*slot - 1), times);
         return 0;
     }
     const uint32_t at = leat__blob_len(&set->entries);
-    LEAT_TRY(append(mem, &layout, set, &value, times));
+    LEAT_TRY(append(mem, layout, set, value, times));
     *slot = at / 8 + 1;
     return 0;
 }
@@ -249,39 +253,139 @@ static inline struct leat__value canonical(const struct leat__agg *agg, struct l
     return value;
 }
 
-static int add_set(const struct leat__agg_pass *pass, const struct leat__agg *agg)
+/* ---- rows, some at a time: what each of them will look at is brought near before its turn comes ---- */
+
+#define SOME_ROWS 64u
+#define SET_AHEAD 16u
+#define SLOT_AHEAD 8u
+#define ENTRY_AHEAD 4u
+
+struct one {
+    struct leat__value value;
+    uint64_t hash;
+    struct set *set;
+};
+
+struct some {
+    struct one ones[SOME_ROWS];
+    int64_t times[SOME_ROWS]; /* where there are parts, their bits */
+    uint32_t rows[SOME_ROWS], count;
+};
+
+static inline void bring_slot(const struct one *one)
 {
-    EACH_ANY(pass, agg, struct set, in, acc, code, code = put(agg, &pass->mem, acc, canonical(agg, in), 1););
+    uint32_t mask;
+    if (is_indexed(one->set)) {
+        const uint32_t *slots = slots_of(one->set, &mask);
+        __builtin_prefetch(&slots[home_of(one->hash, mask)], 1);
+    }
+}
+
+static inline void bring_entry(const struct one *one)
+{
+    uint32_t mask;
+    if (is_indexed(one->set)) {
+        const uint32_t *slots = slots_of(one->set, &mask);
+        const uint32_t slot = slots[home_of(one->hash, mask)];
+        if (slot)
+            __builtin_prefetch(one->set->entries.data + 8 * (size_t)(slot - 1), 1);
+    }
+}
+
+/* Rows of the pass from *from on that have a value. */
+static void read_some(const struct leat__agg_pass *pass, const struct leat__agg *agg,
+    const struct layout *layout, uint32_t *from, struct some *some)
+{
+    const struct leat__column_view *view = &pass->views[agg->column];
+    some->count = 0;
+    for (; *from < pass->count && some->count < SOME_ROWS; ++*from) {
+        struct one *one = &some->ones[some->count];
+        const uint32_t row = pass->rows[*from];
+        if (*from + SET_AHEAD < pass->count)
+            __builtin_prefetch(pass->values[*from + SET_AHEAD] + agg->offset, 1);
+        if (view->nulls && view->nulls[row])
+            continue;
+        one->value = canonical(agg, leat__value_read(agg->of_class, view, row));
+        one->hash = hash_of(layout, &one->value);
+        one->set = (struct set *)(void *)(pass->values[*from] + agg->offset);
+        some->rows[some->count++] = row;
+    }
+}
+
+/* The conditions that hold, as bits. */
+static void read_bits(const struct leat__agg_pass *pass, const struct leat__agg *agg, struct some *some)
+{
+    for (uint32_t w = 0; w < agg->wheres_count; w++) {
+        if (agg->wheres[w] == LEAT__NO_COLUMN) {
+            for (uint32_t i = 0; i < some->count; i++)
+                some->times[i] |= INT64_C(1) << w;
+            continue;
+        }
+        const struct leat__column_view *view = &pass->views[agg->wheres[w]];
+        const unsigned char *base = view->base;
+        const size_t stride = view->stride;
+        for (uint32_t i = 0; i < some->count; i++) {
+            int64_t holds;
+            memcpy(&holds, base + some->rows[i] * stride, sizeof holds);
+            some->times[i] |= (int64_t)(holds != 0) << w;
+        }
+        for (uint32_t i = 0; view->nulls && i < some->count; i++)
+            if (view->nulls[some->rows[i]])
+                some->times[i] &= ~(INT64_C(1) << w);
+    }
+}
+
+static int put_some(const struct leat__agg_pass *pass, const struct layout *layout, const struct some *some)
+{
+    const struct one *ones = some->ones;
+    const uint32_t count = some->count;
+    for (uint32_t i = 0; i < count && i < SLOT_AHEAD; i++)
+        bring_slot(&ones[i]);
+    for (uint32_t i = 0; i < count && i < ENTRY_AHEAD; i++)
+        bring_entry(&ones[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i + SLOT_AHEAD < count)
+            bring_slot(&ones[i + SLOT_AHEAD]);
+        if (i + ENTRY_AHEAD < count)
+            bring_entry(&ones[i + ENTRY_AHEAD]);
+        const int code = some->times[i]
+            ? put(&pass->mem, layout, ones[i].set, &ones[i].value, ones[i].hash, some->times[i])
+            : 0;
+        if (code < 0) {
+            *pass->bad = some->rows[i];
+            return code;
+        }
+    }
     return 0;
 }
 
-/* The conditions that hold for a row, as bits. */
-static uint64_t bits_of(const struct leat__agg_pass *pass, const struct leat__agg *agg, uint32_t row)
+static int add_times(const struct leat__agg_pass *pass, const struct leat__agg *agg, int64_t times)
 {
-    uint64_t bits = 0;
-    for (uint32_t i = 0; i < agg->wheres_count; i++) {
-        int64_t holds = 1;
-        if (agg->wheres[i] != LEAT__NO_COLUMN) {
-            const struct leat__column_view *view = &pass->views[agg->wheres[i]];
-            memcpy(&holds, view->base + row * view->stride, sizeof holds);
-            holds = holds != 0 && !(view->nulls && view->nulls[row]);
-        }
-        bits |= (uint64_t)holds << i;
+    const struct layout layout = layout_of(agg);
+    struct some some;
+    for (uint32_t from = 0; from < pass->count;) {
+        read_some(pass, agg, &layout, &from, &some);
+        for (uint32_t i = 0; i < some.count; i++)
+            some.times[i] = times;
+        read_bits(pass, agg, &some);
+        LEAT_TRY(put_some(pass, &layout, &some));
     }
-    return bits;
+    return 0;
+}
+
+static int add_set(const struct leat__agg_pass *pass, const struct leat__agg *agg)
+{
+    return add_times(pass, agg, 1);
 }
 
 static int add_parts(const struct leat__agg_pass *pass, const struct leat__agg *agg)
 {
-    EACH_ANY(pass, agg, struct set, in, acc, code, const uint64_t bits = bits_of(pass, agg, row_);
-             if (bits) code = put(agg, &pass->mem, acc, canonical(agg, in), (int64_t)bits););
-    return 0;
+    return add_times(pass, agg, 0);
 }
 
 static int retract_set(const struct leat__agg_pass *pass, const struct leat__agg *agg)
 {
-    EACH_ANY(pass, agg, struct set, in, acc, code, code = put(agg, &pass->mem, acc, canonical(agg, in), -1););
-    return 0;
+    return add_times(pass, agg, -1);
 }
 
 static int combine_set(
@@ -292,7 +396,8 @@ static int combine_set(
     const uint32_t end = leat__blob_len(&other->entries);
     for (uint32_t at = 0; at < end;) {
         const char *entry = other->entries.data + at;
-        LEAT_TRY(put(agg, mem, into, entry_value(&layout, entry), entry_times(&layout, entry)));
+        const struct leat__value value = entry_value(&layout, entry);
+        LEAT_TRY(put(mem, &layout, into, &value, hash_of(&layout, &value), entry_times(&layout, entry)));
         at += entry_size(&layout, entry);
     }
     return 0;
