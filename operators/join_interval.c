@@ -437,13 +437,11 @@ static int append_run(struct leat__interval *j, struct leat__ctx *ctx, uint32_t 
     return 0;
 }
 
-/* Puts the rows into their own side's table, bucket by bucket, but for those that no partner can follow. */
-int leat__interval_append(struct leat__interval *j, struct leat__ctx *ctx)
+/* Puts the rows from `from` on into their own side's table, bucket by bucket. */
+static int append_from(struct leat__interval *j, struct leat__ctx *ctx, uint32_t from)
 {
     const int64_t *times = j->in->event_us;
-    uint32_t from, to;
-    LEAT_TRY(give_closed(j, ctx, &from));
-    for (; from < j->rows_count; from = to) {
+    for (uint32_t to; from < j->rows_count; from = to) {
         const int64_t bucket = leat__interval_bucket(j->spec, times[j->rows[from]]);
         const int64_t last_us = leat__interval_bucket_last_us(j->spec, bucket);
         for (to = from; to < j->rows_count && times[j->rows[to]] <= last_us; to++)
@@ -451,6 +449,13 @@ int leat__interval_append(struct leat__interval *j, struct leat__ctx *ctx)
         LEAT_TRY(append_run(j, ctx, from, to - from));
     }
     return 0;
+}
+
+int leat__interval_append(struct leat__interval *j, struct leat__ctx *ctx)
+{
+    uint32_t from;
+    LEAT_TRY(give_closed(j, ctx, &from));
+    return append_from(j, ctx, from);
 }
 
 static int reserve_rows(struct leat__interval *j, struct leat__ctx *ctx, uint32_t count)
@@ -479,7 +484,7 @@ int leat__interval_append_rows(struct leat__interval *j, struct leat__ctx *ctx, 
     j->rows_count = count;
     j->side = side;
     j->in = batch;
-    const int code = leat__interval_append(j, ctx);
+    const int code = append_from(j, ctx, 0);
     j->in = NULL;
     return code;
 }

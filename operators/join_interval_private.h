@@ -205,7 +205,8 @@ int64_t leat__interval_closed_us(const struct leat__interval *j, const struct le
 LEAT_NODISCARD int leat__interval_take(struct leat__interval *j, struct leat__ctx *ctx);
 /* Puts j->rows into their own side's table, but for those that are closed, which are given. */
 LEAT_NODISCARD int leat__interval_append(struct leat__interval *j, struct leat__ctx *ctx);
-/* The same for rows of a batch (sorted by time) that had been admitted before, between batches. */
+/* Rows of a batch (sorted by time) that had been admitted before, between batches: also closed ones, which a side's own
+ * watermark makes without a call. Nothing is given; the next call that closes the side does that. */
 LEAT_NODISCARD int leat__interval_append_rows(struct leat__interval *j, struct leat__ctx *ctx, uint32_t side,
     struct leat_batch *batch, const uint32_t *rows, uint32_t count);
 void leat__interval_sort(const int64_t *times, uint32_t *rows, uint32_t *spare, uint32_t n);

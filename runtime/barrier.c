@@ -183,14 +183,15 @@ static int write_part(struct leat_instance *inst)
     memcpy(part->input_watermark_us, inst->ctx.input_watermark_us, sizeof part->input_watermark_us);
     if (inst->source)
         return leat__source_host_snapshot(inst->source, &share->arena, part);
-    if (inst->op) {
-        inst->worker->barrier.frozen = true;
-        leat__state_freeze(inst->worker->state, part->node_name);
-        leat__point(LEAT_POINT_STATE_FROZEN);
-    } else {
+    if (!inst->op) {
         LEAT_TRY(close_epoch(inst));
+        return take_blob(inst, part);
     }
-    return take_blob(inst, part);
+    LEAT_TRY(take_blob(inst, part)); /* what the operator holds beside its tables it may put there now */
+    inst->worker->barrier.frozen = true;
+    leat__state_freeze(inst->worker->state, part->node_name);
+    leat__point(LEAT_POINT_STATE_FROZEN);
+    return 0;
 }
 
 int leat__barrier_pass(struct leat_instance *inst)

@@ -67,8 +67,9 @@ struct leat_op_class {
      * the class sets it again. Like on_watermark it may return LEAT_MORE. NULL: wake_us is never set. Called
      * when nothing is left to say, never while a barrier is being aligned for it. */
     int (*on_time)(struct leat_op *op, struct leat__ctx *ctx, int64_t now_us);
-    /* At a barrier, when the operator has nothing left to say: appends what it knows beside its tables (which
-     * the runtime freezes). NULL: nothing. The first byte is a version of the class's own. */
+    /* At a barrier, when the operator has nothing left to say: appends what it knows beside its tables, and may put into
+     * them what it held back: the runtime freezes them behind this call. NULL: nothing. The first byte is a version of the
+     * class's own. */
     int (*snapshot)(struct leat_op *op, struct leat__ctx *ctx, struct leat_strbuf *out);
     /* After init, before anything is delivered; ctx->watermark_us and input_watermark_us are restored
      * already. `parts`: what the subtasks of the checkpoint have written; after rescaling there are more or
