@@ -22,6 +22,7 @@
 
 #define CALLS_PER_CALL 4096u /* callbacks and expiries before others get a chance */
 #define WORK_BYTES_MAX (256u * 1024u)
+#define PREFETCH_AHEAD 8u
 
 /* ---- one callback ---- */
 
@@ -58,7 +59,7 @@ static int end_callback(struct leat__process *p, bool refused)
         code = leat__outs_commit(p);
     if (code == 0 && !refused)
         code = leat__states_commit(p);
-    if (code == 0 && !refused)
+    if (code == 0 && !refused && p->wishes.count)
         code = leat__timer_wishes_grant(&p->wishes, p->timers, no_state, p->key);
     leat__states_forget(p);
     p->wishes.count = 0;
@@ -171,11 +172,20 @@ static bool has_due_timers(const struct leat__process *p)
     return w != LEAT_TIME_MIN && leat__timers_may_be_due(&p->timers[LEAT__TIMERS_EVENT], w);
 }
 
+/* What the callback of the row may look at is brought near. */
+static void prefetch(const struct leat__process *p, uint32_t row)
+{
+    for (uint32_t i = 0; row < p->in->count && i < p->spec->states_count; i++)
+        if (p->spec->states[i].kind != LEAT__STATE_MAP)
+            leat__table_prefetch(p->states[i].table, 0, p->in->key_hash[row]);
+}
+
 static int call_record(struct leat__process *p, uint32_t row)
 {
     struct leat__ctx *ctx = p->ctx;
     const uint32_t refused_before = ctx->user.failures_count;
     const int64_t late_wm = leat__ctx_late_wm(ctx, p->in);
+    prefetch(p, row + PREFETCH_AHEAD);
     begin_callback(p, p->keys[row], p->in->key_hash[row]);
     ctx->user.row = row;
     p->outs.default_us = p->in->event_us[row];
@@ -197,7 +207,8 @@ static int call_records(struct leat__process *p)
             ctx->node->policy != LEAT_DEAD_LETTER;
         if (has_due_timers(p))
             break;
-        LEAT_TRY(leat__outs_emit(p, false) < 0 ? ctx->error->code : 0);
+        if (p->outs.made)
+            LEAT_TRY(leat__outs_emit(p, false) < 0 ? ctx->error->code : 0);
     }
     return leat__ctx_end(ctx, p->in, NULL);
 }

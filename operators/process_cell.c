@@ -153,7 +153,7 @@ static int put_record(
 {
     unsigned char *contents = contents_of(serde, value);
     if (serde->flat) {
-        memcpy(contents, record, serde->size);
+        leat__copy_bytes(contents, record, serde->size);
         return 0;
     }
     LEAT_TRY(encode_record(serde, record));
@@ -273,7 +273,7 @@ static int copy_value(
     struct leat__serde *serde = &state->serde;
     const unsigned char *contents = contents_of(serde, value);
     if (serde->flat) {
-        memcpy(cell->record, contents, serde->size);
+        leat__copy_bytes(cell->record, contents, serde->size);
         return 0;
     }
     const struct leat__blob *blob = (const struct leat__blob *)(const void *)contents;
@@ -288,9 +288,11 @@ static int copy_value(
 int leat__cell_load(struct leat__process *p, struct leat__keyed_state *state, struct leat__cell *cell)
 {
     void *value = NULL;
+    cell->version = leat__table_version(state->table, 0);
     if (leat__table_find(state->table, 0, &cell->key, &cell->hash, NULL, 1, &value, p->ctx->error) < 0)
         return leat__fail_here(p->ctx);
     cell->existed = value != NULL;
+    cell->value = value;
     cell->stamp = LEAT_TIME_MIN;
     if (!value)
         return 0;
@@ -315,6 +317,21 @@ static int64_t next_stamp(struct leat__process *p, const struct leat__state_spec
     return stamp > now_us ? stamp : now_us;
 }
 
+/* Where the cell's value stands in the table, made if it is not there. */
+static int value_to_write(
+    struct leat__process *p, struct leat__keyed_state *state, const struct leat__cell *cell, void **value)
+{
+    struct leat_error *err = p->ctx->error;
+    *value = cell->value;
+    const int found = state->serde.flat && cell->value
+        ? leat__table_rewrite(state->table, 0, cell->version, cell->value, err)
+        : 0;
+    if (found < 0 ||
+        (found == 0 && leat__table_upsert(state->table, 0, &cell->key, &cell->hash, NULL, 1, value, err) < 0))
+        return leat__fail_here(p->ctx);
+    return 0;
+}
+
 int leat__cell_commit(struct leat__process *p, struct leat__keyed_state *state, struct leat__cell *cell)
 {
     const struct leat__state_spec *spec = state->spec;
@@ -332,8 +349,7 @@ int leat__cell_commit(struct leat__process *p, struct leat__keyed_state *state, 
     const int64_t stamp = spec->ttl.us ? next_stamp(p, spec, cell->stamp) : LEAT_TIME_MIN;
     if (!cell->written && stamp == cell->stamp)
         return 0;
-    if (leat__table_upsert(state->table, 0, &cell->key, &cell->hash, NULL, 1, &value, err) < 0)
-        return leat__fail_here(p->ctx);
+    LEAT_TRY(value_to_write(p, state, cell, &value));
     set_stamp(&state->serde, value, stamp);
     if (cell->written) {
         const int code = put_record(&state->serde, state->table, 0, cell->record, value);

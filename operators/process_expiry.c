@@ -66,7 +66,7 @@ int leat__expiry_fire(
     struct leat__keyed_state *state = state_with(p, __builtin_bswap32(id), kind);
     if (!state)
         return 0;
-    state->touched = true;
+    p->touched = state->touched = true;
     p->event_now_us = p->processing_now_us = time_us;
     if (state->spec->kind == LEAT__STATE_LIST)
         code = leat__list_expire(p, state, key, time_us, &next_us);

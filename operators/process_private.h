@@ -104,6 +104,8 @@ struct leat__cell {
     bool read; /* by leat_state_find and the like: for ttl.on_read */
     int64_t stamp; /* of the table */
     uint32_t shown_bytes; /* of leat__table_bytes that its value has there */
+    void *value; /* where it stood in the table, */
+    uint64_t version; /* and the table's version then */
     struct leat_sv key; /* of the table */
     uint64_t hash;
 };
@@ -251,6 +253,7 @@ struct leat__process {
     int code; /* sticky: the first failure */
     struct leat_sv key;
     uint64_t hash;
+    bool touched; /* any state */
     int64_t event_now_us, processing_now_us;
     struct leat__timer_wishes wishes;
     void *spare; /* LEAT_ROW_BYTES_MAX bytes, for callbacks that get nothing better */

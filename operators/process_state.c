@@ -64,7 +64,7 @@ struct leat__keyed_state *leat__state_of(
         fail_use(p, index, kind);
         return NULL;
     }
-    p->states[index].touched = true;
+    p->touched = p->states[index].touched = true;
     return &p->states[index];
 }
 
@@ -168,6 +168,8 @@ uint64_t leat__states_keys_count(const struct leat__process *p)
 
 int leat__states_commit(struct leat__process *p)
 {
+    if (!p->touched)
+        return 0;
     for (uint32_t i = 0; i < p->spec->states_count; i++) {
         struct leat__keyed_state *state = &p->states[i];
         if (!state->touched)
@@ -184,12 +186,15 @@ int leat__states_commit(struct leat__process *p)
 
 void leat__states_forget(struct leat__process *p)
 {
+    if (!p->touched)
+        return;
+    p->touched = false;
     for (uint32_t i = 0; i < p->spec->states_count; i++) {
         struct leat__keyed_state *state = &p->states[i];
         if (!state->touched)
             continue;
         state->touched = state->cleared = false;
-        memset(&state->cell, 0, sizeof state->cell);
+        state->cell.record = NULL; /* nothing of it counts any more */
         if (state->spec->kind == LEAT__STATE_LIST)
             leat__list_forget(state);
         else if (state->spec->kind == LEAT__STATE_MAP)

@@ -380,6 +380,29 @@ void leat__table_prefetch(const struct leat_table *table, int64_t ns, uint64_t h
         __builtin_prefetch(slot + table->slot_size - 1, 1);
 }
 
+uint64_t leat__table_version(struct leat_table *table, int64_t ns)
+{
+    const struct leat__slice *slice = leat__slice_find(table, ns);
+    return slice ? slice->version : 0;
+}
+
+int leat__table_rewrite(
+    struct leat_table *table, int64_t ns, uint64_t version, void *value, struct leat_error *err)
+{
+    struct leat__slice *slice = leat__slice_find(table, ns);
+    LEAT_ASSERT(table->kind == LEAT_TABLE_FIXED);
+    if (!slice || slice->version != version)
+        return 0;
+    if (!table->state->store_class)
+        return 1;
+    unsigned char *slot = (unsigned char *)value - table->head_size;
+    if (leat__slot_word(slot) & (LEAT__PARTIAL | LEAT__VOID))
+        return 0;
+    LEAT_TRY(leat__slot_dirty(table, slice, slot, err));
+    leat__slot_set_word(slot, leat__slot_word(slot) | LEAT__USED);
+    return 1;
+}
+
 int leat__slice_insert(struct leat_table *table, struct leat__slice *slice, struct leat_sv key, uint64_t hash,
     uint32_t flags, unsigned char **slot, struct leat_error *err)
 {

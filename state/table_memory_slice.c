@@ -11,8 +11,9 @@
 #define SLOTS_MIN 16u
 #define CHUNK_BYTES_MIN 4096u
 #define CHUNK_BYTES_LARGE (1u << 20)
-#define CHUNK_BYTES_MAX \
-    (15u << 18) /* with its header two huge pages: data that lies anywhere is found sooner */
+/* Of a large arena: with its header two huge pages, so that data that lies anywhere is found sooner. */
+#define CHUNK_BYTES_MAX (15u << 18)
+#define ARENA_BYTES_LARGE (32u << 20)
 
 /* Bytes of marks behind the slots. */
 static size_t marks_bytes(const struct leat_table *table, uint64_t capacity)
@@ -165,7 +166,10 @@ void *leat__slice_bytes(
         return bytes;
     slice->arena_at = bytes + size;
     slice->arena_end = bytes + chunk->size;
-    slice->chunk_bytes = slice->chunk_bytes < CHUNK_BYTES_LARGE ? 2 * slice->chunk_bytes : CHUNK_BYTES_MAX;
+    if (slice->chunk_bytes < CHUNK_BYTES_LARGE)
+        slice->chunk_bytes *= 2;
+    else if (slice->bytes >= ARENA_BYTES_LARGE)
+        slice->chunk_bytes = CHUNK_BYTES_MAX;
     return bytes;
 }
 

@@ -402,6 +402,33 @@ static void walk_find(uint32_t t, uint32_t s)
     }
 }
 
+/* Finds a value, does something else or not, and writes it after all. */
+static void walk_rewrite(uint32_t t, uint32_t s)
+{
+    struct leat_error err = { 0 };
+    struct leat_table *table = world.tables[t];
+    pick(t);
+    struct model_entry *e = &live.entries[t][s][picks.k[0]];
+    const uint64_t version = leat__table_version(table, spaces[s]);
+    int code = leat__table_find(table, spaces[s], picks.keys, picks.hashes, NULL, 1, picks.values, &err);
+    FAIL_UNLESS(code == 0, "find: %s", err.message);
+    void *value = picks.values[0];
+    if (!value)
+        return;
+    if (below(3) == 0) {
+        void *other;
+        code =
+            leat__table_find(table, spaces[below(SPACES)], picks.keys, picks.hashes, NULL, 1, &other, &err);
+        FAIL_UNLESS(code == 0, "find: %s", err.message);
+    }
+    code = leat__table_rewrite(table, spaces[s], version, value, &err);
+    FAIL_UNLESS(code >= 0, "rewrite: %s", err.message);
+    if (code == 0)
+        return;
+    assert_int_equal(value_get(t, value), e->value);
+    e->value = *(int64_t *)value += 1 + below(1000);
+}
+
 static void walk_append(uint32_t t, uint32_t s)
 {
     static char texts[BATCH_MAX][80];
@@ -869,6 +896,8 @@ static void walk_once(void)
             walk_lists(t, s);
         else
             walk_find(t, s);
+        if (shapes[t].values == RAW || shapes[t].values == SUMS)
+            walk_rewrite(t, s);
     } else if (what < 60) {
         walk_remove(t, s);
     } else if (what < 70) {
