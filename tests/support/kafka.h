@@ -31,6 +31,8 @@ void kafka_topic_create(struct kafka *kafka, const char *topic, int32_t partitio
 /* Not of the mock. Deletion has happened when it returns; the name is free again. */
 void kafka_topic_delete(struct kafka *kafka, const char *topic);
 void kafka_topic_grow(struct kafka *kafka, const char *topic, int32_t partitions);
+/* Sets its configuration anew, as in kafka_topic_create; what is not named is the default again. */
+void kafka_topic_configure(struct kafka *kafka, const char *topic, const char *configs);
 /* Removes records below `offset`, as retention does; not of the mock. */
 void kafka_truncate(struct kafka *kafka, const char *topic, int32_t partition, int64_t offset);
 

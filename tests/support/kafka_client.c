@@ -102,7 +102,9 @@ static void check_results(const rd_kafka_topic_result_t **results, size_t count,
             rd_kafka_topic_result_error_string(results[i]));
 }
 
-static void add_configs(rd_kafka_NewTopic_t *topic, const char *configs)
+/* Calls `set_one` for each of "name=value,name=value". */
+static void each_config(const char *configs,
+    rd_kafka_resp_err_t (*set_one)(void *of, const char *name, const char *value), void *of)
 {
     char text[512];
     char *rest = NULL;
@@ -111,8 +113,35 @@ static void add_configs(rd_kafka_NewTopic_t *topic, const char *configs)
         char *value = strchr(each, '=');
         FAIL_UNLESS(value, "a configuration is name=value, not %s", each);
         *value++ = '\0';
-        (void)rd_kafka_NewTopic_set_config(topic, each, value);
+        (void)set_one(of, each, value);
     }
+}
+
+static rd_kafka_resp_err_t set_of_new(void *of, const char *name, const char *value)
+{
+    return rd_kafka_NewTopic_set_config(of, name, value);
+}
+
+static rd_kafka_resp_err_t set_of_resource(void *of, const char *name, const char *value)
+{
+    return rd_kafka_ConfigResource_set_config(of, name, value);
+}
+
+void kafka_topic_configure(struct kafka *k, const char *topic, const char *configs)
+{
+    size_t count = 0;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(k->client);
+    rd_kafka_ConfigResource_t *wanted = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    each_config(configs, set_of_resource, wanted);
+    rd_kafka_AlterConfigs(k->client, &wanted, 1, NULL, queue);
+    rd_kafka_event_t *event = await(queue, "AlterConfigs");
+    const rd_kafka_ConfigResource_t **results =
+        rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event), &count);
+    FAIL_UNLESS(count == 1 && !rd_kafka_ConfigResource_error(results[0]), "%s: %s", topic,
+        count == 1 ? rd_kafka_ConfigResource_error_string(results[0]) : "no answer");
+    rd_kafka_event_destroy(event);
+    rd_kafka_ConfigResource_destroy(wanted);
+    rd_kafka_queue_destroy(queue);
 }
 
 void kafka_topic_create(struct kafka *k, const char *topic, int32_t partitions, const char *configs)
@@ -128,7 +157,7 @@ void kafka_topic_create(struct kafka *k, const char *topic, int32_t partitions, 
     rd_kafka_queue_t *queue = rd_kafka_queue_new(k->client);
     rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, 1, reason, sizeof reason);
     FAIL_UNLESS(wanted, "topic %s: %s", topic, reason);
-    add_configs(wanted, configs);
+    each_config(configs, set_of_new, wanted);
     rd_kafka_CreateTopics(k->client, &wanted, 1, NULL, queue);
     rd_kafka_event_t *event = await(queue, "CreateTopics");
     const rd_kafka_topic_result_t **results =

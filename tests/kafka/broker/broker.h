@@ -23,6 +23,8 @@ enum kb_api {
     KB_ADD_OFFSETS = 25,
     KB_END_TXN = 26,
     KB_TXN_OFFSET_COMMIT = 28,
+    KB_DESCRIBE_CONFIGS = 32,
+    KB_ALTER_CONFIGS = 33,
     KB_CREATE_PARTITIONS = 37,
     KB_APIS = 38,
 };
@@ -115,6 +117,7 @@ struct kb_broker {
 void kb_broker_free(struct kb_broker *broker);
 
 /* Topics (topics.c) */
+enum { KB_MESSAGE_BYTES = 1048588 }; /* max.message.bytes, unless it is set */
 struct kb_topic *kb_topic_find(struct kb_broker *broker, struct kb_text name);
 struct kb_topic *kb_topic_by_id(struct kb_broker *broker, const uint8_t *id);
 struct kb_log *kb_log_find(struct kb_broker *broker, struct kb_text topic, int32_t partition);
@@ -184,6 +187,8 @@ void kb_find_coordinator(struct kb_request *request);
 void kb_create_topics(struct kb_request *request);
 void kb_delete_topics(struct kb_request *request);
 void kb_create_partitions(struct kb_request *request);
+void kb_describe_configs(struct kb_request *request);
+void kb_alter_configs(struct kb_request *request);
 void kb_init_producer_id(struct kb_request *request);
 void kb_add_partitions(struct kb_request *request);
 void kb_add_offsets(struct kb_request *request);

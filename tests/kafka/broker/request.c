@@ -27,6 +27,8 @@ static const struct api apis[KB_APIS] = {
     [KB_ADD_OFFSETS] = { "AddOffsetsToTxn", 0, 3, 3, kb_add_offsets },
     [KB_END_TXN] = { "EndTxn", 0, 3, 3, kb_end_txn },
     [KB_TXN_OFFSET_COMMIT] = { "TxnOffsetCommit", 0, 3, 3, kb_txn_offset_commit },
+    [KB_DESCRIBE_CONFIGS] = { "DescribeConfigs", 0, 4, 4, kb_describe_configs },
+    [KB_ALTER_CONFIGS] = { "AlterConfigs", 0, 2, 2, kb_alter_configs },
     [KB_CREATE_PARTITIONS] = { "CreatePartitions", 0, 3, 2, kb_create_partitions },
 };
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_LEN = 249, PARTITIONS_MAX = 4096, MESSAGE_BYTES = 1048588 };
+enum { NAME_MAX_LEN = 249, PARTITIONS_MAX = 4096 };
 
 struct kb_topic *kb_topic_find(struct kb_broker *b, struct kb_text name)
 {
@@ -62,7 +62,7 @@ int16_t kb_topic_create(struct kb_broker *b, struct kb_text name, int32_t partit
     *t = (struct kb_topic){ .name = kb_copy_text(name.data, name.len),
         .logs = kb_new((size_t)partitions * sizeof(struct kb_log)),
         .partitions = partitions,
-        .max_message_bytes = MESSAGE_BYTES };
+        .max_message_bytes = KB_MESSAGE_BYTES };
     make_id(b, t->id);
     b->changes++;
     *made = t;

@@ -152,6 +152,75 @@ static void topics_that_can_not_be(struct kafka *k)
     assert_int_equal(create_code(k, kafka_name(k, "none"), 1, 3), KB_INVALID_REPLICATION);
 }
 
+/* "name=value source type" of a topic's setting, asked in the newest version. */
+static int16_t describe(struct kafka *k, const char *topic, const char *name, char *text, size_t size)
+{
+    struct raw raw;
+    raw_begin(&raw, true);
+    kb_put_count(&raw.out, 1);
+    kb_put_i8(&raw.out, 2);
+    kb_put_str(&raw.out, topic);
+    kb_put_count(&raw.out, 1);
+    kb_put_str(&raw.out, name);
+    kb_put_tags(&raw.out);
+    kb_put_i8(&raw.out, 0);
+    kb_put_i8(&raw.out, 0);
+    kb_put_tags(&raw.out);
+    raw_send(k, &raw, KB_DESCRIBE_CONFIGS, 4);
+    struct kb_in *in = &raw.in;
+    text[0] = '\0';
+    (void)kb_i32(in);
+    assert_int_equal(kb_count(in), 1);
+    const int16_t code = kb_i16(in);
+    (void)kb_text(in);
+    assert_int_equal(kb_i8(in), 2);
+    assert_true(kb_same(kb_text(in), topic));
+    if (kb_count(in) == 1) {
+        const struct kb_text said = kb_text(in), value = kb_text(in);
+        (void)kb_i8(in);
+        const int8_t source = kb_i8(in);
+        (void)kb_i8(in);
+        assert_int_equal(kb_count(in), 0);
+        (void)snprintf(text, size, "%.*s=%.*s %d %d", (int)said.len, said.data, (int)value.len, value.data,
+            source, kb_i8(in));
+    }
+    assert_false(in->bad);
+    raw_end(&raw);
+    return code;
+}
+
+static void check_setting(struct kafka *k, const char *topic, const char *name, const char *want)
+{
+    const int64_t deadline = steady_ms() + WAIT_MS;
+    char text[128];
+    assert_int_equal(describe(k, topic, name, text, sizeof text), 0);
+    while (strcmp(text, want) != 0) { /* a change is there a little later */
+        FAIL_UNLESS(steady_ms() < deadline, "%s, not %s", text, want);
+        pause_ms(20);
+        assert_int_equal(describe(k, topic, name, text, sizeof text), 0);
+    }
+}
+
+static void settings(struct kafka *k)
+{
+    const char *topic = kafka_name(k, "settings");
+    char text[128];
+    kafka_topic_create(k, topic, 1, "max.message.bytes=1000,cleanup.policy=compact");
+    check_setting(k, topic, "max.message.bytes", "max.message.bytes=1000 1 3");
+    check_setting(k, topic, "cleanup.policy", "cleanup.policy=compact 1 7");
+    check_setting(k, topic, "message.timestamp.type", "message.timestamp.type=CreateTime 5 2");
+    kafka_topic_configure(k, topic, "max.message.bytes=500,message.timestamp.type=LogAppendTime");
+    check_setting(k, topic, "max.message.bytes", "max.message.bytes=500 1 3");
+    check_setting(k, topic, "cleanup.policy", "cleanup.policy=delete 5 7");
+    check_setting(k, topic, "message.timestamp.type", "message.timestamp.type=LogAppendTime 1 2");
+    kafka_topic_configure(k, topic, "");
+    check_setting(k, topic, "max.message.bytes", "max.message.bytes=1048588 5 3");
+    assert_int_equal(describe(k, topic, "no.such.setting", text, sizeof text), 0);
+    assert_string_equal(text, "");
+    assert_int_equal(
+        describe(k, kafka_name(k, "nobody"), "cleanup.policy", text, sizeof text), KB_UNKNOWN_TOPIC);
+}
+
 const struct scenario topic_scenarios[] = {
     { "given no such topic, when asked for and written, then an error", unknown_topic },
     { "given a topic that grows, when read and written, then the new partitions too", added_partitions },
@@ -162,5 +231,6 @@ const struct scenario topic_scenarios[] = {
     { "given a deleted topic, when it comes again, then the group's offsets are gone",
         offsets_of_a_deleted_topic },
     { "given topics that can not be, when made, then each has its error", topics_that_can_not_be },
+    { "given settings of a topic, when asked for and changed, then each with where it comes from", settings },
     { NULL, NULL },
 };
