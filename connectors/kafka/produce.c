@@ -1,5 +1,6 @@
 /* connectors/kafka/produce.c -- records to librdkafka: sizes, timestamps, headers, handles of topics. */
 #include "connectors/kafka/sink_private.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,7 +10,7 @@
 
 /* ---- configuration ---- */
 
-int64_t leat__kafka_number(rd_kafka_conf_t *conf, const char *name)
+int64_t leat__kafka_number(const rd_kafka_conf_t *conf, const char *name)
 {
     char text[64] = "";
     size_t size = sizeof text;
@@ -23,24 +24,31 @@ static int set_number(rd_kafka_conf_t *conf, const char *name, int64_t value, st
     return leat__kafka_set(conf, name, text, err);
 }
 
-/* So that no batch is larger than the brokers take, whatever it compresses to. */
-static int set_sizes(rd_kafka_conf_t *conf, uint32_t bytes_max, struct leat_error *err)
+uint32_t leat__kafka_client_bytes(const rd_kafka_conf_t *conf, uint32_t otherwise)
 {
-    const int64_t client = leat__kafka_number(conf, "message.max.bytes");
-    int64_t bytes = bytes_max > CLIENT_BYTES_MIN ? bytes_max : CLIENT_BYTES_MIN;
-    if (client != BATCH_BYTES && client < bytes) /* the user has set less than the brokers take */
-        bytes = client;
-    LEAT_TRY(set_number(conf, "message.max.bytes", bytes, err));
-    return bytes < leat__kafka_number(conf, "batch.size") ? set_number(conf, "batch.size", bytes_max, err)
-                                                          : 0;
+    const int64_t bytes = leat__kafka_number(conf, "message.max.bytes");
+    return bytes <= 0 || bytes == BATCH_BYTES ? otherwise : (uint32_t)bytes;
+}
+
+/* So that no batch is larger than the brokers take, whatever it compresses to. */
+static int set_sizes(rd_kafka_conf_t *conf, uint32_t bytes_max, uint32_t batch_bytes, struct leat_error *err)
+{
+    const uint32_t client = bytes_max > CLIENT_BYTES_MIN ? bytes_max : CLIENT_BYTES_MIN;
+    if (batch_bytes == 0 || batch_bytes > bytes_max)
+        batch_bytes = bytes_max;
+    LEAT_TRY(set_number(conf, "message.max.bytes", client, err));
+    return batch_bytes < leat__kafka_number(conf, "batch.size")
+        ? set_number(conf, "batch.size", batch_bytes, err)
+        : 0;
 }
 
 int leat__kafka_producer_conf(const struct leat_kafka_target *target, enum leat_kafka_role role,
     struct leat_env *env, rd_kafka_conf_t **conf, struct leat_error *err)
 {
     const uint32_t bytes_max = __atomic_load_n(&target->seen->bytes_max, __ATOMIC_RELAXED);
+    const uint32_t batch_bytes = __atomic_load_n(&target->producers->batch_bytes, __ATOMIC_RELAXED);
     LEAT_TRY(leat__kafka_conf(&target->conn, role, env, conf, err));
-    int code = set_sizes(*conf, bytes_max ? bytes_max : LEAT_KAFKA_MESSAGE_BYTES_MAX, err);
+    int code = set_sizes(*conf, bytes_max, batch_bytes, err);
     if (code == 0 &&
         leat__kafka_number(*conf, "queue.buffering.max.kbytes") == 1048576) /* librdkafka's default */
         code = leat__kafka_set(*conf, "queue.buffering.max.kbytes", BUFFER_KBYTES, err);
@@ -162,9 +170,46 @@ rd_kafka_resp_err_t leat__kafka_produce_there(
     return leat__kafka_produce(client->rk, topic, r);
 }
 
-int leat__kafka_not_written(
-    struct leat_kafka_client *client, rd_kafka_resp_err_t code, struct leat_error *err)
+/* The smallest limit of the topics that it writes to. */
+static uint32_t least_limit(struct leat_kafka_client *client, const struct leat_kafka_handles *h)
 {
+    uint32_t least = UINT32_MAX;
+    for (uint32_t i = 0; i < h->count; i++) {
+        struct leat_error ignored = { 0 };
+        struct leat_kafka_topic topic;
+        if (leat__kafka_topic_look(client, rd_kafka_topic_name(h->handles[i]), &topic, &ignored) == 0 &&
+            topic.bytes_max < least)
+            least = topic.bytes_max;
+    }
+    return least;
+}
+
+static int too_large(const struct leat_kafka_target *t, struct leat_kafka_client *client,
+    const struct leat_kafka_handles *handles, struct leat_error *err)
+{
+    const uint32_t least = least_limit(client, handles);
+    if (least < leat__kafka_number(rd_kafka_conf(client->rk), "batch.size")) {
+        __atomic_store_n(&t->producers->batch_bytes, least, __ATOMIC_RELAXED);
+        return leat__error(err, LEAT_ECONNECT,
+            "could not write a batch: one of its topics takes at most %" PRIu32
+            " bytes (max.message.bytes). The next "
+            "batches are smaller; the property batch.size=%" PRIu32 " makes them so from the beginning",
+            least, least);
+    }
+    return leat__error(err, LEAT_ELIMIT,
+        "could not write a message to topic \"%s\": it is larger than the topic takes by now, although it "
+        "was not "
+        "when "
+        "its row came. Nothing of the epoch was written: raise max.message.bytes of the topic, and start the "
+        "job again",
+        t->topic ? t->topic : "that the record names");
+}
+
+int leat__kafka_not_written(const struct leat_kafka_target *target, struct leat_kafka_client *client,
+    const struct leat_kafka_handles *handles, rd_kafka_resp_err_t code, struct leat_error *err)
+{
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        return too_large(target, client, handles, err);
     const int ours = leat__kafka_error(client, code, NULL, "write a message", err);
     if (code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
         return ours;

@@ -153,11 +153,17 @@ static int place(struct leat_kafka_rows *rows, struct leat__ctx *ctx,
         return leat__error(ctx->error, LEAT_EDATA, "it names no topic, and the sink has none");
     LEAT_TRY(choose_partition(rows, topic, r, ctx->error));
     const uint64_t bytes = leat__kafka_record_bytes(r);
-    if (bytes <= topic->bytes_max)
-        return 0;
-    return leat__error(ctx->error, LEAT_EDATA,
-        "a message of %" PRIu64 " bytes: its topic takes at most %" PRIu32 " (max.message.bytes)", bytes,
-        topic->bytes_max);
+    if (bytes > topic->bytes_max)
+        return leat__error(ctx->error, LEAT_EDATA,
+            "a message of %" PRIu64 " bytes: its topic takes at most %" PRIu32
+            " (max.message.bytes of the topic, message.max.bytes of the sink)",
+            bytes, topic->bytes_max);
+    if (bytes > rows->client_bytes)
+        return leat__error(ctx->error, LEAT_EDATA,
+            "a message of %" PRIu64 " bytes: the sink writes at most %" PRIu32
+            " (property message.max.bytes)",
+            bytes, rows->client_bytes);
+    return 0;
 }
 
 /* ---- changes ---- */
@@ -263,6 +269,7 @@ int leat__kafka_rows_open(struct leat_kafka_rows *rows, struct leat__ctx *ctx)
     rows->spread.next = ctx->subtask;
     rows->looked_ns = ctx->env->mono_ns(ctx->env);
     look_at_own(rows, rows->target->seen);
+    rows->client_bytes = rows->topic.bytes_max;
     const int code = leat__kafka_writer_new(
         rows->target->layout, &rows->target->conn, ctx->env, &rows->writer, ctx->error);
     return code < 0 ? leat__fail_here(ctx) : 0;

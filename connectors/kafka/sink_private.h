@@ -19,6 +19,11 @@
 #define LEAT_KAFKA_TOPIC_BYTES_MAX 249u
 #define LEAT_KAFKA_MESSAGE_BYTES_MAX 1048588u /* of a broker, where nobody says otherwise */
 
+/* How large a message may be. What a record takes in a batch of its own, uncompressed (leat__kafka_record_bytes), is
+ * compared with max.message.bytes of its topic, and with the user's message.max.bytes, when its row comes: so whatever a
+ * codec makes of it, brokers take it. A batch of several must fit into the smallest topic of the producer, too; where it did
+ * not, a new producer makes smaller ones. */
+
 /* What is known of a topic. */
 struct leat_kafka_topic {
     uint32_t partitions;
@@ -29,6 +34,7 @@ struct leat_kafka_topic {
 struct leat_kafka_producers {
     struct leat_kafka_producer *first;
     struct leat_kafka_markers *markers; /* NULL: none yet */
+    uint32_t batch_bytes; /* atomic: the largest batch that all topics take; 0: as the producer has it */
 };
 
 struct leat_kafka_target {
@@ -42,7 +48,8 @@ struct leat_kafka_target {
     bool has_event_time;
     bool changes; /* a stream of changes */
     const char *op_json; /* NULL, or what stands before the name of a change: "op": */
-    struct leat_kafka_topic *seen; /* of `topic` when it was looked at last; atomic fields */
+    struct leat_kafka_topic *
+        seen; /* of `topic` when it was looked at last; bytes_max: no more than the client's. Atomic fields */
     struct leat_kafka_producers *producers; /* the coordinator's */
 };
 
@@ -66,6 +73,10 @@ void leat__kafka_topic_look_again(
 void leat__kafka_topic_ask(rd_kafka_t *rk, const char *name, rd_kafka_queue_t *queue);
 void leat__kafka_topic_looked(const rd_kafka_event_t *event, struct leat_kafka_client *client,
     const char *name, struct leat_kafka_topic *topic);
+/* Before there is a producer: how large a message may be, unless that is known. What is committed when a job goes on is
+ * written before its sinks are checked. */
+LEAT_NODISCARD int leat__kafka_sink_look(
+    const struct leat_kafka_target *target, struct leat_env *env, struct leat_error *err);
 /* The sink's own topic, made if it may be, and target->seen. */
 LEAT_NODISCARD int leat__kafka_sink_check(
     const struct leat_node *node, struct leat_env *env, struct leat_error *err);
@@ -75,7 +86,9 @@ LEAT_NODISCARD int leat__kafka_sink_recover(const struct leat_node *node, struct
 /* ---- producing (produce.c) ---- */
 
 /* A configuration for a producer of the target's messages. */
-int64_t leat__kafka_number(rd_kafka_conf_t *conf, const char *name); /* -1: it has none */
+int64_t leat__kafka_number(const rd_kafka_conf_t *conf, const char *name); /* -1: it has none */
+/* What the user lets a message have (message.max.bytes), or where that was left alone `otherwise`. */
+uint32_t leat__kafka_client_bytes(const rd_kafka_conf_t *conf, uint32_t otherwise);
 LEAT_NODISCARD int leat__kafka_producer_conf(const struct leat_kafka_target *target,
     enum leat_kafka_role role, struct leat_env *env, rd_kafka_conf_t **conf, struct leat_error *err);
 
@@ -94,9 +107,11 @@ rd_kafka_resp_err_t leat__kafka_produce(
 /* The same; a partition that this client has not heard of yet makes it ask the brokers, once: that blocks. */
 rd_kafka_resp_err_t leat__kafka_produce_there(
     struct leat_kafka_client *client, rd_kafka_topic_t *topic, const struct leat_outbox_record *record);
-/* Fills err of a message that was not written. */
-LEAT_NODISCARD int leat__kafka_not_written(
-    struct leat_kafka_client *client, rd_kafka_resp_err_t code, struct leat_error *err);
+/* Fills err of a message that was not written. One that was too large: topics are looked at again, so it blocks; where
+ * smaller batches will do it is an error that passes. */
+LEAT_NODISCARD int leat__kafka_not_written(const struct leat_kafka_target *target,
+    struct leat_kafka_client *client, const struct leat_kafka_handles *handles, rd_kafka_resp_err_t code,
+    struct leat_error *err);
 /* Bytes that a record takes in a batch of its own, uncompressed: what brokers compare with max.message.bytes. */
 uint64_t leat__kafka_record_bytes(const struct leat_outbox_record *record);
 
@@ -127,6 +142,7 @@ struct leat_kafka_rows {
     const struct leat_kafka_target *target;
     struct leat_kafka_writer *writer;
     struct leat_kafka_topic topic; /* the target's, as of this epoch */
+    uint32_t client_bytes; /* that a producer takes, whatever the topic does */
     struct leat_kafka_spread spread;
     struct leat_kafka_topics *topics; /* those that records name */
     int64_t refresh_ms, looked_ns; /* of them: how often they are looked at, and when that was */

@@ -62,7 +62,8 @@ static int check_failure(struct stream *s, struct leat__ctx *ctx)
 {
     if (!s->failure && leat__kafka_refusal_lasts(&s->client->refusal, LEAT_KAFKA_REFUSED_MS))
         s->failure = RD_KAFKA_RESP_ERR__TRANSPORT; /* messages would time out, much later */
-    if (s->failure && leat__kafka_not_written(s->client, s->failure, ctx->error) < 0)
+    if (s->failure &&
+        leat__kafka_not_written(s->rows.target, s->client, &s->handles, s->failure, ctx->error) < 0)
         return leat__fail_here(ctx);
     return 0;
 }
@@ -77,7 +78,7 @@ static int take(struct leat_kafka_rows *rows, struct leat__ctx *ctx, const struc
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return LEAT_WAIT;
     if (code)
-        return leat__kafka_not_written(s->client, code, ctx->error);
+        return leat__kafka_not_written(rows->target, s->client, &s->handles, code, ctx->error);
     s->given++;
     leat__count(&ctx->counters->bytes_out, r->key.len + r->value.len);
     return 0;

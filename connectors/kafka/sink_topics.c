@@ -170,36 +170,59 @@ int leat__kafka_topic_make(struct leat_kafka_client *client, const char *name, u
 
 /* ---- the sink's own ---- */
 
+static void set_bytes_max(const struct leat_kafka_target *t, uint32_t bytes_max, uint32_t client_bytes)
+{
+    const uint32_t least = client_bytes < bytes_max ? client_bytes : bytes_max;
+    __atomic_store_n(&t->seen->bytes_max, least, __ATOMIC_RELAXED);
+}
+
 static int look_or_make(
-    const struct leat_kafka_target *t, struct leat_kafka_client *client, struct leat_error *err)
+    const struct leat_kafka_target *t, struct leat_kafka_client *client, bool make, struct leat_error *err)
 {
     struct leat_kafka_topic topic;
+    const uint32_t client_bytes = leat__kafka_client_bytes(rd_kafka_conf(client->rk), UINT32_MAX);
     int code = leat__kafka_topic_look(client, t->topic, &topic, err);
+    if (code == LEAT_ENOTFOUND && !make) {
+        set_bytes_max(t, LEAT_KAFKA_MESSAGE_BYTES_MAX, client_bytes);
+        return 0;
+    }
     if (code == LEAT_ENOTFOUND && t->partitions) {
         LEAT_TRY(leat__kafka_topic_make(client, t->topic, t->partitions, t->replication, NULL, NULL, err));
         code = leat__kafka_topic_look(client, t->topic, &topic, err);
     }
     if (code < 0)
         return code;
-    __atomic_store_n(&t->seen->bytes_max, topic.bytes_max, __ATOMIC_RELAXED);
+    set_bytes_max(t, topic.bytes_max, client_bytes);
     __atomic_store_n(&t->seen->partitions, topic.partitions, __ATOMIC_RELAXED);
     return 0;
+}
+
+static int look(const struct leat_kafka_target *t, struct leat_env *env, bool make, struct leat_error *err)
+{
+    struct leat_kafka_client *client;
+    rd_kafka_conf_t *conf;
+    LEAT_TRY(leat__kafka_conf(&t->conn, LEAT_KAFKA_ADMIN, env, &conf, err));
+    if (!t->topic) { /* each record names its own */
+        set_bytes_max(t, leat__kafka_client_bytes(conf, LEAT_KAFKA_MESSAGE_BYTES_MAX), UINT32_MAX);
+        rd_kafka_conf_destroy(conf);
+        return 0;
+    }
+    LEAT_TRY(leat__kafka_new(&t->conn, LEAT_KAFKA_ADMIN, conf, NULL, &client, err));
+    const int code = look_or_make(t, client, make, err);
+    leat__kafka_free(client);
+    return code;
+}
+
+int leat__kafka_sink_look(const struct leat_kafka_target *t, struct leat_env *env, struct leat_error *err)
+{
+    return __atomic_load_n(&t->seen->bytes_max, __ATOMIC_RELAXED) ? 0 : look(t, env, false, err);
 }
 
 int leat__kafka_sink_check(const struct leat_node *node, struct leat_env *env, struct leat_error *err)
 {
     const struct leat_kafka_target *t = node->spec;
-    struct leat_kafka_client *client;
-    rd_kafka_conf_t *conf;
-    if (!t->topic)
-        return 0; /* each record names its own */
-    LEAT_TRY(leat__kafka_conf(&t->conn, LEAT_KAFKA_ADMIN, env, &conf, err));
-    LEAT_TRY(leat__kafka_new(&t->conn, LEAT_KAFKA_ADMIN, conf, NULL, &client, err));
-    int code = look_or_make(t, client, err);
-    leat__kafka_free(client);
-    if (code == 0)
-        code = leat__kafka_schemas_prepare(t->layout, &t->conn, env, t->topic, err);
-    return code;
+    LEAT_TRY(look(t, env, true, err));
+    return t->topic ? leat__kafka_schemas_prepare(t->layout, &t->conn, env, t->topic, err) : 0;
 }
 
 int leat__kafka_sink_recover(const struct leat_node *node, struct leat_env *env, const struct leat_sv *parts,

@@ -25,6 +25,7 @@
 
 #define ABORT_TIMEOUT_MS 5000 /* what is not aborted then is when the slot is fenced */
 #define POLL_MS 100
+#define CAUSE_POLLS 10 /* for a report that is under way */
 #define ATTEMPTS_MAX 3u /* to get a producer that has met with no trouble */
 #define POLL_EVERY 512 /* messages */
 
@@ -107,6 +108,13 @@ void leat__kafka_release(const struct leat_node *node, struct leat_env *env, con
     }
 }
 
+/* Of another message's failure: then that one's is the cause. */
+static bool is_consequence(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
+        code == RD_KAFKA_RESP_ERR__STATE;
+}
+
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     struct leat_kafka_producer *p = leat__kafka_client(opaque)->owner;
@@ -114,7 +122,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         p->arrived++;
         leat__kafka_refusal_end(&p->client->refusal);
-    } else if (!p->failure) {
+    } else if (!p->failure || is_consequence(p->failure)) {
         p->failure = message->err;
     }
 }
@@ -126,6 +134,7 @@ static int open_client(struct leat_kafka_producer *p, const struct leat_slot *sl
     const int len = snprintf(id, sizeof id, "leat-%s-%s-%" PRIu32, slot->job, slot->node, slot->slot);
     if ((size_t)len >= sizeof id)
         return leat__error(err, LEAT_ELIMIT, "the names of job and sink are too long for a transactional.id");
+    LEAT_TRY(leat__kafka_sink_look(p->target, p->env, err));
     LEAT_TRY(leat__kafka_producer_conf(p->target, LEAT_KAFKA_TRANSACTIONAL, p->env, &conf, err));
     p->patience_ms = (int)leat__kafka_number(conf, "transaction.timeout.ms");
     p->refresh_ms = leat__kafka_number(conf, "topic.metadata.refresh.interval.ms");
@@ -217,10 +226,15 @@ static void abort_transaction(struct leat_kafka_producer *p)
         rd_kafka_error_destroy(error);
 }
 
+/* `code`: of the call, if it was one that has failed. The report that tells the cause may be under way. */
 static int not_written(struct leat_kafka_producer *p, rd_kafka_resp_err_t code, struct leat_error *err)
 {
-    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-        return leat__kafka_not_written(p->client, code, err);
+    for (int i = 0; i < CAUSE_POLLS && is_consequence(p->failure ? p->failure : code); i++)
+        (void)rd_kafka_poll(p->client->rk, POLL_MS);
+    if (p->failure)
+        code = p->failure;
+    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        return leat__kafka_not_written(p->target, p->client, &p->handles, code, err);
     return failed(p, code, NULL, "write a message", err);
 }
 
@@ -239,8 +253,11 @@ static int give(struct leat_kafka_producer *p, struct leat_sv topic, const struc
     while ((code = leat__kafka_produce_there(p->client, handle, record)) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
         !p->failure)
         (void)rd_kafka_poll(p->client->rk, POLL_MS);
+    if (code &&
+        !p->failure) /* it may be that another one has failed, which is the cause: its report is under way */
+        (void)rd_kafka_poll(p->client->rk, POLL_MS);
     if (code || p->failure)
-        return not_written(p, p->failure ? p->failure : code, err);
+        return not_written(p, code, err);
     return 0;
 }
 
@@ -272,7 +289,7 @@ static int wait_for_all(struct leat_kafka_producer *p, struct leat_error *err)
     while (!p->failure && p->arrived < p->given && rd_kafka_outq_len(p->client->rk) > 0)
         (void)rd_kafka_flush(p->client->rk, POLL_MS);
     if (p->failure)
-        return not_written(p, p->failure, err);
+        return not_written(p, RD_KAFKA_RESP_ERR_NO_ERROR, err);
     if (p->arrived == p->given)
         return 0;
     return leat__error(err, LEAT_ECONNECT,
