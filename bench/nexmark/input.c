@@ -3,15 +3,16 @@
 #include "side_row.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define SIDE_ROWS 10000
+#define PATH_BYTES 4096
 
 struct nexmark {
     leat_topology *t;
     struct nexmark_input input;
     leat_stream *streams[NEXMARK_BID + 1];
-    char paths[NEXMARK_BID + 1][4096];
     struct side_row side[SIDE_ROWS];
     char side_text[SIDE_ROWS][8];
 };
@@ -52,14 +53,24 @@ static const struct leat_generator_fn *const makers[] = { NULL, &make_person_gen
 
 /* ---- sources ---- */
 
+/* The place of a kind: DIR/KIND.ENDING, or the URL with {} replaced. */
+static void place_of(enum nexmark_kind kind, const char *dir, const char *ending, char path[PATH_BYTES])
+{
+    const char *at = strstr(dir, "{}");
+    if (at)
+        (void)snprintf(path, PATH_BYTES, "%.*s%s%s", (int)(at - dir), dir, names[kind], at + 2);
+    else
+        (void)snprintf(path, PATH_BYTES, "%s/%s.%s", dir, names[kind], ending);
+}
+
 static leat_stream *from_files(struct nexmark *n, enum nexmark_kind kind)
 {
-    (void)snprintf(n->paths[kind], sizeof n->paths[kind], "%s/%s.avro", n->input.dir, names[kind]);
-    if (access(n->paths[kind], R_OK) != 0)
-        (void)snprintf(n->paths[kind], sizeof n->paths[kind], "%s/%s.jsonl", n->input.dir, names[kind]);
-    return leat_file_source(n->t, names[kind],
-        &(struct leat_file_source_opts){
-            .path = n->paths[kind],
+    char path[PATH_BYTES];
+    place_of(kind, n->input.dir, "avro", path);
+    if (access(path, R_OK) != 0)
+        place_of(kind, n->input.dir, "jsonl", path);
+    return leat_url_source(n->t, names[kind], path,
+        &(struct leat_url_source_opts){
             .type = types[kind],
             .event_time = "dateTime",
             .max_out_of_orderness_us = n->input.disorder_us,
@@ -150,11 +161,11 @@ void nexmark_free(struct nexmark *n)
 void nexmark_declare_files(leat_topology *t, const char *dir, const char *format, uint64_t events)
 {
     for (int kind = NEXMARK_PERSON; kind <= NEXMARK_BID; kind++) {
-        char name[32], path[4096];
+        char name[32], path[PATH_BYTES];
         leat_stream *made = leat_generator_source(t, names[kind],
             &(struct leat_generator_source_opts){ .fn = makers[kind], .count = nexmark_count(kind, events) });
         (void)snprintf(name, sizeof name, "%s-file", names[kind]);
-        (void)snprintf(path, sizeof path, "%s/%s.%s", dir, names[kind], format);
-        leat_file_sink(made, name, &(struct leat_file_sink_opts){ .path = path, .overwrite = true });
+        place_of((enum nexmark_kind)kind, dir, format, path);
+        leat_url_sink(made, name, path, &(struct leat_url_sink_opts){ .overwrite = true });
     }
 }

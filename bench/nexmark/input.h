@@ -11,7 +11,9 @@ struct nexmark_bytes {
 };
 
 struct nexmark_input {
-    const char *dir; /* of person, auction and bid, as .avro or .jsonl; or NULL: */
+    /* A directory of person, auction and bid, as .avro or .jsonl; or a URL (leat/url.h) in which {} stands for these names;
+     * or NULL: */
+    const char *dir;
     uint64_t events; /* the first so many of the generator, */
     const struct nexmark_bytes *avro; /* encoded already, by kind; or NULL: made as the job runs */
     int64_t disorder_us; /* how far behind a record may come */
@@ -20,7 +22,8 @@ struct nexmark_input {
 
 struct nexmark *nexmark_new(leat_topology *t, const struct nexmark_input *input);
 void nexmark_free(struct nexmark *n);
-/* Declares sources and files that keep what the generator makes; `format` "jsonl" or "avro". */
+/* Declares sources and sinks that keep what the generator makes. `dir`: a directory, where files end in `format`, "jsonl" or
+ * "avro"; or a URL with {}. */
 void nexmark_declare_files(leat_topology *t, const char *dir, const char *format, uint64_t events);
 /* The generator's first events as Avro. False: out of memory. */
 bool nexmark_encode(uint64_t events, struct nexmark_bytes avro[NEXMARK_BID + 1]);

@@ -6,7 +6,9 @@
  * Customers and products are skewed: a few take most orders. Each product's stock is counted about every ten
  * minutes.
  *
- * Usage: make_input [--count ORDERS] [--seed N] [--dir DIR] */
+ * Usage: make_input [--count ORDERS] [--seed N] [--dir DIR] [--orders WHERE] [--inventory WHERE]
+ *
+ * Where: instead of the file, another place by URL (leat/url.h), such as a topic of Kafka. */
 #include "inventory.h"
 #include "order.h"
 #include <leat/leat.h>
@@ -74,6 +76,7 @@ int main(int argc, char **argv)
 {
     uint64_t count = 1000000, seed = 42;
     const char *dir = ".";
+    const char *orders_url = NULL, *inventory_url = NULL;
     char orders_path[4096], inventory_path[4096];
     struct leat_error err = { 0 };
     for (int i = 1; i < argc; i += 2) {
@@ -83,13 +86,21 @@ int main(int argc, char **argv)
             seed = number(argv[i], argv[i + 1]);
         } else if (i + 1 < argc && strcmp(argv[i], "--dir") == 0) {
             dir = argv[i + 1];
+        } else if (i + 1 < argc && strcmp(argv[i], "--orders") == 0) {
+            orders_url = argv[i + 1];
+        } else if (i + 1 < argc && strcmp(argv[i], "--inventory") == 0) {
+            inventory_url = argv[i + 1];
         } else {
-            (void)fprintf(stderr, "Usage: %s [--count ORDERS] [--seed N] [--dir DIR]\n", argv[0]);
+            (void)fprintf(stderr,
+                "Usage: %s [--count ORDERS] [--seed N] [--dir DIR] [--orders WHERE] [--inventory WHERE]\n",
+                argv[0]);
             return 2;
         }
     }
     (void)snprintf(orders_path, sizeof orders_path, "%s/orders.avro", dir);
     (void)snprintf(inventory_path, sizeof inventory_path, "%s/inventory.avro", dir);
+    orders_url = orders_url ? orders_url : orders_path;
+    inventory_url = inventory_url ? inventory_url : inventory_path;
     const uint64_t rounds = count * ORDER_EVERY_MS / RECOUNT_MS + 1;
 
     leat_topology *t = leat_topology_new("make-orders");
@@ -98,16 +109,15 @@ int main(int argc, char **argv)
     leat_stream *inventory = leat_generator_source(t, "inventory",
         &(struct leat_generator_source_opts){
             .fn = &make_inventory_generator, .seed = seed, .count = rounds * PRODUCTS });
-    leat_file_sink(
-        orders, "orders-file", &(struct leat_file_sink_opts){ .path = orders_path, .overwrite = true });
-    leat_file_sink(inventory, "inventory-file",
-        &(struct leat_file_sink_opts){ .path = inventory_path, .overwrite = true });
+    leat_url_sink(orders, "orders-out", orders_url, &(struct leat_url_sink_opts){ .overwrite = true });
+    leat_url_sink(
+        inventory, "inventory-out", inventory_url, &(struct leat_url_sink_opts){ .overwrite = true });
     const int result = leat_run(t, NULL, &err);
     if (result < 0)
         (void)fprintf(stderr, "make_input: %s\n", err.message);
     else
         printf("%llu orders in %s, %llu stock counts in %s (seed %llu)\n", (unsigned long long)count,
-            orders_path, (unsigned long long)(rounds * PRODUCTS), inventory_path, (unsigned long long)seed);
+            orders_url, (unsigned long long)(rounds * PRODUCTS), inventory_url, (unsigned long long)seed);
     leat_topology_free(t);
     return result < 0 ? leat_error_exit_code(result) : 0;
 }

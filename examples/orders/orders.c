@@ -4,7 +4,9 @@
  *                             with-stock ----> by-customer ----> five-minutes ----> totals ---->
  * processed-orders inventory ---------------/
  *
- * Usage: orders [--orders FILES] [--inventory FILES] [--output DIR] [--rate N] [leat's options: --help shows them]
+ * Usage: orders [--orders WHERE] [--inventory WHERE] [--output WHERE] [--rate N] [leat's options: --help shows them]
+ *
+ * Where: files, or topics of Kafka by URL (leat/url.h): kafka://localhost:9092/orders?bounded=true
  *
  * --rate: at most N orders a second, so that there is time to watch the job, or to pull the plug. */
 #include "enriched_order.h"
@@ -50,18 +52,16 @@ static void rest(struct leat_ctx *ctx, const struct order *o)
 LEAT_DEFINE_PEEK(rest, order);
 
 static void declare(
-    leat_topology *t, const char *orders_path, const char *inventory_path, const char *output_path)
+    leat_topology *t, const char *orders_url, const char *inventory_url, const char *output_url)
 {
-    leat_stream *orders = leat_file_source(t, "orders",
-        &(struct leat_file_source_opts){
-            .path = orders_path,
+    leat_stream *orders = leat_url_source(t, "orders", orders_url,
+        &(struct leat_url_source_opts){
             .type = &order_type,
             .event_time = "ordered_at",
             .max_out_of_orderness_us = LEAT_SECONDS(10),
         });
-    leat_stream *inventory = leat_file_source(t, "inventory",
-        &(struct leat_file_source_opts){
-            .path = inventory_path,
+    leat_stream *inventory = leat_url_source(t, "inventory", inventory_url,
+        &(struct leat_url_source_opts){
             .type = &inventory_type,
             .event_time = "updated_at",
             .max_out_of_orderness_us = LEAT_SECONDS(10),
@@ -89,8 +89,7 @@ static void declare(
             .aggs = { LEAT_COUNT("order_count"), LEAT_SUM("total", "total_value") },
             .out = &processed_order_type,
         });
-    leat_file_sink(
-        totals, "processed-orders", &(struct leat_file_sink_opts){ .path = output_path, .overwrite = true });
+    leat_url_sink(totals, "processed-orders", output_url, &(struct leat_url_sink_opts){ .overwrite = true });
 }
 
 int main(int argc, char **argv)

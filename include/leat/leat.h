@@ -33,5 +33,6 @@
 #include <leat/top_n.h>
 #include <leat/type.h>
 #include <leat/union.h>
+#include <leat/url.h>
 #include <leat/window.h>
 #endif
