@@ -194,6 +194,12 @@ static int keep_chosen(struct asof *a, struct leat__ctx *ctx, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         if (!a->in_state[i])
             continue;
+        if (a->chosen &&
+            a->chosen->count == a->chosen->capacity) { /* of one row: what it had chosen before */
+            LEAT_ASSERT(count == 1);
+            leat__batch_release(a->chosen);
+            a->chosen = NULL;
+        }
         if (!a->chosen)
             LEAT_TRY(leat__rows_get(ctx, leat__input_type(ctx->node, LEAT__RIGHT), &a->chosen));
         if (leat__copy_push(a->copiers[LEAT__RIGHT], a->chosen, a->best[i]) < 0)
