@@ -101,7 +101,9 @@ static int take(struct leat_kafka_tool *tool, int option)
         tool->from = optarg;
         return 0;
     case CONFIG:
-        tool->config = optarg;
+        if (!strchr(optarg, '=') || strchr(optarg, '\n'))
+            return leat__kafka_tool_wrong(tool, "--config takes NAME=VALUE, not ", optarg);
+        leat__strbuf_printf(&tool->config, "%s\n", optarg);
         return 0;
     case SEPARATOR:
         tool->separator = optarg;
@@ -147,6 +149,7 @@ int leat__kafka_tool_parse(struct leat_kafka_tool *tool, int argc, char **argv, 
 void leat__kafka_tool_release(struct leat_kafka_tool *tool)
 {
     leat__strbuf_release(&tool->properties);
+    leat__strbuf_release(&tool->config);
 }
 
 struct leat_kafka_client *leat__kafka_tool_open(struct leat_kafka_tool *tool, enum leat_kafka_role role, ...)

@@ -16,7 +16,8 @@ struct leat_kafka_tool {
     const char *words[LEAT_KAFKA_TOOL_WORDS_MAX]; /* the verb first */
     uint32_t count;
     /* of some verbs; negative numbers: not given */
-    const char *from, *config, *separator;
+    const char *from, *separator;
+    struct leat_strbuf config; /* NAME=VALUE lines */
     int64_t partitions, replication, partition, limit;
     bool follow, only_values;
     struct leat_error error;

@@ -7,7 +7,7 @@ static const char usage[] =
     "Usage: leat topic VERB [TOPIC] [OPTIONS]\n\n"
     "  ls                  the topics, but internal ones\n"
     "  info TOPIC          its partitions: first offset, the one behind the last, leader, replicas\n"
-    "  create TOPIC        with --partitions (1), --replication (the brokers' default), --config NAME=VALUE\n"
+    "  create TOPIC        with --partitions (1), --replication (the brokers' default), --config NAME=VALUE ...\n"
     "  produce TOPIC       a message for each line of the standard input; with --key-separator C: KEY C "
     "VALUE\n"
     "  consume TOPIC       its messages as JSON, one a line, to the end; --follow: and what comes\n\n"

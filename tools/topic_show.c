@@ -151,13 +151,9 @@ int leat__topic_info(struct leat_kafka_tool *tool)
 
 int leat__topic_create(struct leat_kafka_tool *tool)
 {
-    char name[128] = "";
-    const char *value = tool->config ? strchr(tool->config, '=') : NULL;
     uint32_t there;
-    if (tool->config && (!value || (size_t)(value - tool->config) >= sizeof name))
-        return leat__kafka_tool_wrong(tool, "--config takes NAME=VALUE, not ", tool->config);
-    if (value)
-        memcpy(name, tool->config, (size_t)(value - tool->config));
+    if (tool->config.failed)
+        return leat__output_fail(&(struct leat_error){ .code = LEAT_ENOMEM, .message = "out of memory" });
     struct leat_kafka_client *client = leat__kafka_tool_open(tool, LEAT_KAFKA_ADMIN, NULL);
     int code = client ? 0 : tool->error.code;
     if (code == 0 &&
@@ -169,8 +165,8 @@ int leat__topic_create(struct leat_kafka_tool *tool)
     if (code == 0)
         code = leat__kafka_topic_make(client, tool->words[1],
             tool->partitions > 0 ? (uint32_t)tool->partitions : 1,
-            tool->replication > 0 ? (int16_t)tool->replication : -1, value ? name : NULL,
-            value ? value + 1 : NULL, &tool->error);
+            tool->replication > 0 ? (int16_t)tool->replication : -1,
+            tool->config.len ? tool->config.data : NULL, &tool->error);
     leat__kafka_free(client);
     return code < 0 ? leat__output_fail(&tool->error) : 0;
 }

@@ -89,9 +89,10 @@ rd_kafka_resp_err_t leat__kafka_metadata(struct leat_kafka_client *client, rd_ka
 LEAT_NODISCARD int leat__kafka_partitions(struct leat_kafka_client *client, const char *topic, int timeout_ms,
     uint32_t *partitions, struct leat_error *err);
 
-/* (sink_topics.c) Makes the topic unless it is there, and waits until everybody knows. `config`: one property, or NULL. */
+/* (sink_topics.c) Makes the topic unless it is there, and waits until everybody knows. `config`: settings,
+ * NAME=VALUE lines, or NULL. */
 LEAT_NODISCARD int leat__kafka_topic_make(struct leat_kafka_client *client, const char *name,
-    uint32_t partitions, int16_t replication, const char *config, const char *value, struct leat_error *err);
+    uint32_t partitions, int16_t replication, const char *config, struct leat_error *err);
 
 #define LEAT_KAFKA_TIMEOUT_MS 30000 /* of calls that wait for an answer, unless the caller knows better */
 #endif

@@ -77,7 +77,7 @@ static int look_at(struct leat_kafka_rows *rows, struct leat__ctx *ctx, struct l
     int code = leat__kafka_topic_look(all->client, topic->name, &topic->topic, ctx->error);
     if (code == LEAT_ENOTFOUND && t->partitions) {
         LEAT_TRY(leat__kafka_topic_make(
-            all->client, topic->name, t->partitions, t->replication, NULL, NULL, ctx->error));
+            all->client, topic->name, t->partitions, t->replication, NULL, ctx->error));
         code = leat__kafka_topic_look(all->client, topic->name, &topic->topic, ctx->error);
     }
     if (code < 0 && code != LEAT_ENOTFOUND)

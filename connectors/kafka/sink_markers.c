@@ -72,8 +72,7 @@ static int find_topic(struct leat_kafka_markers *m, struct leat_error *err)
         return code;
     LEAT_TRY(leat__kafka_conf(&t->conn, LEAT_KAFKA_ADMIN, m->env, &conf, err));
     LEAT_TRY(leat__kafka_new(&t->conn, LEAT_KAFKA_ADMIN, conf, NULL, &admin, err));
-    code =
-        leat__kafka_topic_make(admin, t->markers_topic, 1, t->replication, "cleanup.policy", "compact", err);
+    code = leat__kafka_topic_make(admin, t->markers_topic, 1, t->replication, "cleanup.policy=compact", err);
     leat__kafka_free(admin);
     return code < 0
         ? code

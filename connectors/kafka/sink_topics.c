@@ -1,8 +1,10 @@
 /* connectors/kafka/sink_topics.c -- topics by the admin interface: looked at, and made where that is wanted. */
+#include "base/alloc.h"
 #include "connectors/kafka/schemas.h"
 #include "connectors/kafka/sink_private.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CONFIG_TIMEOUT_MS \
     5000 /* not every user may ask for it, not every broker answers: then it is guessed */
@@ -150,8 +152,23 @@ static int wait_until_there(
     return code;
 }
 
+/* NAME=VALUE lines; the brokers judge them. */
+static int set_config(rd_kafka_NewTopic_t *topic, const char *config, struct leat_error *err)
+{
+    char *lines = leat__strdup(config), *rest = lines;
+    for (char *line; rest && (line = strsep(&rest, "\n"));) {
+        char *value = strchr(line, '=');
+        if (!value)
+            continue;
+        *value = '\0';
+        (void)rd_kafka_NewTopic_set_config(topic, line, value + 1);
+    }
+    leat__free(lines);
+    return lines ? 0 : leat__error(err, LEAT_ENOMEM, "out of memory for the settings of a topic");
+}
+
 int leat__kafka_topic_make(struct leat_kafka_client *client, const char *name, uint32_t partitions,
-    int16_t replication, const char *config, const char *value, struct leat_error *err)
+    int16_t replication, const char *config, struct leat_error *err)
 {
     char text[256], doing[320];
     uint32_t there;
@@ -159,8 +176,10 @@ int leat__kafka_topic_make(struct leat_kafka_client *client, const char *name, u
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, (int)partitions, replication, text, sizeof text);
     if (!topic)
         return leat__kafka_error(client, RD_KAFKA_RESP_ERR__INVALID_ARG, text, doing, err);
-    if (config)
-        (void)rd_kafka_NewTopic_set_config(topic, config, value);
+    if (config && set_config(topic, config, err) < 0) {
+        rd_kafka_NewTopic_destroy(topic);
+        return err->code;
+    }
     const rd_kafka_resp_err_t code = create(client->rk, topic, text, sizeof text);
     rd_kafka_NewTopic_destroy(topic);
     if (code && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
@@ -187,7 +206,7 @@ static int look_or_make(
         return 0;
     }
     if (code == LEAT_ENOTFOUND && t->partitions) {
-        LEAT_TRY(leat__kafka_topic_make(client, t->topic, t->partitions, t->replication, NULL, NULL, err));
+        LEAT_TRY(leat__kafka_topic_make(client, t->topic, t->partitions, t->replication, NULL, err));
         code = leat__kafka_topic_look(client, t->topic, &topic, err);
     }
     if (code < 0)
