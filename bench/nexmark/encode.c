@@ -78,19 +78,23 @@ static bool grow(struct nexmark_bytes *bytes, size_t *capacity)
     return larger != NULL;
 }
 
-bool nexmark_encode(uint64_t events, struct nexmark_bytes avro[NEXMARK_BID + 1])
+bool nexmark_encode(uint64_t events, uint32_t splits, struct nexmark_bytes avro[NEXMARK_BID + 1])
 {
     static char *(*const put[])(char *, uint64_t) = { NULL, put_person, put_auction, put_bid };
     for (int kind = NEXMARK_PERSON; kind <= NEXMARK_BID; kind++) {
         struct nexmark_bytes *bytes = &avro[kind];
         size_t capacity = 0;
         const uint64_t count = nexmark_count(kind, events);
-        for (uint64_t i = 0; i < count || capacity == 0; i++) {
-            if (!grow(bytes, &capacity))
-                return false;
-            if (i < count)
-                bytes->len =
-                    (size_t)(put[kind](bytes->data + bytes->len, nexmark_nth(kind, i)) - bytes->data);
+        for (uint32_t split = 0; split < splits; split++) {
+            if (split > 0)
+                bytes->cuts[split - 1] = bytes->len;
+            for (uint64_t i = split; i < count || capacity == 0; i += splits) {
+                if (!grow(bytes, &capacity))
+                    return false;
+                if (i < count)
+                    bytes->len =
+                        (size_t)(put[kind](bytes->data + bytes->len, nexmark_nth(kind, i)) - bytes->data);
+            }
         }
         memset(bytes->data + bytes->len, 0, SLACK_BYTES); /* readers may look a little further */
     }

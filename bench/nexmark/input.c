@@ -84,6 +84,8 @@ static leat_stream *from_memory(struct nexmark *n, enum nexmark_kind kind)
             .type = types[kind],
             .avro = n->input.avro[kind].data,
             .avro_bytes = n->input.avro[kind].len,
+            .splits = n->input.splits,
+            .avro_cuts = n->input.splits > 1 ? n->input.avro[kind].cuts : NULL,
             .event_time = "dateTime",
             .max_out_of_orderness_us = n->input.disorder_us,
         });

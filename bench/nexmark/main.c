@@ -5,7 +5,8 @@
  *   nexmark run qN --input DIR|URL --output FILE.jsonl|URL [--final] [leat's options: --parallelism, --checkpoint-dir, ...]
  *   nexmark check qN|stream [--events N] [--parallelism P] [--batch-rows N] [--splits N]
  *   nexmark bench qN [--events N] [--parallelism P] [--source avro|generator|files] [--input DIR] [--repeat N]
- *                    [--hand] [--state-dir DIR]     (LEAT_STATE_BUDGET says how much stays in memory)
+ *                    [--hand] [--state-dir DIR] [--checkpoint-dir DIR --checkpoint-interval-ms N]
+ *                    (LEAT_STATE_BUDGET says how much stays in memory)
  *   nexmark check-hand qN [--events N]
  *
  * A URL (leat/url.h) of inputs has {} for person, auction and bid: 'kafka://localhost:9092/nexmark-{}?bounded=true'.
@@ -28,8 +29,9 @@
 #define DISORDER_MS_DEFAULT 4000u
 
 struct options {
-    const char *input, *output, *format, *source, *state_dir;
-    uint64_t events, rate, group, disorder_ms, parallelism, batch_rows, splits, repeat;
+    const char *input, *output, *format, *source, *state_dir, *checkpoint_dir;
+    uint64_t events, rate, group, disorder_ms, parallelism, batch_rows, splits, repeat,
+        checkpoint_interval_ms;
     bool final, hand;
     int kept; /* arguments that are not ours, at the begin of argv */
 };
@@ -53,6 +55,8 @@ static const struct {
     { "--parallelism", offsetof(struct options, parallelism), false },
     { "--batch-rows", offsetof(struct options, batch_rows), false },
     { "--state-dir", offsetof(struct options, state_dir), true },
+    { "--checkpoint-dir", offsetof(struct options, checkpoint_dir), true },
+    { "--checkpoint-interval-ms", offsetof(struct options, checkpoint_interval_ms), false },
 };
 #define OWN_OPTIONS 10u
 #define ALL_OPTIONS (sizeof option_names / sizeof option_names[0])
@@ -306,7 +310,10 @@ static int bench_once(
     const int code = run_topology(t,
         &(struct leat_job_opts){ .parallelism = (uint32_t)o->parallelism,
             .batch_rows = (uint32_t)o->batch_rows,
-            .state_dir = o->state_dir });
+            .state_dir = o->state_dir,
+            .checkpoint_dir = o->checkpoint_dir,
+            .checkpoint_interval_us = (int64_t)o->checkpoint_interval_ms * 1000,
+            .restore.fresh = o->checkpoint_dir != NULL });
     const double wall_s = seconds(CLOCK_MONOTONIC) - wall, cpu_s = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
@@ -361,7 +368,7 @@ static int check_hand(const char *name, const struct options *o)
     struct nexmark_bytes avro[NEXMARK_BID + 1] = { { NULL, 0 } };
     struct nexmark_sum sum = { 0 };
     const struct hand_query *hand = find_hand(name);
-    if (!hand || !nexmark_encode(o->events, avro))
+    if (!hand || !nexmark_encode(o->events, 1, avro))
         return 1;
     (void)run_hand(hand, avro, &sum);
     for (int kind = NEXMARK_PERSON; kind <= NEXMARK_BID; kind++)
@@ -399,12 +406,18 @@ static int bench_main(int argc, char **argv)
         (void)fprintf(stderr, "nexmark: --source is avro, generator or files, not \"%s\"\n", o.source);
         return 2;
     }
+    if (encoded && (o.splits > NEXMARK_SPLITS_MAX || (o.splits > 1 && o.hand))) {
+        (void)fprintf(stderr,
+            "nexmark: --splits of --source avro are %u at most, and loops by hand read one\n",
+            NEXMARK_SPLITS_MAX);
+        return 2;
+    }
     if (files && !o.input) {
         (void)fprintf(stderr, "nexmark: --source files needs --input DIR\n");
         return 2;
     }
     int code = 0;
-    if (encoded && !nexmark_encode(o.events, avro)) {
+    if (encoded && !nexmark_encode(o.events, o.splits ? (uint32_t)o.splits : 1, avro)) {
         (void)fprintf(stderr, "nexmark: no memory for %" PRIu64 " events\n", o.events);
         code = 1;
     }

@@ -2,8 +2,8 @@
  *
  * The memory outlives the job, so nothing is owned: rows are copied as structs, their views still show the
  * user's strings; Avro is decoded by reference to the user's bytes. Structs are cut into `splits` equal runs;
- * split k has the rows count * k / splits and on. Positions are row indexes; those of Avro are "<byte offset>
- * <row>". */
+ * split k has the rows count * k / splits and on. Avro is cut where the user says. Positions are row indexes; those of
+ * Avro are "<byte offset> <row>", the row counted from the begin of the split. */
 #include "base/alloc.h"
 #include "record/avro.h"
 #include "topology/declare.h"
@@ -17,6 +17,7 @@ struct memory_source {
     uint64_t count;
     const uint8_t *avro;
     size_t avro_bytes;
+    const size_t *avro_cuts; /* splits - 1 */
     uint32_t splits;
 };
 
@@ -56,10 +57,17 @@ static int memory_list_splits(
 {
     const struct memory_source *m = node->spec;
     (void)env;
-    if (m->avro)
+    if (m->avro && m->splits == 1)
         return add_split(list, "avro", 0, m->avro_bytes, m->avro_bytes, err);
     for (uint32_t k = 0; k < m->splits; k++) {
         char id[32];
+        if (m->avro) {
+            const uint64_t begin = k ? m->avro_cuts[k - 1] : 0,
+                           end = k + 1 < m->splits ? m->avro_cuts[k] : m->avro_bytes;
+            (void)snprintf(id, sizeof id, "avro %u/%u", k, m->splits);
+            LEAT_TRY(add_split(list, id, begin, end, end - begin, err));
+            continue;
+        }
         const uint64_t from = split_start(m, k), to = split_start(m, (uint64_t)k + 1);
         (void)snprintf(id, sizeof id, "%u/%u", k, m->splits);
         LEAT_TRY(add_split(list, id, from, to, (to - from) * m->type->size, err));
@@ -73,6 +81,7 @@ static int memory_open(struct leat_reader *reader)
     struct leat_error *err = reader->ctx->error;
     r->spec = reader->node->spec;
     r->row = r->spec->avro ? 0 : reader->split->from;
+    r->at = r->spec->avro ? reader->split->from : 0;
     if (!r->spec->avro)
         return 0;
     const char *schema = r->spec->type->schema;
@@ -128,7 +137,7 @@ static int read_avro(struct memory_reader *r, struct leat_batch *batch)
 {
     struct leat__ctx *ctx = r->reader.ctx;
     const uint8_t *start = r->spec->avro + r->at, *at = start;
-    const uint8_t *end = r->spec->avro + r->spec->avro_bytes;
+    const uint8_t *end = r->spec->avro + r->reader.split->to;
     if (at == end)
         return LEAT_READ_END;
     const int64_t got = leat__decode(r->decoder, &at, end, batch, batch->capacity, ctx->error);
@@ -215,6 +224,20 @@ static const struct leat_source_class memory_source_class = {
 
 /* ---- the declaration ---- */
 
+static void check_cuts(struct leat_node *node, const struct leat_memory_source_opts *o)
+{
+    size_t before = 0;
+    for (uint32_t k = 0; k + 1 < o->splits; k++) {
+        if (o->avro_cuts[k] < before || o->avro_cuts[k] > o->avro_bytes) {
+            leat__declare_error(node, "avro_cuts", LEAT_EDECLARE,
+                "[%u] is %zu: they rise, and none is beyond .avro_bytes, %zu", k, o->avro_cuts[k],
+                o->avro_bytes);
+            return;
+        }
+        before = o->avro_cuts[k];
+    }
+}
+
 static void check_content(struct leat_node *node, const struct leat_memory_source_opts *o)
 {
     if (o->rows && o->avro)
@@ -228,9 +251,15 @@ static void check_content(struct leat_node *node, const struct leat_memory_sourc
     if (o->avro && o->count)
         leat__declare_error(
             node, "count", LEAT_EDECLARE, "counts .rows; Avro records end with .avro_bytes: leave it out");
-    if (o->avro && o->splits > 1)
+    if (o->avro && o->splits > 1 && !o->avro_cuts)
         leat__declare_error(node, "splits", LEAT_EDECLARE,
-            "Avro records can not be cut without being read: leave it out, or give .rows");
+            "Avro records can not be cut without being read: say where in .avro_cuts, leave it out, or give "
+            ".rows");
+    if (o->avro_cuts && (!o->avro || o->splits < 2))
+        leat__declare_error(node, "avro_cuts", LEAT_EDECLARE,
+            "says where .avro is cut into .splits: there are no two of them");
+    else if (o->avro_cuts && o->splits <= LEAT_SPLITS_MAX)
+        check_cuts(node, o);
     if (o->avro && o->type && !o->type->schema)
         leat__declare_error(node, "type", LEAT_EDECLARE,
             "%s has no schema text, which says how its Avro is read", o->type->name);
@@ -253,6 +282,7 @@ leat_stream *leat_memory_source_sized(
         .count = o.count,
         .avro = o.avro,
         .avro_bytes = o.avro_bytes,
+        .avro_cuts = o.avro_cuts,
         .splits = o.splits ? o.splits : 1 };
     leat__output(node, o.type, NULL);
     leat__source_time(

@@ -11,7 +11,7 @@ struct leat_memory_source_opts {
     const void *avro; /* or, instead of rows: Avro binary records in the type's schema, decoded as the job
                          runs; 16 readable bytes behind `avro_bytes` */
     size_t avro_bytes;
-    uint32_t splits; /* the rows in this many equal runs; 0: one. (rows only) */
+    uint32_t splits; /* the rows in this many equal runs, or the Avro cut at avro_cuts; 0: one */
     const char *event_time;
     int64_t max_out_of_orderness_us;
     int64_t idle_timeout_us;
@@ -19,6 +19,8 @@ struct leat_memory_source_opts {
     enum leat_policy on_error;
     const char *align;
     int64_t max_drift_us;
+    const size_t
+        *avro_cuts; /* splits - 1 offsets at which records begin, rising; borrowed until the job ends */
 };
 
 /* Where a memory sink puts what arrives: deep copies in order of arrival per subtask. With checkpoints, records are

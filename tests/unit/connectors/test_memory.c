@@ -113,6 +113,43 @@ static void test_memory__given_avro__when_read__then_strings_show_the_users_byte
     leat__strbuf_release(&avro);
 }
 
+static void test_memory__given_avro_that_is_cut__when_read_in_splits__then_each_has_its_records(void **state)
+{
+    (void)state;
+    struct leat_strbuf avro = { 0 }, want = { 0 };
+    make_avro(&avro);
+    harness_order_lines(&want, 0, ROWS);
+    size_t cuts[2] = { 0, 0 };
+    leat_topology *t = leat_topology_new("test");
+    struct harness h;
+    harness_init(&h, leat__env_posix(),
+        declare(t, &(struct leat_memory_source_opts){ .avro = avro.data, .avro_bytes = avro.len }), 1);
+    assert_int_equal(harness_list(&h), 0);
+    struct leat_reader *reader = harness_reader(&h, 0, NULL);
+    for (int row = 0; row < ROWS / 2; row++)
+        (void)harness_read(&h, reader);
+    char *position = harness_position(&h, reader);
+    cuts[0] = cuts[1] = (size_t)strtoull(position, NULL, 10); /* the second split is empty */
+    free(position);
+    harness_close_reader(reader);
+    harness_release(&h);
+    leat_topology_free(t);
+    t = leat_topology_new("test");
+    harness_init(&h, leat__env_posix(),
+        declare(t,
+            &(struct leat_memory_source_opts){
+                .avro = avro.data, .avro_bytes = avro.len, .splits = 3, .avro_cuts = cuts }),
+        7);
+    assert_int_equal(harness_read_all(&h), 0);
+    assert_int_equal(h.splits.count, 3);
+    assert_string_equal(h.rows.data, want.data);
+    assert_int_equal(h.counters.bytes_in, avro.len);
+    harness_release(&h);
+    leat_topology_free(t);
+    leat__strbuf_release(&want);
+    leat__strbuf_release(&avro);
+}
+
 static void test_memory__given_each_position__when_resumed__then_the_rows_behind_it(void **state)
 {
     (void)state;
@@ -177,6 +214,8 @@ static void test_memory__given_bad_avro__when_read__then_refused_with_its_place_
     leat__strbuf_release(&avro);
 }
 
+static const size_t cuts[] = { 0, 4, 2 };
+
 static const struct {
     const char *name;
     struct leat_memory_source_opts opts;
@@ -189,6 +228,13 @@ static const struct {
     { "a count of Avro", { .avro = rows, .count = 3 }, "count: counts .rows" },
     { "splits of Avro", { .avro = rows, .avro_bytes = 3, .splits = 2 },
         "splits: Avro records can not be cut" },
+    { "cuts of one split", { .avro = rows, .avro_bytes = 3, .avro_cuts = cuts }, "avro_cuts: says where" },
+    { "cuts of rows", { .rows = rows, .count = 3, .splits = 2, .avro_cuts = cuts }, "avro_cuts: says where" },
+    { "a cut that is beyond the end", { .avro = rows, .avro_bytes = 3, .splits = 3, .avro_cuts = cuts },
+        "avro_cuts: [1] is 4" },
+    { "a cut before the one before", { .avro = rows, .avro_bytes = 9, .splits = 4, .avro_cuts = cuts },
+        "avro_cuts: [2] is 2" },
+    { "cuts at both ends", { .avro = rows, .avro_bytes = 4, .splits = 3, .avro_cuts = cuts }, NULL },
     { "too many splits", { .rows = rows, .count = 3, .splits = 1000000 }, "splits: 1000000 are more than" },
     { "a negative timeout", { .rows = rows, .event_time = "id", .idle_timeout_us = -1 }, "idle_timeout_us" },
 };
@@ -517,6 +563,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory__given_rows_in_splits__when_read__then_each_once_in_order),
         cmocka_unit_test(test_memory__given_avro__when_read__then_strings_show_the_users_bytes),
+        cmocka_unit_test(test_memory__given_avro_that_is_cut__when_read_in_splits__then_each_has_its_records),
         cmocka_unit_test(test_memory__given_each_position__when_resumed__then_the_rows_behind_it),
         cmocka_unit_test(test_memory__given_bad_avro__when_read__then_refused_with_its_place_or_skipped),
         cmocka_unit_test(test_memory__given_wrong_options__when_declared__then_the_option_is_named),
