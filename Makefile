@@ -14,7 +14,7 @@ configure = cmake --preset $(1) -B $(BUILD)/$(1) $(2) >/dev/null
 build = $(call configure,$(1)) && cmake --build $(BUILD)/$(1) -j$(JOBS) $(2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash differential test-kafka model bench fuzz asan tsan format lint docs install clean
+.PHONY: help demo test check crash differential test-kafka model bench bench-peers fuzz asan tsan format lint docs install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -73,7 +73,10 @@ bench: ## builds the release and measures the scoreboard (docs/scoreboard.md); A
 	@scripts/setup build
 	@$(call build,release,--target bench)
 	@$(call build,release,--target leat_tool)
-	@$(if $(filter-out S% q%,$(ARGS)),scripts/bench,bench/scoreboard/run) $(BUILD)/release $(ARGS)
+	@$(if $(filter-out S% q% PEERS,$(ARGS)),scripts/bench,bench/scoreboard/run) $(BUILD)/release $(ARGS)
+
+bench-peers: ## the same beside other stream processors (needs Java and Maven)
+	@$(MAKE) --no-print-directory bench ARGS=PEERS
 
 format: ## rewrites the C files as .clang-format says
 	@tools/check-format --fix

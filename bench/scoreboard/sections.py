@@ -3,10 +3,12 @@ dictionaries, written as they are to JSON. Its columns say how they are shown, i
 
 Figures are the least (processor time) of some repetitions, interleaved with what they are compared with."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 
 
@@ -15,8 +17,9 @@ class NotThere(Exception):
 
 
 class Section:
-    def __init__(self, title, measure, columns, plot=None, note=''):
+    def __init__(self, title, measure, columns, plot=None, note='', apart=False):
         self.title, self.measure, self.columns, self.plot, self.note = title, measure, columns, plot, note
+        self.apart = apart  # measured only when asked for: it takes long
 
 
 NEXMARK = re.compile(r'(\S+) +([\d.]+) s +[\d.]+ events/s +([\d.]+) ns CPU/event(?: +(\d+) KiB)?(, by hand)?')
@@ -271,6 +274,24 @@ def scaling(bench):
     return rows
 
 
+# ---- beside others ----
+
+def peers(bench):
+    """Each query on Flink and on Leat, in turn; their results are compared. Flink's jar is built first."""
+    beside = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'peers', 'flink-beside')
+    rows = []
+    for state in ('heap',) if bench.brief else ('heap', 'rocksdb'):
+        out = bench.run([sys.executable, beside, bench.build, *(['q0'] if bench.brief else []), '--events', str(bench.events),
+                         '--state', state, '--repeat', str(1 if bench.brief else 2)])
+        if 'SKIPPED' in out:
+            raise NotThere(out.strip())
+        for row in json.loads(out.splitlines()[-1]):
+            row['job'] = '%s, %s' % (row['query'], row['state'])
+            row['result'] = 'same' if row['same_result'] else 'DIFFERS'
+            rows.append(row)
+    return rows
+
+
 ALL = {
     'S1': Section('Sources, decoding, expressions', sources, [
         *QUERY_COLUMNS, ('avro_file_ns', 'from Avro files, ns', '%.0f'), ('jsonl_file_ns', 'from JSON lines, ns', '%.0f')],
@@ -309,4 +330,12 @@ ALL = {
         ('query', 'query', '%s'), ('one_wall_s', 'one, s', '%.3f'), ('two_wall_s', 'two, s', '%.3f'),
         ('speedup', 'times', '%.2f'), ('target', 'target', '%.1f')], ('query', [('speedup', 'times as fast'), ('target', 'target')], 'x'),
                    'Wall time; needs a machine with nothing else to do. Input is decoded by two splits.'),
+    'PEERS': Section('Beside Apache Flink', peers, [
+        ('job', 'query, state', '%s'), ('leat_cpu_s', 'Leat, processor s', '%.3f'), ('flink_cpu_s', 'Flink, processor s', '%.2f'),
+        ('ratio', 'times a core', '%.1f'), ('target', 'target', '%d'), ('leat_wall_s', 'Leat, wall s', '%.3f'),
+        ('flink_wall_s', 'Flink, wall s', '%.2f'), ('flink_start_cpu_s', 'its start, s', '%.2f'),
+        ('leat_mib', 'Leat MiB', '%d'), ('flink_mib', 'Flink MiB', '%d'), ('result', 'result', '%s')],
+                     ('job', [('ratio', 'times as much on a core'), ('target', 'target')], 'x'),
+                     'Flink 1.20, DataStream API, one worker each, the same Avro files, a checkpoint each second, least of two runs behind '
+                     'one that warms up; what starting a job costs Flink is not counted. With RocksDB both have 1 GiB for it.', apart=True),
 }
