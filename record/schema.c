@@ -263,9 +263,11 @@ static int parse_field_named(struct parser *p, const json_t *json, const char *s
     if (!field->name)
         return no_memory(p);
     code = leat__names_add(names, field->name, i);
+    if (code < 0)
+        return no_memory(p);
     if (code == 0)
         code = leat__error(p->err, LEAT_ESCHEMA, "the record has two fields of this name");
-    else if (code > 0)
+    else
         code = parse_field(p, json, space, field);
     if (code < 0)
         (void)leat__error_prefix(p->err, "record %s, field %s", record->name, name);
