@@ -24,6 +24,7 @@
 #include "runtime/instance.h"
 #include "runtime/job_private.h"
 #include "runtime/restore.h"
+#include "topology/source_time.h"
 #include <string.h>
 
 #define STREAK_MAX 64u /* reads of one split in a row where time does not decide */
@@ -464,13 +465,6 @@ static int64_t watermark_behind(int64_t newest_us, int64_t out_of_orderness_us)
     return wm_us == LEAT_TIME_MIN ? LEAT_TIME_MIN : wm_us - 1;
 }
 
-/* Whether the field is a plain not-null long at a fixed offset: then a load does. */
-static bool is_plain_long(const struct leat_place *place)
-{
-    return place->type->kind == LEAT_KIND_LONG && place->has_offset == LEAT_NOT_NULLABLE &&
-        place->outer_has[0] == LEAT_NOT_NULLABLE;
-}
-
 /* A row without a usable time is as bad as one that can not be decoded, and takes the same way. The cause is
  * in the context's error. */
 static int refuse_row(
@@ -494,47 +488,19 @@ static int refuse_row(
     return code;
 }
 
-/* Why a time is of no use, to err. */
-static void explain(
-    const struct leat_source_time *time, bool has, int64_t event_us, int64_t limit_us, struct leat_error *err)
-{
-    if (!has)
-        (void)leat__error(err, LEAT_EDATA, "event time %s is null", time->field);
-    else if (event_us > limit_us)
-        (void)leat__error(err, LEAT_EDATA,
-            "event time %s, %lld us, is more than max_ahead_us ahead of the clock", time->field,
-            (long long)event_us);
-    else
-        (void)leat__error(err, LEAT_EDATA, "event time %s is beyond what microseconds can tell", time->field);
-}
-
 /* Fills event_us of all rows and takes out those without a usable time. */
 static int stamp(struct leat_source_host *host, struct host_split *split, struct leat_batch *batch)
 {
     const struct leat_source_time *time = &host->inst->plan->node->time;
-    const bool plain = is_plain_long(&time->place);
-    int64_t limit_us = LEAT_TIME_MAX;
+    const bool plain = leat__source_time_is_plain(time);
+    const int64_t limit_us = leat__source_time_limit(time, host->inst->worker->wall_us);
     bool any_bad = false;
-    if (time->max_ahead_us > 0 &&
-        __builtin_add_overflow(host->inst->worker->wall_us, time->max_ahead_us, &limit_us))
-        limit_us = LEAT_TIME_MAX;
 
     for (uint32_t i = 0; i < batch->count; i++) {
-        const unsigned char *record = leat_batch_at(batch, i);
-        int64_t us = 0;
-        bool has = true;
-        if (plain)
-            memcpy(&us, record + time->place.offset, sizeof us);
-        else
-            has = leat_record_get_i64(record, &time->place, &us) == 0;
-        bool usable = has;
-        if (time->to_us && has) {
-            us = time->to_us(us);
-            usable =
-                us != LEAT_TIME_MIN && us != LEAT_TIME_MAX; /* it saturates, and meets them in no other way */
-        }
-        if (__builtin_expect(!usable || us > limit_us, 0)) {
-            explain(time, has, usable ? us : LEAT_TIME_MIN, limit_us, host->inst->ctx.error);
+        const void *record = leat_batch_at(batch, i);
+        int64_t us;
+        if (__builtin_expect(!leat__source_time_read(time, plain, limit_us, record, &us), 0)) {
+            leat__source_time_explain(time, record, host->inst->ctx.error);
             LEAT_TRY(refuse_row(host, split, batch, i));
             if (!any_bad)
                 memset(batch->keep, 1, batch->count);

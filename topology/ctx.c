@@ -107,7 +107,7 @@ static bool reserve_marks(struct leat__ctx *ctx, uint32_t row)
     return true;
 }
 
-static void refuse_v(struct leat__ctx *ctx, uint32_t row, const char *format, va_list args)
+static void refuse_v(struct leat__ctx *ctx, uint32_t row, int code, const char *format, va_list args)
 {
     if (!reserve_marks(ctx, row)) {
         ctx->alloc_failed = true;
@@ -120,6 +120,7 @@ static void refuse_v(struct leat__ctx *ctx, uint32_t row, const char *format, va
     if (i >= LEAT_FAILURES_KEPT_MAX)
         return;
     ctx->failures[i].row = row;
+    ctx->failures[i].code = code;
     (void)vsnprintf(ctx->failures[i].message, sizeof ctx->failures[i].message, format, args);
 }
 
@@ -127,7 +128,7 @@ void leat_fail(struct leat_ctx *ctx, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    refuse_v(ctx->engine, ctx->row, format, args);
+    refuse_v(ctx->engine, ctx->row, LEAT_EUSER, format, args);
     va_end(args);
 }
 
@@ -135,7 +136,7 @@ void leat__ctx_refuse(struct leat__ctx *ctx, uint32_t row, const char *format, .
 {
     va_list args;
     va_start(args, format);
-    refuse_v(ctx, row, format, args);
+    refuse_v(ctx, row, LEAT_EDATA, format, args);
     va_end(args);
 }
 
@@ -178,12 +179,15 @@ void leat__ctx_begin(struct leat__ctx *ctx, const struct leat_batch *in, struct 
 }
 
 /* The reason that was kept for the row. */
-static struct leat_sv reason(const struct leat__ctx *ctx, uint32_t row)
+static struct leat_sv reason(const struct leat__ctx *ctx, uint32_t row, int *code)
 {
     const uint32_t n = ctx->user.failures_count;
+    *code = LEAT_EUSER;
     for (uint32_t i = 0; i < n && i < LEAT_FAILURES_KEPT_MAX; i++)
-        if (ctx->failures[i].row == row)
+        if (ctx->failures[i].row == row) {
+            *code = ctx->failures[i].code;
             return leat_sv_of(ctx->failures[i].message);
+        }
     return LEAT_SV("refused (more records of its batch were refused than reasons are kept)");
 }
 
@@ -209,8 +213,10 @@ static int write_letters(struct leat__dead_letters *letters, const struct leat_b
             continue;
         left--;
         const bool known = in && row < in->count;
+        int code;
+        const struct leat_sv error = reason(ctx, row, &code);
         LEAT_TRY(leat__dead_letters_add_record(
-            letters, reason(ctx, row), known ? leat_batch_at(in, row) : NULL, known ? in->type : NULL));
+            letters, code, error, known ? leat_batch_at(in, row) : NULL, known ? in->type : NULL));
     }
     return 0;
 }

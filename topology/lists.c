@@ -153,13 +153,12 @@ static int fail_row(struct leat_reader *reader, int64_t position)
 }
 
 /* Adds a letter to the one batch that is held back; a full one goes at once. */
-static int hold_letter(struct leat_reader *reader, int64_t position, struct leat_sv raw)
+static int hold_letter(struct leat_reader *reader, const struct leat_bad_row *row)
 {
     struct leat__ctx *ctx = reader->ctx;
     struct leat__dead_letters letters = { ctx, ctx->letters, ctx->letters };
     ctx->letters = NULL;
-    LEAT_TRY(leat__dead_letters_add(
-        &letters, leat_sv_of(reader->split->id), position, leat_sv_of(ctx->error->message), raw));
+    LEAT_TRY(leat__dead_letters_add(&letters, reader->split, row));
     if (letters.last->count == letters.last->capacity)
         return leat__dead_letters_flush(&letters);
     LEAT_ASSERT(letters.first == letters.last);
@@ -174,7 +173,7 @@ int leat__reader_flush(struct leat_reader *reader)
     return leat__dead_letters_flush(&letters);
 }
 
-int leat__reader_bad_row(struct leat_reader *reader, int64_t position, const void *raw, size_t raw_len)
+int leat__reader_refuse(struct leat_reader *reader, const struct leat_bad_row *row)
 {
     struct leat__ctx *ctx = reader->ctx;
     if (ctx->error->code == 0)
@@ -184,11 +183,17 @@ int leat__reader_bad_row(struct leat_reader *reader, int64_t position, const voi
         leat__count(&ctx->counters->dropped_records, 1);
         break;
     case LEAT_DEAD_LETTER:
-        LEAT_TRY(hold_letter(reader, position, (struct leat_sv){ raw, raw ? raw_len : 0 }));
+        LEAT_TRY(hold_letter(reader, row));
         break;
     default:
-        return fail_row(reader, position);
+        return fail_row(reader, row->position);
     }
     *ctx->error = (struct leat_error){ 0 };
     return 0;
+}
+
+int leat__reader_bad_row(struct leat_reader *reader, int64_t position, const void *raw, size_t raw_len)
+{
+    const struct leat_bad_row row = { .position = position, .raw = { raw, raw ? raw_len : 0 } };
+    return leat__reader_refuse(reader, &row);
 }

@@ -132,6 +132,7 @@ struct leat__ctx {
     bool alloc_failed; /* leat_alloc had no memory: leat__ctx_end fails the job */
     struct {
         uint32_t row;
+        int code; /* LEAT_EUSER: a callback's; LEAT_EDATA: of what an operator makes of the row */
         char message[160];
     } failures[LEAT_FAILURES_KEPT_MAX]; /* the first ones; the rest only marks rows */
     struct leat_batch

@@ -9,6 +9,7 @@
 #define LEAT_TOPOLOGY_SOURCE_H
 #include "base/strbuf.h"
 #include "topology/operator.h"
+#include <leat/stream.h>
 
 struct leat_split {
     const char *id; /* "orders.avro", "orders.avro@67108864" */
@@ -103,9 +104,26 @@ struct leat_source_class {
     void (*unpublish)(void *held);
 };
 
-/* A row that can not be decoded, or has no usable time: applies the node's policy. `position` is the class's
- * (byte offset or row), raw bytes may be NULL; ctx->error has the cause. Returns 0 to go on behind the row,
- * or the error to return from `read`. */
+/* What a message of a broker is beside its value: dead letters keep it, so that it can be written as it was. */
+struct leat_bad_message {
+    const char *topic;
+    int32_t partition;
+    struct leat_sv key; /* data NULL: none */
+    bool is_tombstone;
+    int64_t written_us; /* its own timestamp; INT64_MIN: none */
+    const struct leat_dead_letter_header *headers;
+    size_t headers_count;
+};
+struct leat_bad_row {
+    int64_t position; /* the class's: byte offset or row; -1: unknown */
+    struct leat_sv raw; /* data NULL: not known */
+    const struct leat_bad_message *message; /* NULL: it was none */
+};
+
+/* A row that can not be decoded, or has no usable time: applies the node's policy; ctx->error has the cause.
+ * Returns 0 to go on behind the row, or the error to return from `read`. */
+int leat__reader_refuse(struct leat_reader *reader, const struct leat_bad_row *row);
+/* The same where there is only a position and bytes; raw may be NULL. */
 int leat__reader_bad_row(struct leat_reader *reader, int64_t position, const void *raw, size_t raw_len);
 /* After each read that did not fail: sends the dead letters of its bad rows, which are held back so that they
  * go in batches. */

@@ -23,6 +23,35 @@ static const struct leat_type timestamp_micros_type = { .kind = LEAT_KIND_LONG,
     .size = sizeof(int64_t),
     .align = _Alignof(int64_t) };
 
+static const struct leat_type int_type = {
+    .kind = LEAT_KIND_INT, .name = "int", .size = sizeof(int32_t), .align = _Alignof(int32_t)
+};
+static const struct leat_type boolean_type = {
+    .kind = LEAT_KIND_BOOLEAN, .name = "boolean", .size = sizeof(bool), .align = _Alignof(bool)
+};
+
+static const struct leat_field header_fields[] = {
+    { "name", &string_type, offsetof(struct leat_dead_letter_header, name), LEAT_NOT_NULLABLE },
+    { "value", &bytes_type, offsetof(struct leat_dead_letter_header, value),
+        offsetof(struct leat_dead_letter_header, has_value) },
+};
+static const struct leat_type header_type = {
+    .kind = LEAT_KIND_RECORD,
+    .name = "leat_dead_letter_header",
+    .size = sizeof(struct leat_dead_letter_header),
+    .align = _Alignof(struct leat_dead_letter_header),
+    .fields_count = sizeof header_fields / sizeof header_fields[0],
+    .fields = header_fields,
+};
+static const struct leat_type headers_type = {
+    .kind = LEAT_KIND_ARRAY,
+    .name = "array",
+    .size = sizeof(struct leat_array),
+    .align = _Alignof(struct leat_array),
+    .item = &header_type,
+    .entry_size = sizeof(struct leat_dead_letter_header),
+};
+
 static const struct leat_field dead_letter_fields[] = {
     { "node", &string_type, offsetof(struct leat_dead_letter, node), LEAT_NOT_NULLABLE },
     { "split", &string_type, offsetof(struct leat_dead_letter, split), LEAT_NOT_NULLABLE },
@@ -30,6 +59,16 @@ static const struct leat_field dead_letter_fields[] = {
     { "error", &string_type, offsetof(struct leat_dead_letter, error), LEAT_NOT_NULLABLE },
     { "raw", &bytes_type, offsetof(struct leat_dead_letter, raw), LEAT_NOT_NULLABLE },
     { "failed_at", &timestamp_micros_type, offsetof(struct leat_dead_letter, failed_at), LEAT_NOT_NULLABLE },
+    { "error_class", &string_type, offsetof(struct leat_dead_letter, error_class), LEAT_NOT_NULLABLE },
+    { "topic", &string_type, offsetof(struct leat_dead_letter, topic),
+        offsetof(struct leat_dead_letter, has_topic) },
+    { "partition", &int_type, offsetof(struct leat_dead_letter, partition), LEAT_NOT_NULLABLE },
+    { "key", &bytes_type, offsetof(struct leat_dead_letter, key),
+        offsetof(struct leat_dead_letter, has_key) },
+    { "tombstone", &boolean_type, offsetof(struct leat_dead_letter, tombstone), LEAT_NOT_NULLABLE },
+    { "headers", &headers_type, offsetof(struct leat_dead_letter, headers), LEAT_NOT_NULLABLE },
+    { "written_at", &timestamp_micros_type, offsetof(struct leat_dead_letter, written_at),
+        offsetof(struct leat_dead_letter, has_written_at) },
 };
 
 const struct leat_type leat_dead_letter_type = {
@@ -39,14 +78,26 @@ const struct leat_type leat_dead_letter_type = {
     .align = _Alignof(struct leat_dead_letter),
     .fields_count = sizeof dead_letter_fields / sizeof dead_letter_fields[0],
     .fields = dead_letter_fields,
-    .schema = "{\"type\":\"record\",\"name\":\"leat_dead_letter\",\"fields\":["
-              "{\"name\":\"node\",\"type\":\"string\"},"
-              "{\"name\":\"split\",\"type\":\"string\"},"
-              "{\"name\":\"position\",\"type\":\"long\"},"
-              "{\"name\":\"error\",\"type\":\"string\"},"
-              "{\"name\":\"raw\",\"type\":\"bytes\"},"
-              "{\"name\":\"failed_at\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}}]}",
-    .fingerprint = UINT64_C(0x2a36c39ecc507710),
+    .schema =
+        "{\"type\":\"record\",\"name\":\"leat_dead_letter\",\"fields\":["
+        "{\"name\":\"node\",\"type\":\"string\"},"
+        "{\"name\":\"split\",\"type\":\"string\"},"
+        "{\"name\":\"position\",\"type\":\"long\"},"
+        "{\"name\":\"error\",\"type\":\"string\"},"
+        "{\"name\":\"raw\",\"type\":\"bytes\"},"
+        "{\"name\":\"failed_at\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}},"
+        "{\"name\":\"error_class\",\"type\":\"string\"},"
+        "{\"name\":\"topic\",\"type\":[\"null\",\"string\"]},"
+        "{\"name\":\"partition\",\"type\":\"int\"},"
+        "{\"name\":\"key\",\"type\":[\"null\",\"bytes\"]},"
+        "{\"name\":\"tombstone\",\"type\":\"boolean\"},"
+        "{\"name\":\"headers\",\"type\":{\"type\":\"array\",\"items\":"
+        "{\"type\":\"record\",\"name\":\"leat_dead_letter_header\",\"fields\":["
+        "{\"name\":\"name\",\"type\":\"string\"},{\"name\":\"value\",\"type\":[\"null\",\"bytes\"]}]}}},"
+        "{\"name\":\"written_at\",\"type\":[\"null\",{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}"
+        "]}"
+        "]}",
+    .fingerprint = UINT64_C(0x36f44f7a0ff09445),
 };
 
 const struct leat_type *leat_stream_type(const leat_stream *stream)

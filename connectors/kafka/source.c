@@ -53,6 +53,7 @@ struct kafka_reader {
     bool verifying; /* the first message is to be the last one of before */
     bool at_end; /* nothing more was there when librdkafka looked last */
     bool done; /* of a bounded read: nothing more is wanted */
+    bool checks_time; /* rows without a usable time become dead letters */
     uint32_t restarts;
     /* Of one call of read: */
     struct leat_batch *batch;
@@ -184,14 +185,33 @@ static int verify(struct kafka_reader *r, const rd_kafka_message_t *message)
         r->partition->topic, (int)r->partition->partition, last->offset);
 }
 
+/* Dead letters have the whole message, and here it still is: the host would find its time unusable when it is gone. */
+static bool has_bad_time(struct kafka_reader *r)
+{
+    const struct leat_source_time *time = &r->reader.node->time;
+    struct leat__ctx *ctx = r->reader.ctx;
+    const void *record = leat_batch_at(r->batch, r->batch->count - 1);
+    const int64_t now_us = time->max_ahead_us > 0 ? ctx->api->now_us(ctx) : 0;
+    int64_t us;
+    if (leat__source_time_read(
+            time, leat__source_time_is_plain(time), leat__source_time_limit(time, now_us), record, &us))
+        return false;
+    leat__source_time_explain(time, record, ctx->error);
+    return true;
+}
+
 static int add_row(struct kafka_reader *r, const rd_kafka_message_t *message)
 {
     struct leat__ctx *ctx = r->reader.ctx;
     const int code = leat__kafka_read(r->shared->messages, message, r->batch, ctx->error);
     if (code == LEAT_EDATA)
-        return leat__reader_bad_row(&r->reader, message->offset, message->payload, message->len);
+        return leat__kafka_refuse(&r->reader, message);
     if (code < 0)
         return leat__fail_here(ctx);
+    if (r->checks_time && has_bad_time(r)) {
+        r->batch->count--;
+        return leat__kafka_refuse(&r->reader, message);
+    }
     r->batch->event_us[r->batch->count - 1] = message->offset; /* for row_position */
     return 0;
 }
@@ -341,6 +361,7 @@ static int kafka_open(struct leat_reader *reader)
     r->partition = reader->split->data;
     r->position = (struct leat_kafka_position){ .end = -1, .is_first = true, .last = { .offset = -1 } };
     r->last.offset = -1;
+    r->checks_time = reader->node->policy == LEAT_DEAD_LETTER && reader->node->time.field != NULL;
     return join(r);
 }
 

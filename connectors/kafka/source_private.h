@@ -5,6 +5,7 @@
  *   position.c         where a partition is, as text of checkpoints
  *   source.c           the class: one client for each worker, one queue for each partition
  *   publish.c          offsets to a consumer group, for who watches lag
+ *   refuse.c           a bad message, whole, for dead letters
  *
  * Every start is a number before the first worker runs: "latest" and the end of a bounded read are one moment for all
  * partitions, and are in every checkpoint. */
@@ -14,6 +15,7 @@
 #include "connectors/kafka/message.h"
 #include "topology/declare.h"
 #include "topology/source.h"
+#include "topology/source_time.h"
 
 /* Of start_offsets: "orders/0:17". */
 struct leat_kafka_given {
@@ -81,6 +83,11 @@ int leat__kafka_discover(
 int leat__kafka_publish(const struct leat_node *node, struct leat_env *env, const struct leat_published *what,
     void **held, struct leat_error *err);
 void leat__kafka_unpublish(void *held);
+
+/* ---- refuse.c ---- */
+
+/* leat__reader_refuse with all that the message is; the cause is in the context's error. */
+int leat__kafka_refuse(struct leat_reader *reader, const rd_kafka_message_t *message);
 
 /* ---- source.c ---- */
 

@@ -34,7 +34,8 @@ enum leat_pre_aggregate {
     LEAT_PRE_AGGREGATE_NEVER,
 };
 
-/* A record of leat_dead_letters. */
+/* A record of leat_dead_letters. From `topic` on: what a message of a broker was beside its value (leat/kafka.h); of all
+ * others there is no topic. */
 struct leat_dead_letter {
     struct leat_sv node;
     struct leat_sv split; /* empty where the node is not a source */
@@ -42,6 +43,22 @@ struct leat_dead_letter {
     struct leat_sv error;
     struct leat_sv raw; /* the bytes as they came, or the record as JSON */
     int64_t failed_at; /* wall clock, timestamp-micros */
+    struct leat_sv
+        error_class; /* "LEAT_EDATA": the data; "LEAT_EUSER": a callback has refused it; or another code */
+    bool has_topic;
+    struct leat_sv topic;
+    int32_t partition; /* -1: none */
+    bool has_key;
+    struct leat_sv key;
+    bool tombstone; /* it had no value: `raw` is empty */
+    struct leat_array headers; /* of struct leat_dead_letter_header, in their order */
+    bool has_written_at;
+    int64_t written_at; /* the message's own timestamp, timestamp-micros */
+};
+struct leat_dead_letter_header {
+    struct leat_sv name;
+    bool has_value;
+    struct leat_sv value;
 };
 
 struct leat_topology_error {
