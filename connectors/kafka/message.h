@@ -61,5 +61,6 @@ LEAT_NODISCARD int leat__kafka_write(struct leat_kafka_writer *writer, const voi
 /* Adds a last member to the JSON object that was just written; `member`: "op": with its quotes and colon. */
 LEAT_NODISCARD int leat__kafka_write_op(struct leat_kafka_writer *writer, const char *member,
     const char *name, struct leat_kafka_written *written, struct leat_error *err);
-
+/* One of written->headers, below 2 GiB; value.data NULL: null. */
+void leat__kafka_put_header(struct leat_strbuf *out, struct leat_sv name, struct leat_sv value);
 #endif

@@ -240,15 +240,20 @@ static void put_u32(struct leat_strbuf *out, uint32_t value)
     leat__strbuf_add(out, bytes, sizeof bytes);
 }
 
+void leat__kafka_put_header(struct leat_strbuf *out, struct leat_sv name, struct leat_sv value)
+{
+    put_u32(out, (uint32_t)name.len);
+    leat__strbuf_add(out, name.data, name.len);
+    put_u32(out, value.data ? (uint32_t)value.len : UINT32_MAX);
+    leat__strbuf_add(out, value.data, value.len);
+}
+
 static int put_header(
     struct leat_strbuf *out, struct leat_sv name, struct leat_sv value, struct leat_error *err)
 {
     if (name.len > INT32_MAX || value.len > INT32_MAX)
         return leat__error(err, LEAT_EDATA, "a header is too long");
-    put_u32(out, (uint32_t)name.len);
-    leat__strbuf_add(out, name.data, name.len);
-    put_u32(out, value.data ? (uint32_t)value.len : UINT32_MAX);
-    leat__strbuf_add(out, value.data, value.len);
+    leat__kafka_put_header(out, name, value);
     return 0;
 }
 

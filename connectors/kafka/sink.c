@@ -214,6 +214,17 @@ int leat__kafka_rows_end(struct leat_kafka_rows *rows, struct leat__ctx *ctx)
 
 /* ---- rows ---- */
 
+static int encode_row(struct leat_kafka_rows *rows, struct leat__ctx *ctx, const struct leat_batch *batch,
+    bool removes, struct leat_kafka_written *written)
+{
+    const struct leat_kafka_target *t = rows->target;
+    const void *record = leat_batch_at(batch, rows->at);
+    if (t->letters)
+        return leat__kafka_letter_write(t->letters, t->topic, record, &rows->headers, written, ctx->error);
+    return leat__kafka_write(rows->writer, record, t->has_event_time ? batch->event_us[rows->at] : INT64_MIN,
+        removes, written, ctx->error);
+}
+
 static int write_row(struct leat_kafka_rows *rows, struct leat__ctx *ctx, const struct leat_batch *batch)
 {
     const struct leat_kafka_target *t = rows->target;
@@ -222,8 +233,7 @@ static int write_row(struct leat_kafka_rows *rows, struct leat__ctx *ctx, const 
     const bool removes = replaced && (change == LEAT_UPDATE_BEFORE || change == LEAT_DELETE);
     struct leat_kafka_written written;
     struct leat_outbox_record r;
-    LEAT_TRY(leat__kafka_write(rows->writer, leat_batch_at(batch, rows->at),
-        t->has_event_time ? batch->event_us[rows->at] : INT64_MIN, removes, &written, ctx->error));
+    LEAT_TRY(encode_row(rows, ctx, batch, removes, &written));
     if (t->op_json && written.value.data)
         LEAT_TRY(leat__kafka_write_op(rows->writer, t->op_json, op_names[change], &written, ctx->error));
     if (replaced && !written.key.data)
@@ -270,6 +280,8 @@ int leat__kafka_rows_open(struct leat_kafka_rows *rows, struct leat__ctx *ctx)
     rows->looked_ns = ctx->env->mono_ns(ctx->env);
     look_at_own(rows, rows->target->seen);
     rows->client_bytes = rows->topic.bytes_max;
+    if (rows->target->letters)
+        return 0;
     const int code = leat__kafka_writer_new(
         rows->target->layout, &rows->target->conn, ctx->env, &rows->writer, ctx->error);
     return code < 0 ? leat__fail_here(ctx) : 0;
@@ -279,6 +291,7 @@ void leat__kafka_rows_close(struct leat_kafka_rows *rows)
 {
     leat__kafka_writer_free(rows->writer);
     leat__strbuf_release(&rows->held);
+    leat__strbuf_release(&rows->headers);
     if (!rows->topics)
         return;
     leat__kafka_free(rows->topics->client);

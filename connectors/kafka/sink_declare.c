@@ -1,6 +1,7 @@
 /* connectors/kafka/sink_declare.c -- the Kafka sink's declaration: which topic, which formats, which promise. */
 #include "connectors/kafka/sink_private.h"
 #include "topology/declare.h"
+#include "topology/graph.h"
 #include <leat/change.h>
 
 #define MARKERS_TOPIC "leat-markers"
@@ -116,33 +117,91 @@ static void check_cluster(struct leat_node *node, const struct leat_kafka_sink_o
         leat__declare_error_of(node, "cluster.properties", &err);
 }
 
+/* What both kinds of sinks have; NULL where there is nothing to declare. */
+static struct leat_kafka_target *begin(
+    struct leat_node *node, leat_stream *in, const struct leat_kafka_sink_opts *o, bool is_given)
+{
+    struct leat_kafka_target *t = leat__spec(node, sizeof *t);
+    struct leat_kafka_producers *producers = leat__spec(node, sizeof *producers);
+    struct leat_kafka_topic *seen = leat__spec(node, sizeof *seen);
+    leat__takes_changes(node, 0);
+    leat__input(node, 0, in, LEAT_FORWARD, NULL);
+    if (!t || !producers || !seen || !is_given)
+        return NULL;
+    t->producers = producers;
+    t->seen = seen;
+    check_topics(node, o, t);
+    return t;
+}
+
+static void finish(struct leat_node *node, const struct leat_kafka_sink_opts *o, struct leat_kafka_target *t,
+    const char *what)
+{
+    const bool streams = o->delivery == LEAT_AT_LEAST_ONCE;
+    check_promise(node, o);
+    check_cluster(node, o, streams ? LEAT_KAFKA_PRODUCER : LEAT_KAFKA_TRANSACTIONAL, t);
+    const struct leat_input *input = &node->inputs[0];
+    t->has_event_time = input->from && input->from->outputs[input->port].has_event_time;
+    node->sink = streams ? &leat__kafka_stream_class : &leat__kafka_once_class;
+    node->spec = t;
+    node->detail = leat__spec_printf(node, "%s%s, %s", what, t->topic ? t->topic : "topics of the records",
+        streams ? "at least once" : "exactly once");
+}
+
 void leat_kafka_sink_sized(
     leat_stream *in, const char *name, const struct leat_kafka_sink_opts *opts, size_t size)
 {
     struct leat_node *node = leat__declare(in->t, name, LEAT_NODE_SINK, leat__kafka_once_class.kind);
     struct leat_kafka_sink_opts o;
     leat__opts_copy(node, &o, sizeof o, opts, size);
-    struct leat_kafka_target *t = leat__spec(node, sizeof *t);
-    struct leat_kafka_producers *producers = leat__spec(node, sizeof *producers);
-    struct leat_kafka_topic *seen = leat__spec(node, sizeof *seen);
-    leat__takes_changes(node, 0);
-    leat__input(node, 0, in, LEAT_FORWARD, NULL);
-    if (!t || !producers || !seen || !opts)
+    struct leat_kafka_target *t = begin(node, in, &o, opts != NULL);
+    if (!t)
         return;
-    const bool streams = o.delivery == LEAT_AT_LEAST_ONCE;
-    t->producers = producers;
-    t->seen = seen;
     t->partition = o.partition;
     t->partition_arg = o.partition_arg;
-    check_topics(node, &o, t);
     check_messages(node, &o, t);
     check_changes(node, &o, t);
-    check_promise(node, &o);
-    check_cluster(node, &o, streams ? LEAT_KAFKA_PRODUCER : LEAT_KAFKA_TRANSACTIONAL, t);
-    const struct leat_input *input = &node->inputs[0];
-    t->has_event_time = input->from && input->from->outputs[input->port].has_event_time;
-    node->sink = streams ? &leat__kafka_stream_class : &leat__kafka_once_class;
-    node->spec = t;
-    node->detail = leat__spec_printf(node, "%s, %s", t->topic ? t->topic : "topics of the records",
-        streams ? "at least once" : "exactly once");
+    finish(node, &o, t, "");
+}
+
+/* ---- dead letters ---- */
+
+static void check_letters(
+    struct leat_node *node, const struct leat_kafka_dead_letters_opts *o, struct leat_kafka_target *t)
+{
+    const struct leat_type *type = leat__input_type(node, 0);
+    struct leat_kafka_letters *letters = leat__spec(node, sizeof *letters);
+    if (type && type != &leat_dead_letter_type)
+        leat__declare_error(node, NULL, LEAT_EDECLARE,
+            "it takes dead letters, and gets %s: give it leat_dead_letters(stream) of the node that makes "
+            "them",
+            type->name);
+    if ((unsigned)o->error_headers > LEAT_KAFKA_ERRORS_OWN)
+        leat__declare_error(node, "error_headers", LEAT_EDECLARE, "%d is no enum leat_kafka_error_headers",
+            (int)o->error_headers);
+    if (!letters)
+        return;
+    letters->job = node->t->name;
+    letters->errors = o->error_headers ? o->error_headers : LEAT_KAFKA_ERRORS_CONNECT;
+    t->letters = letters;
+}
+
+void leat_kafka_dead_letters_sized(
+    leat_stream *in, const char *name, const struct leat_kafka_dead_letters_opts *opts, size_t size)
+{
+    struct leat_node *node = leat__declare(in->t, name, LEAT_NODE_SINK, leat__kafka_once_class.kind);
+    struct leat_kafka_dead_letters_opts o;
+    leat__opts_copy(node, &o, sizeof o, opts, size);
+    const struct leat_kafka_sink_opts sink = { .cluster = o.cluster,
+        .topic = o.topic,
+        .partitions = o.partitions,
+        .replication = o.replication,
+        .delivery = o.delivery,
+        .on_error = o.on_error,
+        .markers_topic = o.markers_topic };
+    struct leat_kafka_target *t = begin(node, in, &sink, opts != NULL);
+    if (!t)
+        return;
+    check_letters(node, &o, t);
+    finish(node, &sink, t, "dead letters to ");
 }

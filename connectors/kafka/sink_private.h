@@ -7,11 +7,12 @@
  *   sink_markers.c   which outbox a slot has sent last: the markers topic
  *   sink_topics.c    topics: made where they are missing, how many partitions, how large a message may be
  *   produce.c        one record to librdkafka       partition.c  which partition
- *   message_write.c  one row to key, value, headers
+ *   message_write.c  one row to key, value, headers        letter.c  the same of a dead letter
  *
  * Two classes, for delivery is known when the sink is declared: the one has outboxes, the other has none. */
 #ifndef LEAT_CONNECTORS_KAFKA_SINK_PRIVATE_H
 #define LEAT_CONNECTORS_KAFKA_SINK_PRIVATE_H
+#include "connectors/kafka/letter.h"
 #include "connectors/kafka/message.h"
 #include "connectors/kafka/partition.h"
 #include "topology/sink.h"
@@ -42,7 +43,8 @@ struct leat_kafka_target {
     const char *topic, *markers_topic;
     uint32_t partitions; /* of topics that are made; 0: none is */
     int16_t replication; /* -1: the brokers' default */
-    const struct leat_kafka_layout *layout;
+    const struct leat_kafka_layout *layout; /* NULL: of dead letters */
+    const struct leat_kafka_letters *letters; /* or NULL */
     leat_kafka_partition_fn partition;
     void *partition_arg;
     bool has_event_time;
@@ -140,7 +142,8 @@ void leat__kafka_marker_print(const struct leat_kafka_marker *marker, char text[
 struct leat_kafka_rows {
     struct leat_sink sink; /* first */
     const struct leat_kafka_target *target;
-    struct leat_kafka_writer *writer;
+    struct leat_kafka_writer *writer; /* NULL: of dead letters */
+    struct leat_strbuf headers; /* of one of those */
     struct leat_kafka_topic topic; /* the target's, as of this epoch */
     uint32_t client_bytes; /* that a producer takes, whatever the topic does */
     struct leat_kafka_spread spread;

@@ -241,7 +241,7 @@ int leat__kafka_sink_check(const struct leat_node *node, struct leat_env *env, s
 {
     const struct leat_kafka_target *t = node->spec;
     LEAT_TRY(look(t, env, true, err));
-    return t->topic ? leat__kafka_schemas_prepare(t->layout, &t->conn, env, t->topic, err) : 0;
+    return t->topic && t->layout ? leat__kafka_schemas_prepare(t->layout, &t->conn, env, t->topic, err) : 0;
 }
 
 int leat__kafka_sink_recover(const struct leat_node *node, struct leat_env *env, const struct leat_sv *parts,

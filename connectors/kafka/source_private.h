@@ -5,7 +5,7 @@
  *   position.c         where a partition is, as text of checkpoints
  *   source.c           the class: one client for each worker, one queue for each partition
  *   publish.c          offsets to a consumer group, for who watches lag
- *   refuse.c           a bad message, whole, for dead letters
+ *   bad_message.c      a bad row with all of its message, for dead letters
  *
  * Every start is a number before the first worker runs: "latest" and the end of a bounded read are one moment for all
  * partitions, and are in every checkpoint. */
@@ -84,7 +84,7 @@ int leat__kafka_publish(const struct leat_node *node, struct leat_env *env, cons
     void **held, struct leat_error *err);
 void leat__kafka_unpublish(void *held);
 
-/* ---- refuse.c ---- */
+/* ---- bad_message.c ---- */
 
 /* leat__reader_refuse with all that the message is; the cause is in the context's error. */
 int leat__kafka_refuse(struct leat_reader *reader, const rd_kafka_message_t *message);

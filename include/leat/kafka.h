@@ -127,6 +127,29 @@ struct leat_kafka_sink_opts {
     const char *markers_topic; /* compacted; made where it is missing; NULL: "leat-markers" */
 };
 
+/* How a dead letter says what went wrong, beside leat.dlq.*, which are always there. */
+enum leat_kafka_error_headers {
+    LEAT_KAFKA_ERRORS_CONNECT = 1, /* default: __connect.errors.*, as Kafka Connect writes them */
+    LEAT_KAFKA_ERRORS_STREAMS, /* __streams.errors.*, as Kafka Streams does */
+    LEAT_KAFKA_ERRORS_BOTH,
+    LEAT_KAFKA_ERRORS_OWN, /* leat.dlq.* alone */
+};
+
+/* A sink for the streams of leat_dead_letters, of any node. A message of a Kafka source is written as it was: key, value and
+ * headers byte by byte, behind them headers about the error, so that `leat dlq retry` can put it back; anything else as its
+ * bytes, or the record as JSON, without key. The timestamp is when it failed; its own is in leat.dlq.timestamp. */
+struct leat_kafka_dead_letters_opts {
+    struct leat_kafka_cluster cluster;
+    const char *topic; /* another than those that are read; must exist, unless .partitions */
+    uint32_t partitions; /* these four as in struct leat_kafka_sink_opts */
+    int16_t replication;
+    enum leat_delivery delivery;
+    const char *markers_topic;
+    enum leat_kafka_error_headers error_headers;
+    enum leat_policy
+        on_error; /* of letters that can not be written, such as those that are too large for the topic */
+};
+
 LEAT_BEGIN_DECLS
 LEAT_API leat_stream *leat_kafka_source_sized(
     leat_topology *t, const char *name, const struct leat_kafka_source_opts *opts, size_t size);
@@ -140,6 +163,14 @@ LEAT_API void leat_kafka_sink_sized(
 static inline void leat_kafka_sink(leat_stream *in, const char *name, const struct leat_kafka_sink_opts *opts)
 {
     leat_kafka_sink_sized(in, name, opts, sizeof *opts);
+}
+/* leat_kafka_dead_letters(leat_dead_letters(orders), "orders-dead", &opts) */
+LEAT_API void leat_kafka_dead_letters_sized(
+    leat_stream *in, const char *name, const struct leat_kafka_dead_letters_opts *opts, size_t size);
+static inline void leat_kafka_dead_letters(
+    leat_stream *in, const char *name, const struct leat_kafka_dead_letters_opts *opts)
+{
+    leat_kafka_dead_letters_sized(in, name, opts, sizeof *opts);
 }
 LEAT_END_DECLS
 #endif

@@ -1,4 +1,4 @@
-/* connectors/kafka/refuse.c -- a message that is a bad row: all that it is goes with it, for the dead letter. */
+/* connectors/kafka/bad_message.c -- a message that is a bad row: all that it is goes with it, for the dead letter. */
 #include "base/alloc.h"
 #include "connectors/kafka/source_private.h"
 
