@@ -1,4 +1,4 @@
-/* tools/kafka_tool.c -- options and clients of `leat topic` and `leat group`. */
+/* tools/kafka_tool.c -- options and clients of `leat topic`, `leat group` and `leat dlq`. */
 #include "tools/kafka_tool.h"
 #include "base/env.h"
 #include "connectors/kafka/properties.h"
@@ -20,7 +20,15 @@ enum {
     JSON,
     HELP,
     BROKERS,
-    PROPERTIES
+    PROPERTIES,
+    CLASS,
+    NODE,
+    NEWEST,
+    TO,
+    GROUP,
+    ATTEMPTS,
+    DRY_RUN,
+    HEADER
 };
 
 static const struct option options[] = { { "brokers", required_argument, NULL, BROKERS },
@@ -31,7 +39,12 @@ static const struct option options[] = { { "brokers", required_argument, NULL, B
     { "count", required_argument, NULL, COUNT }, { "config", required_argument, NULL, CONFIG },
     { "key-separator", required_argument, NULL, SEPARATOR }, { "follow", no_argument, NULL, FOLLOW },
     { "values", no_argument, NULL, VALUES }, { "json", no_argument, NULL, JSON },
-    { "help", no_argument, NULL, HELP }, { NULL, 0, NULL, 0 } };
+    { "limit", required_argument, NULL, COUNT }, { "class", required_argument, NULL, CLASS },
+    { "node", required_argument, NULL, NODE }, { "newest", no_argument, NULL, NEWEST },
+    { "to", required_argument, NULL, TO }, { "group", required_argument, NULL, GROUP },
+    { "max-attempts", required_argument, NULL, ATTEMPTS }, { "dry-run", no_argument, NULL, DRY_RUN },
+    { "header", required_argument, NULL, HEADER }, { "help", no_argument, NULL, HELP },
+    { NULL, 0, NULL, 0 } };
 
 int leat__kafka_tool_wrong(const struct leat_kafka_tool *tool, const char *text, const char *word)
 {
@@ -73,6 +86,45 @@ static int take_property(struct leat_kafka_tool *tool, const char *text)
     return 0;
 }
 
+/* Those of `leat dlq`. */
+static int take_dlq(struct leat_kafka_tool *tool, int option)
+{
+    switch (option) {
+    case CLASS:
+        tool->error_class = optarg;
+        return 0;
+    case NODE:
+        tool->node = optarg;
+        return 0;
+    case NEWEST:
+        tool->newest = true;
+        return 0;
+    case TO:
+        tool->to = optarg;
+        return 0;
+    case GROUP:
+        tool->group = optarg;
+        return 0;
+    case ATTEMPTS:
+        return take_number(tool, optarg, &tool->max_attempts);
+    case DRY_RUN:
+        tool->dry_run = true;
+        return 0;
+    default:
+        return leat__kafka_tool_wrong(tool, "see above", "");
+    }
+}
+
+static int take_header(struct leat_kafka_tool *tool, const char *header)
+{
+    if (!strchr(header, '='))
+        return leat__kafka_tool_wrong(tool, "--header takes NAME=VALUE, not ", header);
+    if (tool->headers_count == LEAT_KAFKA_TOOL_HEADERS_MAX)
+        return leat__kafka_tool_wrong(tool, "too many headers: ", header);
+    tool->headers[tool->headers_count++] = header;
+    return 0;
+}
+
 static int take(struct leat_kafka_tool *tool, int option)
 {
     switch (option) {
@@ -108,6 +160,8 @@ static int take(struct leat_kafka_tool *tool, int option)
     case SEPARATOR:
         tool->separator = optarg;
         return 0;
+    case HEADER:
+        return take_header(tool, optarg);
     case FOLLOW:
         tool->follow = true;
         return 0;
@@ -115,14 +169,14 @@ static int take(struct leat_kafka_tool *tool, int option)
         tool->only_values = true;
         return 0;
     default:
-        return leat__kafka_tool_wrong(tool, "see above", "");
+        return take_dlq(tool, option);
     }
 }
 
 int leat__kafka_tool_parse(struct leat_kafka_tool *tool, int argc, char **argv, const char *usage)
 {
     int option;
-    tool->partitions = tool->replication = tool->partition = tool->limit = -1;
+    tool->partitions = tool->replication = tool->partition = tool->limit = tool->max_attempts = -1;
     optind = 1;
     while ((option = getopt_long(argc, argv, "X:o:", options, NULL)) >= 0) {
         if (option == HELP)
@@ -180,4 +234,39 @@ int leat__kafka_tool_range(struct leat_kafka_tool *tool, struct leat_kafka_clien
     (void)snprintf(
         doing, sizeof doing, "ask for the offsets of topic \"%s\", partition %d", topic, (int)partition);
     return code ? leat__kafka_error(client, code, NULL, doing, &tool->error) : 0;
+}
+
+struct leat_kafka_client *leat__kafka_tool_consumer(struct leat_kafka_tool *tool, const char *group)
+{
+    struct leat_kafka_client *client = leat__kafka_tool_open(
+        tool, LEAT_KAFKA_CONSUMER, "group.id", group, "enable.partition.eof", "true", NULL);
+    if (client)
+        (void)rd_kafka_poll_set_consumer(client->rk);
+    return client;
+}
+
+void leat__kafka_tool_bytes(struct leat_strbuf *out, const char *name, const void *data, size_t len)
+{
+    if (data)
+        leat__json_bytes(out, name, data, len);
+    else
+        leat__json_null(out, name);
+}
+
+void leat__kafka_tool_headers(struct leat_strbuf *out, const rd_kafka_message_t *message)
+{
+    rd_kafka_headers_t *headers;
+    const char *name;
+    const void *value;
+    size_t len;
+    if (rd_kafka_message_headers(message, &headers))
+        return;
+    leat__json_begin(out, "headers", '[');
+    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &len) == 0; i++) {
+        leat__json_begin(out, NULL, '{');
+        leat__json_text(out, "name", name);
+        leat__kafka_tool_bytes(out, "value", value, len);
+        leat__json_end(out, '}');
+    }
+    leat__json_end(out, ']');
 }

@@ -27,6 +27,7 @@ static const struct {
     { "gen", "C structs and type descriptors from Avro schemas", leat__gen_main },
     { "topic", "topics of Kafka: ls, info, create, produce, consume", leat__topic_main },
     { "group", "consumer groups of Kafka: lag", leat__group_main },
+    { "dlq", "dead letters in topics of Kafka: show, retry", leat__dlq_main },
     { "schema", "whether a schema may follow another: check", leat__schema_main },
     { "version", "the version", version_main },
     { "help", "this", help_main },

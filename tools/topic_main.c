@@ -18,6 +18,7 @@ static const char usage[] =
     "  --partition N       produce, consume: only this one\n"
     "  --from WHERE        consume: earliest (default), latest, or an offset\n"
     "  --count N           consume: at most so many\n"
+    "  --header NAME=VALUE produce: a header of each message; may be given up to 16 times\n"
     "  --values            consume: values as they are, one a line\n"
     "  --json, -o FORM     ls, info: table (default on a terminal), tsv (default in a pipe) or json\n"
     "  --help              print this\n\n"

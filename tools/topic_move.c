@@ -1,6 +1,6 @@
 /* tools/topic_move.c -- `leat topic produce` and `consume`. */
 #include "base/env.h"
-#include "tools/kafka_tool.h"
+#include "tools/kafka_scan.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,6 +21,17 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
     p->acknowledged += message->err == 0;
 }
 
+/* Of --header; NULL when out of memory. */
+static rd_kafka_headers_t *make_headers(const struct leat_kafka_tool *tool)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(tool->headers_count);
+    for (uint32_t i = 0; headers && i < tool->headers_count; i++) {
+        const char *value = strchr(tool->headers[i], '=');
+        (void)rd_kafka_header_add(headers, tool->headers[i], value - tool->headers[i], value + 1, -1);
+    }
+    return headers;
+}
+
 static rd_kafka_resp_err_t send_line(
     struct leat_kafka_client *client, struct producing *p, char *line, size_t len)
 {
@@ -34,10 +45,15 @@ static rd_kafka_resp_err_t send_line(
         len -= key_len + width;
     }
     for (;;) {
+        rd_kafka_headers_t *headers = make_headers(tool);
+        if (!headers)
+            return RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
         const rd_kafka_resp_err_t code = rd_kafka_producev(client->rk, RD_KAFKA_V_TOPIC(tool->words[1]),
             RD_KAFKA_V_PARTITION(tool->partition >= 0 ? (int32_t)tool->partition : RD_KAFKA_PARTITION_UA),
             RD_KAFKA_V_KEY(at ? line : NULL, key_len), RD_KAFKA_V_VALUE(value, len),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+        if (code)
+            rd_kafka_headers_destroy(headers);
         if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             return code;
         (void)rd_kafka_poll(client->rk, 100);
@@ -97,35 +113,6 @@ int leat__topic_produce(struct leat_kafka_tool *tool)
 
 /* ---- consume ---- */
 
-static void write_headers(const rd_kafka_message_t *message, struct leat_strbuf *out)
-{
-    rd_kafka_headers_t *headers;
-    const char *name;
-    const void *value;
-    size_t len;
-    if (rd_kafka_message_headers(message, &headers))
-        return;
-    leat__json_begin(out, "headers", '[');
-    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &len) == 0; i++) {
-        leat__json_begin(out, NULL, '{');
-        leat__json_text(out, "name", name);
-        if (value)
-            leat__json_bytes(out, "value", value, len);
-        else
-            leat__json_null(out, "value");
-        leat__json_end(out, '}');
-    }
-    leat__json_end(out, ']');
-}
-
-static void write_bytes(struct leat_strbuf *out, const char *name, const void *data, size_t len)
-{
-    if (data)
-        leat__json_bytes(out, name, data, len);
-    else
-        leat__json_null(out, name);
-}
-
 /* A line of its own, at once: somebody may read along. False when nobody does any more. */
 static bool write_message(
     const struct leat_kafka_tool *tool, const rd_kafka_message_t *message, struct leat_strbuf *out)
@@ -143,9 +130,9 @@ static bool write_message(
             leat__json_null(out, "timestamp");
         else
             leat__json_time(out, "timestamp", time_ms * 1000);
-        write_bytes(out, "key", message->key, message->key_len);
-        write_headers(message, out);
-        write_bytes(out, "value", message->payload, message->len);
+        leat__kafka_tool_bytes(out, "key", message->key, message->key_len);
+        leat__kafka_tool_headers(out, message);
+        leat__kafka_tool_bytes(out, "value", message->payload, message->len);
         leat__json_end(out, '}');
     }
     leat__strbuf_char(out, '\n');
@@ -170,95 +157,50 @@ static int first_offset(struct leat_kafka_tool *tool, int64_t first, int64_t end
 }
 
 struct consuming {
-    rd_kafka_topic_partition_list_t *list;
-    int64_t *ends; /* by element; reached: -1 */
-    uint32_t open;
+    struct leat_kafka_tool *tool;
+    struct leat_strbuf out;
+    int64_t count;
 };
 
+static int on_message(void *arg, const rd_kafka_message_t *message)
+{
+    struct consuming *c = arg;
+    if (!write_message(c->tool, message, &c->out))
+        return leat__error(&c->tool->error, LEAT_EIO, "the standard output can not be written");
+    return ++c->count == c->tool->limit ? LEAT_SCAN_DONE : LEAT_SCAN_ON;
+}
+
 /* Which partitions from where to where. */
-static int plan(struct leat_kafka_tool *tool, struct leat_kafka_client *client, struct consuming *c)
+static int plan(struct leat_kafka_tool *tool, struct leat_kafka_scan *scan)
 {
     uint32_t partitions;
     LEAT_TRY(leat__kafka_partitions(
-        client, tool->words[1], LEAT_KAFKA_TOOL_TIMEOUT_MS, &partitions, &tool->error));
+        scan->client, tool->words[1], LEAT_KAFKA_TOOL_TIMEOUT_MS, &partitions, &tool->error));
     if (tool->partition >= (int64_t)partitions)
         return leat__error(
             &tool->error, LEAT_ENOTFOUND, "topic \"%s\" has %u partitions", tool->words[1], partitions);
-    c->list = rd_kafka_topic_partition_list_new((int)partitions);
-    c->ends = calloc(partitions, sizeof *c->ends);
-    if (!c->ends)
-        return leat__error(&tool->error, LEAT_ENOMEM, "out of memory");
     for (int32_t i = 0; i < (int32_t)partitions; i++) {
         int64_t first = 0, end = 0, offset = 0;
         if (tool->partition >= 0 && i != tool->partition)
             continue;
-        LEAT_TRY(leat__kafka_tool_range(tool, client, tool->words[1], i, &first, &end));
+        LEAT_TRY(leat__kafka_tool_range(tool, scan->client, tool->words[1], i, &first, &end));
         LEAT_TRY(first_offset(tool, first, end, &offset));
-        if (offset >= end && !tool->follow)
-            continue;
-        c->ends[c->list->cnt] = end;
-        rd_kafka_topic_partition_list_add(c->list, tool->words[1], i)->offset = offset;
-        c->open++;
+        LEAT_TRY(leat__kafka_scan_add(scan, i, offset, end));
     }
     return 0;
 }
 
-static void note_end(struct consuming *c, int32_t partition, int64_t next)
-{
-    for (int i = 0; i < c->list->cnt; i++)
-        if (c->list->elems[i].partition == partition && c->ends[i] >= 0 && next >= c->ends[i]) {
-            c->ends[i] = -1;
-            c->open--;
-        }
-}
-
-static int consume_all(struct leat_kafka_tool *tool, struct leat_kafka_client *client, struct consuming *c)
-{
-    struct leat_strbuf out = { 0 };
-    int code = 0;
-    for (int64_t n = 0; code == 0 && (tool->limit < 0 || n < tool->limit) && (tool->follow || c->open > 0);) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(client->rk, 500);
-        if (!message)
-            continue;
-        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            note_end(c, message->partition, INT64_MAX); /* what is left are marks of transactions */
-        } else if (message->err) {
-            code = leat__kafka_error(
-                client, message->err, rd_kafka_message_errstr(message), "consume", &tool->error);
-        } else if (!write_message(tool, message, &out)) {
-            code = leat__error(&tool->error, LEAT_EIO, "the standard output can not be written");
-        } else {
-            n++;
-            note_end(c, message->partition, message->offset + 1);
-        }
-        rd_kafka_message_destroy(message);
-    }
-    leat__strbuf_release(&out);
-    if (code == 0 && fflush(stdout) != 0)
-        code = leat__error(&tool->error, LEAT_EIO, "the standard output can not be written");
-    return code;
-}
-
 int leat__topic_consume(struct leat_kafka_tool *tool)
 {
-    struct consuming c = { 0 };
-    struct leat_kafka_client *client = leat__kafka_tool_open(
-        tool, LEAT_KAFKA_CONSUMER, "group.id", "leat-topic-consume", "enable.partition.eof", "true", NULL);
-    int code = client ? 0 : tool->error.code;
-    if (code == 0) {
-        (void)rd_kafka_poll_set_consumer(client->rk);
-        code = plan(tool, client, &c);
-    }
-    if (code == 0 && c.open > 0) {
-        const rd_kafka_resp_err_t assigned = rd_kafka_assign(client->rk, c.list);
-        code = assigned ? leat__kafka_error(client, assigned, NULL, "consume", &tool->error)
-                        : consume_all(tool, client, &c);
-    }
-    if (c.list)
-        rd_kafka_topic_partition_list_destroy(c.list);
-    free(c.ends);
-    if (client)
-        (void)rd_kafka_consumer_close(client->rk);
-    leat__kafka_free(client);
+    struct consuming c = { .tool = tool };
+    struct leat_kafka_scan scan = { .tool = tool, .follow = tool->follow };
+    scan.client = leat__kafka_tool_consumer(tool, "leat-topic-consume");
+    int code = scan.client ? plan(tool, &scan) : tool->error.code;
+    if (code == 0 && tool->limit != 0)
+        code = leat__kafka_scan_run(&scan, on_message, &c);
+    leat__kafka_scan_release(&scan);
+    leat__strbuf_release(&c.out);
+    if (code == 0 && fflush(stdout) != 0)
+        code = leat__error(&tool->error, LEAT_EIO, "the standard output can not be written");
     return code < 0 ? leat__output_fail(&tool->error) : 0;
 }

@@ -24,7 +24,12 @@ static leat_topology *declare(void)
             .idle_timeout_us = LEAT_SECONDS(30),
             .on_error = LEAT_DEAD_LETTER,
         });
-    leat_file_sink(leat_dead_letters(sales), "bad", &(struct leat_file_sink_opts){ .path = "bad" });
+    leat_kafka_dead_letters(leat_dead_letters(sales), "sales-dead",
+        &(struct leat_kafka_dead_letters_opts){
+            .cluster = { .brokers = "kafka-1:9092, kafka-2:9092" },
+            .topic = "sales-dead",
+            .partitions = 3,
+        });
     leat_file_sink(sales, "files", &(struct leat_file_sink_opts){ .path = "sales" });
     leat_kafka_sink(sales, "by-shelf",
         &(struct leat_kafka_sink_opts){
