@@ -81,6 +81,9 @@ static int open_merges(struct leat_instance *inst)
             if (inst->inputs[i]->input == input)
                 inst->inputs[i]->part = parts++;
         LEAT_TRY(leat__wm_init(&inst->input_merges[input], parts));
+        const struct leat_plan *plan = inst->worker->job->plan;
+        const struct leat_plan_edge *edge = &plan->edges[inst->plan->edges_in[input]];
+        inst->input_merges[input].together = plan->nodes[edge->from].hears_alike;
     }
     return 0;
 }

@@ -13,6 +13,7 @@ int leat__wm_init(struct leat_wm_merge *merge, uint32_t count)
     merge->idle = false;
     merge->ended = count == 0;
     merge->grows = false;
+    merge->together = false;
     merge->awaited_count = 0;
     for (uint32_t i = 0; i < count; i++)
         merge->parts[i] = (struct leat_wm_part){ .wm_us = LEAT_TIME_MIN, .counts = true };
@@ -46,6 +47,19 @@ static bool hear(struct leat_wm_merge *merge, struct leat_wm_part *part)
     return true;
 }
 
+/* Rule (8), before merging. */
+static void agree(struct leat_wm_merge *merge)
+{
+    bool all_idle = merge->together;
+    for (uint32_t i = 0; i < merge->count && all_idle; i++)
+        all_idle = merge->parts[i].ended || merge->parts[i].said_idle;
+    for (uint32_t i = 0; i < merge->count && merge->together; i++) {
+        struct leat_wm_part *part = &merge->parts[i];
+        part->idle = all_idle && !part->ended;
+        part->counts = part->counts && !part->idle;
+    }
+}
+
 static bool merge_again(struct leat_wm_merge *merge)
 {
     const int64_t before_us = merge->merged_us;
@@ -53,6 +67,7 @@ static bool merge_again(struct leat_wm_merge *merge)
     int64_t minimum_us = LEAT_TIME_MAX, maximum_us = LEAT_TIME_MIN;
     bool any_counts = false, all_ended = !merge->grows, any_active = false;
 
+    agree(merge);
     for (uint32_t i = 0; i < merge->count; i++) {
         struct leat_wm_part *part = &merge->parts[i];
         if (!part->counts && !part->idle && part->wm_us >= merge->merged_us)
@@ -114,20 +129,20 @@ bool leat__wm_advance(struct leat_wm_merge *merge, uint32_t i, int64_t wm_us)
 {
     struct leat_wm_part *part = &merge->parts[i];
     const bool heard = !part->ended && hear(merge, part);
-    if (part->ended || (!heard && wm_us <= part->wm_us && !part->idle))
+    if (part->ended || (!heard && wm_us <= part->wm_us && !part->idle && !part->said_idle))
         return false;
     if (wm_us > part->wm_us)
         part->wm_us = wm_us;
-    part->idle = false;
+    part->idle = part->said_idle = false;
     return merge_again(merge) || heard;
 }
 
 bool leat__wm_set_active(struct leat_wm_merge *merge, uint32_t i)
 {
     struct leat_wm_part *part = &merge->parts[i];
-    if (part->ended || !part->idle)
+    if (part->ended || (!part->idle && !part->said_idle))
         return false;
-    part->idle = false;
+    part->idle = part->said_idle = false;
     return merge_again(merge);
 }
 
@@ -137,8 +152,9 @@ bool leat__wm_set_idle(struct leat_wm_merge *merge, uint32_t i)
     if (part->ended || part->idle)
         return false;
     const bool heard = hear(merge, part);
-    part->idle = true;
-    part->counts = false;
+    part->said_idle = true;
+    part->idle = !merge->together;
+    part->counts = part->counts && !part->idle;
     return merge_again(merge) || heard;
 }
 

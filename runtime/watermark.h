@@ -19,7 +19,11 @@
  * count, as before the interruption.
  *
  * (7) A merge that grows may get parts later: it never ends by its parts, and without an active one it is idle. A
- * part that is added holds nothing back before rule (4) lets it in. */
+ * part that is added holds nothing back before rule (4) lets it in.
+ *
+ * (8) Parts that are idle together hear of the same inputs (subtasks that all hear everybody): they are idle when all
+ * of them have said so, and none is any more when one is not. Else who hears first that a silence is over would go
+ * on alone, and what the others give by the same watermark would come behind it. */
 #ifndef LEAT_RUNTIME_WATERMARK_H
 #define LEAT_RUNTIME_WATERMARK_H
 #include "base/error.h"
@@ -30,6 +34,7 @@ struct leat_wm_part {
     bool counts; /* false while idle, and afterwards until rule (4) lets it in */
     bool ended;
     bool awaited; /* restored and not heard yet: rule (6) */
+    bool said_idle; /* rule (8): its own part of it */
 };
 
 struct leat_wm_merge {
@@ -39,6 +44,7 @@ struct leat_wm_merge {
     bool idle; /* all parts that have not ended are idle, and there is such a part */
     bool ended; /* all parts have ended */
     bool grows; /* rule (7) */
+    bool together; /* rule (8); set behind init */
     uint32_t awaited_count;
 };
 

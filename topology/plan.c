@@ -127,6 +127,17 @@ static void plan_edge(struct leat_plan *plan, struct leat_plan_edge *edge, const
     }
 }
 
+static bool hears_alike(const struct leat_plan *plan, const struct leat_plan_node *to)
+{
+    for (uint32_t i = 0; i < to->edges_in_count && to->parallelism > 1; i++) {
+        const struct leat_plan_edge *edge = &plan->edges[to->edges_in[i]];
+        const struct leat_plan_node *from = &plan->nodes[edge->from];
+        if (!edge->exchange && (!from->hears_alike || from->parallelism != to->parallelism))
+            return false;
+    }
+    return to->parallelism == 1 || to->edges_in_count > 0; /* subtasks of a source have splits of their own */
+}
+
 /* Fills edges and their lists by consumer; the nodes before must be complete. LEAT_ENOMEM or 0. */
 static int plan_node(struct leat_plan *plan, const struct leat_node *node, uint32_t *index_of)
 {
@@ -150,6 +161,7 @@ static int plan_node(struct leat_plan *plan, const struct leat_node *node, uint3
         edges_in[i] = plan->edges_count++;
         plan->nodes[edge->from].edges_out_count++;
     }
+    to->hears_alike = hears_alike(plan, to);
     return 0;
 }
 

@@ -29,6 +29,7 @@ struct leat_plan_node {
     uint32_t parallelism;
     uint32_t chain; /* index of its chain */
     bool may_be_idle; /* some source of it may be */
+    bool hears_alike; /* all of its subtasks hear all subtasks of the same nodes: they are idle together */
     const uint32_t *edges_in; /* indexes of edges, by input */
     uint32_t edges_in_count;
     const uint32_t *edges_out;

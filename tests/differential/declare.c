@@ -180,6 +180,7 @@ static leat_stream *declare_source(struct declared *d, size_t i)
             .splits = (uint32_t)d->plan->sources[i].splits,
             .event_time = "at",
             .max_out_of_orderness_us = d->plan->sources[i].ooo,
+            .idle_timeout_us = d->io->is_kit ? d->plan->sources[i].idle : 0,
             .on_error = LEAT_SKIP });
     return d->io->is_kit ? source : leat_peek(source, declare_name("seen", i), &see_peek);
 }

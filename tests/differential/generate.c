@@ -1,39 +1,10 @@
 /* tests/differential/generate.c -- one plan for each seed. What is interesting is likely: sizes that do not divide,
  * offsets, negative times, times near the ends, few keys and many, nulls, equal times, gaps just of a session's
  * length, late records and those that bridge. */
+#include "tests/differential/draws.h"
 #include "tests/differential/words.h"
 #include <stdlib.h>
 #include <string.h>
-
-struct draws {
-    uint64_t seed, count;
-};
-
-static int64_t below(struct draws *d, int64_t n)
-{
-    uint64_t x = d->seed * UINT64_C(0x9E3779B97F4A7C15) + ++d->count * UINT64_C(0xD1B54A32D192ED03);
-    x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
-    x ^= x >> 31;
-    return (int64_t)(x % (uint64_t)n);
-}
-
-static int64_t between(struct draws *d, int64_t first, int64_t last)
-{
-    return first + below(d, last - first + 1);
-}
-
-static bool one_in(struct draws *d, int64_t n)
-{
-    return below(d, n) == 0;
-}
-
-static int64_t one_of(struct draws *d, const int64_t *values, size_t count)
-{
-    return values[below(d, (int64_t)count)];
-}
-#define ONE_OF(d_, ...) \
-    one_of((d_), (const int64_t[]){ __VA_ARGS__ }, sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
 
 /* What the numbers of a plan have in common. */
 struct scale {
@@ -563,5 +534,6 @@ struct plan *plan_generate(uint64_t seed)
         draw_nodes(&d, &scale, plan);
     draw_rows(&d, &scale, plan);
     draw_crashes(&d, plan);
+    plan_draw_silences(plan, seed);
     return plan;
 }

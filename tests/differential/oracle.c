@@ -124,7 +124,7 @@ static struct leat_sv text_of(int64_t index)
     return text;
 }
 
-static const struct diff_row *make_row(struct oracle *o, const struct plan_row *row)
+const struct diff_row *oracle_make_row(struct oracle *o, const struct plan_row *row)
 {
     struct diff_row *made = oracle_alloc(o, sizeof *made);
     *made = (struct diff_row){
@@ -182,7 +182,7 @@ static void source_step(struct oracle *o, size_t source, struct splits *splits, 
         oracle_push(stream,
             &(struct event){ .kind = EVENT_ROW,
                 .step = step,
-                .record = make_row(o, row),
+                .record = oracle_make_row(o, row),
                 .at = row->at,
                 .w = row->at <= *w && *w > INT64_MIN ? *w : NO_WATERMARK });
         const wide spoken = cut((wide)row->at - o->plan->sources[source].ooo - 1);
@@ -210,6 +210,10 @@ static void run_source(struct oracle *o, size_t source)
     stream->one_lane = splits.count == 1;
     stream->in_order = o->paced || splits.count == 1;
     stream->sources = 1u << source;
+    if (o->idles) {
+        oracle_idle_source(o, source, splits.count);
+        return;
+    }
     for (size_t i = 0; i < o->plan->rows_count; i++) {
         source_step(o, source, &splits, i);
         if (o->plan->rows[i].step != PLAN_ADVANCE || !o->paced)
@@ -237,6 +241,7 @@ static void inherit(struct stream *to, const struct stream *from)
     to->unsure = from->unsure;
     to->behind = from->behind;
     to->sources = from->sources;
+    to->lanes = from->lanes;
 }
 
 static void run_filter(struct oracle *o, const struct plan_node *node, size_t stream, bool wanted)
@@ -334,6 +339,10 @@ void oracle_unite(struct oracle *o, const struct stream *const ins[2], struct st
     out->one_lane = false;
     out->unsure = ins[0]->unsure || ins[1]->unsure;
     out->behind = ins[0]->behind || ins[1]->behind;
+    if (o->idles) {
+        oracle_idle_unite(o, ins, out);
+        return;
+    }
     for (size_t step = 0; step <= o->plan->rows_count; step++) {
         const struct event *clock = NULL;
         for (int i = 0; i < 2; i++)
@@ -368,6 +377,7 @@ static void run_async(struct oracle *o, const struct plan_node *node, size_t str
     struct stream *out = &o->streams[stream];
     inherit(out, in);
     out->in_order = in->in_order && (!node->expr || o->paced);
+    out->one_lane = in->one_lane && out->in_order; /* of late records each gives a pane, in their order */
     for (size_t i = 0; i < in->count; i++) {
         struct event event = in->events[i];
         const struct diff_row *row = event.record;
@@ -457,6 +467,35 @@ static bool is_in_order_for(const struct plan_node *node, const struct stream *i
     return in->in_order && (!in->order_keys || (!other && (in->order_keys & node->keys) == in->order_keys));
 }
 
+/* Whose results are put together from all there is, at no step. */
+static bool blurs(const struct plan_node *node)
+{
+    return (plan_has_two_inputs(node) && node->kind != PLAN_UNION && node->kind != PLAN_COGROUP) ||
+        node->kind == PLAN_PATTERN || node->kind == PLAN_TOP;
+}
+
+/* As run_kind, where inputs may be idle. */
+static void run_hearing(struct oracle *o, const struct plan_node *node, size_t stream)
+{
+    const size_t count = plan_has_two_inputs(node) ? 2 : 1;
+    struct stream *ins[2] = { input(o, node->in), input(o, count == 2 ? node->in2 : node->in) };
+    const struct stream were[2] = { *ins[0], *ins[1] };
+    const bool blurred = were[0].blurred || were[1].blurred;
+    if (plan_is_keyed(node)) {
+        if (node->kind == PLAN_TABLE_JOIN && node->every && were[0].lanes > 1)
+            ins[0]->unsure = true; /* each subtask has its own rows of the stream, and its own time */
+        oracle_hear(o, ins, count, node->kind != PLAN_COGROUP);
+    }
+    for (size_t i = 0; i < count; i++)
+        ins[i]->unsure = ins[i]->unsure || (blurred && count == 2);
+    run_kind(o, node, stream);
+    for (size_t i = 0; i < count; i++) {
+        if (plan_is_keyed(node) && (i == 0 || ins[1] != ins[0]))
+            free(ins[i]->events);
+        *ins[i] = were[i];
+    }
+}
+
 static void run_node(struct oracle *o, size_t i)
 {
     const struct plan_node *node = &o->plan->nodes[i];
@@ -466,7 +505,11 @@ static void run_node(struct oracle *o, size_t i)
     const bool was_in_order[2] = { ins[0]->in_order, ins[1]->in_order };
     for (int side = 1; side >= 0 && plan_is_keyed(node); side--)
         ins[side]->in_order = is_in_order_for(node, ins[side], side && plan_has_two_inputs(node));
-    run_kind(o, node, stream);
+    o->streams[stream].blurred = ins[0]->blurred || ins[1]->blurred || blurs(node);
+    if (o->idles)
+        run_hearing(o, node, stream);
+    else
+        run_kind(o, node, stream);
     for (int side = 0; side < 2; side++)
         ins[side]->in_order = was_in_order[side];
     if (plan_has_own_sink(node) || plan_is_read(o->plan, stream))
@@ -475,11 +518,14 @@ static void run_node(struct oracle *o, size_t i)
     oracle_sink_stream(o, sink, &o->streams[stream]);
     if (sink->changes && sink->level == ORACLE_EXACT)
         sink->level = ORACLE_FINAL;
+    sink->stepwise = sink->level == ORACLE_EXACT && o->paced && !o->streams[stream].blurred;
 }
 
 struct oracle_answer *oracle_ask(const struct plan *plan, enum oracle_mistake mistake)
 {
-    struct oracle o = { .plan = plan, .mistake = mistake, .paced = plan->run.mode == PLAN_KIT };
+    struct oracle o = {
+        .plan = plan, .mistake = mistake, .paced = plan->run.mode == PLAN_KIT, .idles = plan_idles(plan)
+    };
     o.answer = calloc(1, sizeof *o.answer);
     if (!o.answer)
         abort();

@@ -61,6 +61,11 @@ enum oracle_mistake {
     MISTAKE_COGROUP_FIRST_SIDE, /* records of the second stream are not seen */
     MISTAKE_TABLE_NEWEST, /* the table as it is in the end, not at the time of the record */
     MISTAKE_PATTERN_WITHIN_INCLUSIVE, /* a record at first + within is not too late */
+    MISTAKE_IDLE_HOLDS_BACK, /* what is idle counts as before */
+    MISTAKE_IDLE_COUNTS_AT_ONCE, /* what was idle counts again at its first record, whatever its time */
+    MISTAKE_IDLE_KEEPS_LEAST, /* when all are idle, the newest of them does not come out */
+    MISTAKE_IDLE_ONE_LATER, /* a split is idle one behind its timeout */
+    MISTAKE_IDLE_LATE_BY_OWN, /* a join judges who was idle by its own watermark */
     MISTAKES,
 };
 

@@ -21,6 +21,9 @@ struct event {
     int64_t at; /* ROW: event time; CLOCK: what it shows */
     wide w; /* WATERMARK: it; ROW: that of its split if it is behind it, else NO_WATERMARK */
     int change;
+    /* WATERMARK, where splits may be idle: */
+    bool idle, ended;
+    int64_t lane;
 };
 
 struct stream {
@@ -32,12 +35,15 @@ struct stream {
     bool unsure; /* what is in it depends on timing */
     bool behind; /* rows may come behind a watermark that only the schedule knows */
     uint32_t sources; /* bits: where rows come from */
+    int64_t lanes; /* subtasks whose watermarks are apart; 0, 1: they say the same, or only one is there */
+    bool blurred; /* of its events the steps are not known */
 };
 
 struct oracle {
     const struct plan *plan;
     enum oracle_mistake mistake;
     bool paced; /* the watermark is told after each row: the kit */
+    bool idles; /* splits may be idle */
     struct stream streams[PLAN_STREAMS_MAX];
     struct oracle_answer *answer;
     struct chunk {
@@ -85,6 +91,15 @@ void oracle_aggregate_of(struct oracle *o, const struct plan_node *node, size_t 
     const struct stream *in, struct oracle_sink *late);
 /* Both inputs, step by step; the watermark is the lower one. */
 void oracle_unite(struct oracle *o, const struct stream *const ins[2], struct stream *out);
+
+/* oracle_idle.c, where splits may be idle. */
+void oracle_idle_source(struct oracle *o, size_t source, int64_t splits_count);
+/* What the inputs of a keyed node hear: one lane each, and rows with the watermark that they are behind. `judges`: an
+ * input's own one counts, too. The events are the caller's to free. */
+void oracle_hear(struct oracle *o, struct stream *const ins[2], size_t count, bool judges);
+/* Both inputs, lane by lane. */
+void oracle_idle_unite(struct oracle *o, const struct stream *const ins[2], struct stream *out);
+const struct diff_row *oracle_make_row(struct oracle *o, const struct plan_row *row);
 
 /* The key of a row on a side of a join. */
 struct join_key {

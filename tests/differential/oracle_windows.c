@@ -284,7 +284,9 @@ static enum oracle_level level_of(
         if (kind == LEAT_TRIGGER_WATERMARK ||
             ((kind == LEAT_TRIGGER_COUNT || kind == LEAT_TRIGGER_USER) && in_order))
             continue;
-        lower(&level, o->paced && in_order ? level : ORACLE_FINAL);
+        const bool apart =
+            !o->idles || kind != LEAT_TRIGGER_PROCESSING_TIME; /* from what makes inputs idle */
+        lower(&level, o->paced && in_order && apart ? level : ORACLE_FINAL);
     }
     const bool session = node->window == LEAT_WINDOW_SESSION;
     if (level == ORACLE_FINAL && session && node->accumulation == LEAT_DISCARDING)
@@ -313,10 +315,10 @@ static void run(struct windows *ws, const struct stream *in, struct oracle_sink 
                 oracle_sink_add(late, event->record, event->at, 0);
             continue;
         }
-        if (event->kind == EVENT_WATERMARK)
-            windows_pass(ws, event);
-        else
+        if (event->kind == EVENT_CLOCK)
             windows_clock(ws, event);
+        else if (event->w > ws->w) /* else an input is idle, or is no more */
+            windows_pass(ws, event);
         oracle_push(ws->out, event);
     }
 }
@@ -345,6 +347,7 @@ void oracle_aggregate_of(struct oracle *o, const struct plan_node *node, size_t 
     oracle_sink_stream(o, sink, out);
     sink->node = node;
     sink->level = ws.level;
+    sink->stepwise = ws.level == ORACLE_EXACT && o->paced && !out->blurred;
     const bool adds_up = ws.level == ORACLE_FINAL && node->accumulation == LEAT_RETRACTING;
     out->unsure = ws.level != ORACLE_EXACT && !adds_up;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 enum {
+    PLAN_LANES_MAX = 8, /* subtasks, where splits may be idle */
     PLAN_SOURCES_MAX = 3,
     PLAN_SPLITS_MAX = 4,
     PLAN_NODES_MAX = 12,
@@ -44,6 +45,7 @@ struct plan_row {
 struct plan_source {
     int64_t splits; /* at least 1 */
     int64_t ooo;
+    int64_t idle; /* a split is, behind so much of the kit's clock without a record; 0: never */
 };
 
 enum plan_kind {
@@ -161,6 +163,10 @@ struct plan *plan_shrink(struct plan *plan, bool (*differs)(const struct plan *p
 
 /* One plan for each seed. */
 struct plan *plan_generate(uint64_t seed);
+/* Part of it: some plans of the kit become such where splits fall silent for a while, or end. */
+void plan_draw_silences(struct plan *plan, uint64_t seed);
+/* Whether splits may be idle: then the oracle has to know about lanes. */
+bool plan_idles(const struct plan *plan);
 
 /* For shrinking: the names and places of all numbers of a part. */
 struct plan_number {

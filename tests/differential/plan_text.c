@@ -27,7 +27,8 @@ static const struct plan_number row_numbers[] = { NUMBER(plan_row, step), NUMBER
     NUMBER(plan_row, split), NUMBER(plan_row, nulls), NUMBER(plan_row, k1), NUMBER(plan_row, k2),
     NUMBER(plan_row, v), NUMBER(plan_row, d), NUMBER(plan_row, s), NUMBER(plan_row, b), NUMBER(plan_row, gap),
     NUMBER(plan_row, at) };
-static const struct plan_number source_numbers[] = { NUMBER(plan_source, splits), NUMBER(plan_source, ooo) };
+static const struct plan_number source_numbers[] = { NUMBER(plan_source, splits), NUMBER(plan_source, ooo),
+    NUMBER(plan_source, idle) };
 static const struct plan_number node_numbers[] = { NUMBER(plan_node, kind), NUMBER(plan_node, in),
     NUMBER(plan_node, in2), NUMBER(plan_node, expr), NUMBER(plan_node, keys), NUMBER(plan_node, before),
     NUMBER(plan_node, after), NUMBER(plan_node, form), NUMBER(plan_node, outer), NUMBER(plan_node, where),
@@ -125,6 +126,14 @@ bool plan_gives_changes(const struct plan *plan, size_t stream)
     return passes_changes(node) && plan_gives_changes(plan, (size_t)node->in);
 }
 
+bool plan_idles(const struct plan *plan)
+{
+    bool any = false;
+    for (size_t i = 0; i < plan->sources_count; i++)
+        any = any || plan->sources[i].idle > 0;
+    return any && plan->run.mode == PLAN_KIT;
+}
+
 bool plan_has_own_sink(const struct plan_node *node)
 {
     return node->kind == PLAN_AGGREGATE || node->kind == PLAN_GROUP || node->kind == PLAN_COGROUP ||
@@ -202,8 +211,11 @@ bool plan_is_sound(const struct plan *plan)
     if (plan->sources_count == 0 || plan->run.parallelism < 1)
         return false;
     for (size_t i = 0; i < plan->sources_count; i++)
-        if (plan->sources[i].splits < 1 || plan->sources[i].splits > PLAN_SPLITS_MAX)
+        if (plan->sources[i].splits < 1 || plan->sources[i].splits > PLAN_SPLITS_MAX ||
+            plan->sources[i].idle < 0)
             return false;
+    if (plan_idles(plan) && plan->run.parallelism > PLAN_LANES_MAX)
+        return false;
     for (size_t i = 0; i < plan->nodes_count; i++)
         if (!is_sound_node(plan, i))
             return false;

@@ -1,7 +1,8 @@
 /* tests/differential/test_differential.c -- random plans in the engine and in the oracle: both must say the same.
  *
  * LEAT_SEED is the first seed (1), LEAT_ROUNDS how many (500; with LEAT_SEED: 1). LEAT_PLAN runs the plan in a file
- * instead, and shows all of it; LEAT_SHOW=1 only prints the plans; LEAT_SLOW=n names those that take n milliseconds.
+ * instead, and shows all of it; LEAT_MISTAKES=1 looks for the oracle's mistakes in such plans, too; LEAT_SHOW=1 only
+ * prints the plans; LEAT_SLOW=n names those that take n milliseconds.
  * What differs is made small and written below $TMPDIR as a plan that can be put into tests/differential/found/, where
  * every run replays it. When the engine stops the process the seed is told. */
 #include "base/env.h"
@@ -21,7 +22,10 @@ static struct {
     uint64_t count;
 } reasons[REASONS_MAX];
 static size_t reasons_count;
-static uint64_t plans_run, plans_refused, plans_restored, sinks_exact, sinks_final, sinks_nothing;
+static uint64_t plans_run, plans_refused, plans_restored, plans_idle;
+static uint64_t sinks_exact, sinks_final, sinks_nothing,
+    sinks_idle; /* _idle: compared, where splits fall silent */
+#define KEPT UINT64_MAX /* instead of a seed: a plan of found/ */
 static uint64_t mistake_seed[MISTAKES]; /* that has shown it; 0: none */
 
 static void note_refused(const char *text)
@@ -45,6 +49,12 @@ static bool is_asked(void)
     return getenv("LEAT_SEED") || getenv("LEAT_ROUNDS") || getenv("LEAT_PLAN");
 }
 
+/* Other plans are asked about mistakes only with LEAT_MISTAKES. */
+static bool looks_for_mistakes(void)
+{
+    return !is_asked() || getenv("LEAT_MISTAKES");
+}
+
 static void look_for_mistakes(const struct plan *plan, const struct run_outcome *outcome, uint64_t seed)
 {
     for (int mistake = ORACLE_RIGHT + 1; mistake < MISTAKES; mistake++) {
@@ -59,9 +69,11 @@ static void look_for_mistakes(const struct plan *plan, const struct run_outcome 
     }
 }
 
-static void count_levels(const struct oracle_answer *answer)
+static void count_levels(const struct plan *plan, const struct oracle_answer *answer)
 {
+    plans_idle += plan_idles(plan);
     for (size_t i = 0; i < answer->count; i++) {
+        sinks_idle += plan_idles(plan) && answer->sinks[i].level > ORACLE_NOTHING;
         sinks_exact += answer->sinks[i].level == ORACLE_EXACT;
         sinks_final += answer->sinks[i].level == ORACLE_FINAL;
         sinks_nothing += answer->sinks[i].level == ORACLE_NOTHING;
@@ -79,8 +91,8 @@ static char *differences(const struct plan *plan, uint64_t seed)
         if (seed) {
             plans_run++;
             plans_restored += outcome->restores > 0;
-            count_levels(answer);
-            if (!text && !is_asked())
+            count_levels(plan, answer);
+            if (!text && looks_for_mistakes())
                 look_for_mistakes(plan, outcome, seed);
         }
         oracle_free(answer);
@@ -134,6 +146,8 @@ static int replay(void *arg, const char *path, bool is_dir)
     if (text || outcome->result == RUN_REFUSED) {
         print_error("%s:\n%s", path, text ? text : outcome->text);
         (*failures)++;
+    } else if (looks_for_mistakes()) {
+        look_for_mistakes(plan, outcome, KEPT);
     }
     free(text);
     oracle_free(answer);
@@ -247,6 +261,8 @@ static void test_differential__given_random_plans__then_the_engine_says_what_the
     print_message("%" PRIu64 " plans run (%" PRIu64 " of them with a restore), %" PRIu64
                   " skipped; sinks: %" PRIu64 " exact, %" PRIu64 " by their end, %" PRIu64 " not compared\n",
         plans_run, plans_restored, plans_refused, sinks_exact, sinks_final, sinks_nothing);
+    print_message("splits fall silent in %" PRIu64 " of them, %" PRIu64 " sinks of which were compared\n",
+        plans_idle, sinks_idle);
     for (size_t i = 0; i < reasons_count; i++)
         print_message("skipped %" PRIu64 ": %s\n", reasons[i].count, reasons[i].text);
     assert_int_equal(failures, 0);
@@ -256,11 +272,13 @@ static void test_differential__given_an_oracle_with_a_mistake__then_it_is_found(
 {
     (void)state;
     int found = 0;
-    if (is_asked())
+    if (!looks_for_mistakes())
         SKIP_BECAUSE("other plans than the suite's were asked for");
     for (int mistake = ORACLE_RIGHT + 1; mistake < MISTAKES; mistake++) {
         found += mistake_seed[mistake] > 0;
-        if (mistake_seed[mistake])
+        if (mistake_seed[mistake] == KEPT)
+            print_message("mistake %d: shown by a plan that is kept\n", mistake);
+        else if (mistake_seed[mistake])
             print_message("mistake %d: shown by plan %" PRIu64 "\n", mistake, mistake_seed[mistake]);
         else
             print_message("mistake %d: not shown\n", mistake);
@@ -291,8 +309,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan__given_its_text__when_read__then_it_is_the_same_plan),
-        cmocka_unit_test(test_differential__given_plans_that_have_differed__then_they_do_no_more),
         cmocka_unit_test(test_differential__given_random_plans__then_the_engine_says_what_the_oracle_says),
+        cmocka_unit_test(test_differential__given_plans_that_have_differed__then_they_do_no_more),
         cmocka_unit_test(test_differential__given_an_oracle_with_a_mistake__then_it_is_found),
     };
     (void)signal(SIGABRT, tell_seed);

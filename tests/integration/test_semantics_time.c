@@ -245,6 +245,9 @@ static void test_order__given_results_of_a_watermark__then_they_come_before_it(v
             "7@10; wm=50; 7@99; 8@60; 8@60; 8@70; wm=1000 > 2[0..100)1=2 O0, 3[0..100)1=3 O0" },
         { "the end of the input is a watermark too", &union_hundred,
             "7@10; 7@20; end > 2[0..100)1=2 O0, w=max" },
+        { "behind a silence, whichever subtask hears of its end first", &union_idle,
+            "7@10; 8@20; 9@30; adv=30000000 > w=29; 7@99; 7@150 > 2[0..100)1=2 O0, 1[0..100)2=2 O0, w=149; "
+            "adv=30000000; 8@250 > 1[100..200)1=1 O0, w=249; end > 1[200..300)1=1 O0" },
     };
     scenario_run(&chained_rig, scenarios, COUNT_OF(scenarios));
 }

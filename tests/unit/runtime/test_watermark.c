@@ -3,7 +3,7 @@
 #include "runtime/watermark.h"
 #include "tests/support/unit.h"
 
-enum action { END_OF_SCRIPT = 0, ADVANCE, ACTIVE, IDLE, FINISH, RESTORE };
+enum action { END_OF_SCRIPT = 0, ADVANCE, ACTIVE, IDLE, FINISH, RESTORE, TOGETHER };
 #define NONE LEAT_TIME_MIN
 
 struct line {
@@ -68,6 +68,24 @@ static const struct script scripts[] = {
     { "restored, an end is heard too", 2,
         { { RESTORE, 0, 50, 50 }, { FINISH, 1, 0, 50 }, { ADVANCE, 0, 51, 51 },
             { FINISH, 0, 0, LEAT_TIME_MAX, false, true } } },
+    { "idle together: not before all have said so", 2,
+        { { TOGETHER, 0, 0, NONE }, { ADVANCE, 0, 50, NONE }, { ADVANCE, 1, 10, 10 }, { IDLE, 0, 0, 10 },
+            { ADVANCE, 1, 20, 20 }, { IDLE, 1, 0, 50, true } } },
+    { "idle together: when one goes on it waits for the others", 3,
+        { { TOGETHER, 0, 0, NONE }, { ADVANCE, 0, 10, NONE }, { ADVANCE, 1, 10, NONE },
+            { ADVANCE, 2, 10, 10 }, { IDLE, 0, 0, 10 }, { IDLE, 1, 0, 10 }, { IDLE, 2, 0, 10, true },
+            { ADVANCE, 1, 90, 10 }, { ADVANCE, 0, 90, 10 }, { ADVANCE, 2, 80, 80 } } },
+    { "idle together: one that was only the last to say so is idle again with the others", 2,
+        { { TOGETHER, 0, 0, NONE }, { ADVANCE, 0, 10, NONE }, { ADVANCE, 1, 10, 10 }, { IDLE, 0, 0, 10 },
+            { ACTIVE, 0, 0, 10 }, { IDLE, 1, 0, 10 }, { ADVANCE, 0, 30, 10 }, { IDLE, 0, 0, 30, true },
+            { ACTIVE, 1, 0, 30 }, { IDLE, 1, 0, 30, true } } },
+    { "idle together: the end of who has not said so leaves the idle ones", 2,
+        { { TOGETHER, 0, 0, NONE }, { ADVANCE, 0, 10, NONE }, { ADVANCE, 1, 10, 10 }, { IDLE, 0, 0, 10 },
+            { FINISH, 1, 0, 10, true }, { FINISH, 0, 0, LEAT_TIME_MAX, false, true } } },
+    { "idle together, restored: all are heard before they are", 2,
+        { { TOGETHER, 0, 0, NONE }, { RESTORE, 0, 50, 50 }, { ADVANCE, 0, 50, 50 }, { IDLE, 0, 0, 50 },
+            { ADVANCE, 1, 50, 50 }, { IDLE, 1, 0, 50, true }, { ADVANCE, 1, 60, 50 },
+            { ADVANCE, 0, 70, 60 } } },
     { "restored, all may be idle again", 2,
         { { RESTORE, 0, 60, 60 }, { ADVANCE, 0, 40, 60 }, { IDLE, 0, 0, 60 }, { ADVANCE, 1, 60, 60 },
             { IDLE, 1, 0, 60, true }, { ADVANCE, 0, 61, 61 } } },
@@ -90,6 +108,9 @@ static void run_line(struct leat_wm_merge *merge, const struct line *line)
         break;
     case RESTORE:
         leat__wm_restore(merge, line->wm_us);
+        break;
+    case TOGETHER:
+        merge->together = true;
         break;
     case END_OF_SCRIPT:
         break;
@@ -136,6 +157,7 @@ static void test_watermark__given_random_events__then_it_is_monotone_and_below_w
         int64_t before_us = LEAT_TIME_MIN;
         const uint32_t parts = 1 + (uint32_t)round % 4;
         assert_int_equal(leat__wm_init(&merge, parts), 0);
+        merge.together = round % 3 == 0;
         for (int i = 0; i < 40; i++) {
             seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
             const struct line line = { (enum action)(1 + (seed >> 33) % 4), (uint32_t)(seed >> 40) % parts,
