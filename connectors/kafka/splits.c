@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define DISCOVER_TIMEOUT_MS 10000
+#define ASK_AGAIN_MS 100
 #define PATTERN_STEPS_MAX 100000u
 
 struct found {
@@ -247,8 +248,7 @@ static int check_list(struct listing *l, const rd_kafka_topic_partition_list_t *
     return 0;
 }
 
-/* The offsets at a time (ms), or at RD_KAFKA_OFFSET_BEGINNING or _END, one for each partition found. */
-static int ask_offsets(struct listing *l, int64_t time, const char *what, int64_t *offsets)
+static int ask_once(struct listing *l, int64_t time, const char *what, int64_t *offsets)
 {
     char doing[64];
     rd_kafka_topic_partition_list_t *list = list_of(l, time);
@@ -260,6 +260,19 @@ static int ask_offsets(struct listing *l, int64_t time, const char *what, int64_
     for (uint32_t i = 0; code == 0 && i < l->count; i++)
         offsets[i] = list->elems[i].offset; /* librdkafka keeps the order */
     rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
+/* The offsets at a time (ms), or at RD_KAFKA_OFFSET_BEGINNING or _END, one for each partition found. A partition whose leader
+ * is just being chosen has one in a moment. */
+static int ask_offsets(struct listing *l, int64_t time, const char *what, int64_t *offsets)
+{
+    struct leat_env *env = leat__env_posix();
+    const int64_t until_ns = env->mono_ns(env) + (int64_t)l->timeout_ms * 1000000;
+    int code;
+    while ((code = ask_once(l, time, what, offsets)) == LEAT_ECONNECT && env->mono_ns(env) < until_ns &&
+        !leat__kafka_refusal_lasts(&l->client->refusal, LEAT_KAFKA_REFUSED_BEGIN_MS))
+        (void)rd_kafka_poll(l->client->rk, ASK_AGAIN_MS);
     return code;
 }
 

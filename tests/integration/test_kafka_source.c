@@ -245,6 +245,23 @@ static void test_source__given_transactions__then_only_what_was_committed_is_see
     rd_kafka_destroy(b);
 }
 
+static void test_source__given_partitions_without_leader_for_a_moment__when_it_begins__then_it_waits(
+    void **state)
+{
+    struct kafka *k = *state;
+    const char *topic = kafka_name(k, "leaderless");
+    struct lines wanted = { 0 }, got = { 0 };
+    kafka_topic_create(k, topic, 1, NULL);
+    kafka_rows_put(k, topic, 0, 0, 10);
+    for (int i = 1; i <= 6; i++) /* more often than librdkafka tries itself */
+        (void)kafka_command(k, "fault ListOffsets %d error 5", i);
+    struct leat_kafka_source_opts opts = kafka_rows_opts(k, topic);
+    kafka_rows_read(&opts, 1, &got);
+    kafka_rows_want(&wanted, topic, 0, 0, 0, 10);
+    kafka_rows_expect("in the end", &wanted, &got);
+    (void)kafka_command(k, "clear");
+}
+
 static void test_source__given_a_simulated_job__then_it_is_refused(void **state)
 {
     struct leat_kafka_source_opts opts = kafka_rows_opts(*state, "any");
@@ -277,6 +294,8 @@ int main(void)
         cmocka_unit_test(test_source__given_a_start__then_reading_begins_there),
         cmocka_unit_test(test_source__given_key_headers_time_and_no_value__then_fields_have_them),
         cmocka_unit_test(test_source__given_transactions__then_only_what_was_committed_is_seen),
+        cmocka_unit_test(
+            test_source__given_partitions_without_leader_for_a_moment__when_it_begins__then_it_waits),
         cmocka_unit_test(test_source__given_a_simulated_job__then_it_is_refused),
         cmocka_unit_test(test_source__given_bad_values__then_the_policy_is_heeded),
     };
