@@ -180,11 +180,19 @@ static CURLcode ask(
     return code;
 }
 
+/* Whether the registry has ended TLS by an alert: it does not take our certificate, or its lack. */
+static bool is_alert(const struct leat_registry_http *http)
+{
+    return strstr(http->cause, "alert") != NULL;
+}
+
 /* Whether another attempt may give another answer. */
-static bool may_pass(CURLcode code, long status)
+static bool may_pass(const struct leat_registry_http *http, CURLcode code, long status)
 {
     if (code == CURLE_OK)
         return status >= 500 || status == 429;
+    if (is_alert(http))
+        return false;
     return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
         code == CURLE_OPERATION_TIMEDOUT || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
         code == CURLE_GOT_NOTHING || code == CURLE_PARTIAL_FILE;
@@ -208,6 +216,17 @@ static int refuse(struct leat_registry_http *http, CURLcode code, long status, s
         return leat__error(err, LEAT_EACCESS,
             "schema registry at %s: %s: check schema.registry.ssl.ca.location and the certificates", url,
             cause);
+    if (is_alert(http))
+        return leat__error(err, LEAT_EACCESS,
+            "schema registry at %s: it does not accept this client (%s): check "
+            "schema.registry.ssl.certificate.location and schema.registry.ssl.key.location",
+            url, cause);
+    /* Who is not let in may be told so by an alert, or only by the end of the connection. */
+    if (strncmp(url, "https:", 6) == 0 && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR))
+        return leat__error(err, LEAT_ECONNECT,
+            "schema registry at %s: %s: is it up, and does it want a certificate of this client "
+            "(schema.registry.ssl.certificate.location)?",
+            url, cause);
     return leat__error(err, code == CURLE_OPERATION_TIMEDOUT ? LEAT_ETIMEOUT : LEAT_ECONNECT,
         "schema registry at %s: %s: is it up, and is this its address?", url, cause);
 }
@@ -220,15 +239,15 @@ int leat__registry_http(struct leat_registry_http *http, const char *path, const
         CURLcode code = CURLE_OK;
         for (uint32_t i = 0; i < http->urls_count; i++) {
             code = ask(http, http->urls[http->url], path, json, status);
-            if (!may_pass(code, *status) || i + 1 == http->urls_count)
+            if (!may_pass(http, code, *status) || i + 1 == http->urls_count)
                 break;
             http->url = (http->url + 1) % http->urls_count;
         }
-        if (code == CURLE_OK && !may_pass(code, *status)) {
+        if (code == CURLE_OK && !may_pass(http, code, *status)) {
             *body = (struct leat_sv){ http->answer.data ? http->answer.data : "", http->answer.len };
             return 0;
         }
-        if (!may_pass(code, *status) || round == http->retries)
+        if (!may_pass(http, code, *status) || round == http->retries)
             return refuse(http, code, *status, err);
         (void)curl_multi_poll(http->waiting, NULL, 0, wait_ms, NULL);
         wait_ms = wait_ms * 2 < BACKOFF_MS_MAX ? wait_ms * 2 : BACKOFF_MS_MAX;

@@ -215,31 +215,93 @@ static void test_kafka_registry__given_several_addresses__when_the_first_is_dead
     leat__registry_free(registry);
 }
 
-static void test_kafka_registry__given_tls__when_its_certificate_is_not_known__then_nothing_is_said_to_it(
+/* NAME.pem and NAME.key of its own CA, in the directory. False without openssl. */
+static bool make_certificate(const char *dir, const char *name, const char *host)
+{
+    char command[1024];
+    (void)snprintf(command, sizeof command,
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=%s -addext "
+        "subjectAltName=DNS:%s -keyout %s/%s.key -out %s/%s.pem 2>/dev/null",
+        name, host, dir, name, dir, name);
+    return system(command) == 0;
+}
+
+/* Properties of clients of a registry with TLS that wants a certificate; DIR stands for where they lie. */
+static const struct {
+    const char *name, *properties;
+    int code;
+    const char *text;
+} tls[] = {
+    { "nothing", "schema.registry.retries=0", LEAT_EACCESS, "check schema.registry.ssl.ca.location" },
+    { "another CA", "schema.registry.ssl.ca.location=DIR/client.pem", LEAT_EACCESS,
+        "check schema.registry.ssl.ca.location" },
+    { "no certificate of the client",
+        "schema.registry.retries=0\nschema.registry.ssl.ca.location=DIR/server.pem", LEAT_EACCESS,
+        "schema.registry.ssl.certificate.location" },
+    { "an unknown one",
+        "schema.registry.ssl.ca.location=DIR/server.pem\nschema.registry.ssl.certificate.location=DIR/"
+        "stranger.pem\n"
+        "schema.registry.ssl.key.location=DIR/stranger.key",
+        LEAT_EACCESS, "schema.registry.ssl.certificate.location" },
+    { "a file that is not there", "schema.registry.ssl.ca.location=DIR/none.pem", LEAT_ENOTFOUND,
+        "property \"schema.registry.ssl.ca.location\"" },
+    { "a key without its password",
+        "schema.registry.ssl.ca.location=DIR/server.pem\nschema.registry.ssl.certificate.location=DIR/"
+        "client.pem\n"
+        "schema.registry.ssl.key.location=DIR/locked.key\nschema.registry.ssl.key.password=canary",
+        LEAT_EACCESS, "check schema.registry.ssl" },
+    { "all",
+        "schema.registry.ssl.ca.location=DIR/server.pem\nschema.registry.ssl.certificate.location=DIR/"
+        "client.pem\n"
+        "schema.registry.ssl.key.location=DIR/client.key",
+        0, "" },
+    { "a key with its password",
+        "schema.registry.ssl.ca.location=DIR/server.pem\nschema.registry.ssl.certificate.location=DIR/"
+        "client.pem\n"
+        "schema.registry.ssl.key.location=DIR/locked.key\nschema.registry.ssl.key.password=open-sesame",
+        0, "" },
+};
+
+static void replace_dir(const char *text, const char *dir, char *out, size_t size)
+{
+    size_t len = 0;
+    for (const char *at; (at = strstr(text, "DIR")) != NULL; text = at + 3)
+        len += (size_t)snprintf(out + len, size - len, "%.*s%s", (int)(at - text), text, dir);
+    (void)snprintf(out + len, size - len, "%s", text);
+}
+
+static void test_kafka_registry__given_tls__when_a_certificate_is_not_known__then_the_side_is_named(
     void **state)
 {
     (void)state;
-    char *dir = store_dirs_new(), command[1024], certificate[512], key[512], properties[600];
-    (void)snprintf(certificate, sizeof certificate, "%s/cert.pem", dir);
-    (void)snprintf(key, sizeof key, "%s/key.pem", dir);
-    (void)snprintf(command, sizeof command,
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
-        "subjectAltName=DNS:localhost -keyout %s "
-        "-out %s 2>/dev/null",
-        key, certificate);
-    if (system(command) != 0)
+    char *dir = store_dirs_new(), command[1024], paths[3][512];
+    if (!make_certificate(dir, "server", "localhost") || !make_certificate(dir, "client", "x") ||
+        !make_certificate(dir, "stranger", "x"))
         SKIP_BECAUSE("no openssl command");
-    struct registry *own = registry_start("--tls", certificate, key, NULL);
-    struct leat_registry *registry = client_of(registry_url(own), "schema.registry.retries=0");
-    struct leat_error err = { 0 };
-    int32_t id;
-    assert_int_equal(leat__registry_register(registry, "orders-value", V1, &id, &err), LEAT_EACCESS);
-    assert_non_null(strstr(err.message, "schema.registry.ssl.ca.location"));
-    leat__registry_free(registry);
-    (void)snprintf(properties, sizeof properties, "schema.registry.ssl.ca.location=%s", certificate);
-    registry = client_of(registry_url(own), properties);
-    (void)must_register(registry, "orders-value", V1);
-    leat__registry_free(registry);
+    (void)snprintf(command, sizeof command,
+        "openssl pkcs8 -topk8 -in %s/client.key -out %s/locked.key -passout pass:open-sesame", dir, dir);
+    assert_int_equal(system(command), 0);
+    (void)snprintf(paths[0], sizeof paths[0], "%s/server.pem", dir);
+    (void)snprintf(paths[1], sizeof paths[1], "%s/server.key", dir);
+    (void)snprintf(paths[2], sizeof paths[2], "%s/client.pem", dir);
+    struct registry *own = registry_start("--tls", paths[0], paths[1], "--client-ca", paths[2], NULL);
+    for (size_t i = 0; i < COUNT_OF(tls); i++) {
+        char properties[2048];
+        struct leat_error err = { 0 };
+        struct leat_registry *registry = NULL;
+        int32_t id;
+        replace_dir(tls[i].properties, dir, properties, sizeof properties);
+        const struct leat_kafka_conn conn = { .registry = registry_url(own), .properties = properties };
+        int code = leat__registry_new(&conn, leat__env_posix(), &registry, &err);
+        if (code == 0)
+            code = leat__registry_register(registry, "orders-value", V1, &id, &err);
+        /* Python closes behind its alert, which may then be lost: the connection was closed is all that is seen. */
+        if (code == LEAT_ECONNECT && strstr(tls[i].text, "ssl.certificate"))
+            code = tls[i].code;
+        FAIL_UNLESS(code == tls[i].code && strstr(err.message, tls[i].text) && !strstr(err.message, "canary"),
+            "%s: %d %s", tls[i].name, code, err.message);
+        leat__registry_free(registry);
+    }
     registry_stop(own);
     store_dirs_free(dir);
 }
@@ -284,7 +346,7 @@ int main(void)
         cmocka_unit_test(
             test_kafka_registry__given_several_addresses__when_the_first_is_dead__then_the_next_answers),
         cmocka_unit_test(
-            test_kafka_registry__given_tls__when_its_certificate_is_not_known__then_nothing_is_said_to_it),
+            test_kafka_registry__given_tls__when_a_certificate_is_not_known__then_the_side_is_named),
         cmocka_unit_test(test_kafka_registry__given_settings_that_can_not_be__when_made__then_they_are_named),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
