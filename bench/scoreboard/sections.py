@@ -313,7 +313,7 @@ ALL = {
     'S7': Section('Latency at a fixed load', latency, [
         ('job', 'job', '%s'), ('p50_ms', 'p50 ms', '%.2f'), ('p99_ms', 'p99', '%.2f'), ('p999_ms', 'p99.9', '%.2f'),
         ('p9999_ms', 'p99.99', '%.2f'), ('max_ms', 'max', '%.2f'), ('results', 'results', '%d'),
-        ('core_percent', 'of a core', '%d %%')], ('job', [('p50_ms', 'p50'), ('p99_ms', 'p99'), ('p999_ms', 'p99.9')], 'ms'),
+        ('core_percent', 'of a core', '%d %%')], ('job', [('p50_ms', 'p50'), ('p99_ms', 'p99'), ('p999_ms', 'p99.9')], 'ms', 'log'),
                   'Open loop: from when a record was due, or its window had ended, to the sink. Checkpoints: one a second.'),
     'S8': Section('Checkpoints', checkpoints, [
         ('job', 'job', '%s'), ('without_m_per_s', 'M rows/s without', '%.1f'), ('with_m_per_s', 'with', '%.1f'),
@@ -335,7 +335,7 @@ ALL = {
         ('ratio', 'times a core', '%.1f'), ('target', 'target', '%d'), ('leat_wall_s', 'Leat, wall s', '%.3f'),
         ('flink_wall_s', 'Flink, wall s', '%.2f'), ('flink_start_cpu_s', 'its start, s', '%.2f'),
         ('leat_mib', 'Leat MiB', '%d'), ('flink_mib', 'Flink MiB', '%d'), ('result', 'result', '%s')],
-                     ('job', [('ratio', 'times as much on a core'), ('target', 'target')], 'x'),
+                     ('job', [('ratio', 'times as much on a core'), ('target', 'target')], 'x', 'log'),
                      'Flink 1.20, DataStream API, one worker each, the same Avro files, a checkpoint each second, least of two runs behind '
                      'one that warms up; what starting a job costs Flink is not counted. With RocksDB both have 1 GiB for it.', apart=True),
 }
