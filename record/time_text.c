@@ -3,7 +3,6 @@
  * Years are counted from 1 March, which puts the leap day at the end: then the days before month m of such a
  * year are (153 m + 2) / 5, and those before year y are 365 y + y/4 - y/100 + y/400. */
 #include "record/time_text.h"
-#include <stdio.h>
 
 #define DAY_SECONDS 86400
 #define EPOCH_DAYS 719468 /* from 0000-03-01 to 1970-01-01 */
@@ -160,6 +159,34 @@ static int parse(const char *text, size_t len, int64_t per_second, bool is_local
     return 0;
 }
 
+static char *put_digits(char *to, int64_t value, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--, value /= 10)
+        to[i] = (char)('0' + value % 10);
+    return to + digits;
+}
+
+/* Four digits; beyond them a sign, and six or as many as there are. */
+static char *put_year(char *to, int64_t year)
+{
+    if (year >= 0 && year <= 9999)
+        return put_digits(to, year, 4);
+    int digits = 6;
+    *to++ = year < 0 ? '-' : '+';
+    year = year < 0 ? -year : year;
+    for (int64_t left = year / 1000000; left > 0; left /= 10)
+        digits++;
+    return put_digits(to, year, digits);
+}
+
+static char *put_two(char *to, char before, int64_t value)
+{
+    to[0] = before;
+    to[1] = (char)('0' + value / 10);
+    to[2] = (char)('0' + value % 10);
+    return to + 3;
+}
+
 static size_t print(int64_t value, int64_t per_second, bool is_local, char text[LEAT_TIME_TEXT_MAX])
 {
     const int64_t seconds = floor_div(value, per_second);
@@ -171,12 +198,13 @@ static size_t print(int64_t value, int64_t per_second, bool is_local, char text[
     int64_t year, month, day;
     date_of_days(days, &year, &month, &day);
 
-    size_t at = 0;
-    const bool is_plain_year = year >= 0 && year <= 9999;
-    const long long shown_year = year < 0 ? -year : year;
-    at += (size_t)snprintf(text, LEAT_TIME_TEXT_MAX, "%s%0*lld-%02d-%02dT%02d:%02d:%02d",
-        is_plain_year ? "" : (year < 0 ? "-" : "+"), is_plain_year ? 4 : 6, shown_year, (int)month, (int)day,
-        (int)(in_day / 3600), (int)(in_day / 60 % 60), (int)(in_day % 60));
+    char *end = put_year(text, year);
+    end = put_two(end, '-', month);
+    end = put_two(end, '-', day);
+    end = put_two(end, 'T', in_day / 3600);
+    end = put_two(end, ':', in_day / 60 % 60);
+    end = put_two(end, ':', in_day % 60);
+    size_t at = (size_t)(end - text);
     if (part != 0) {
         text[at++] = '.';
         int64_t weight = per_second / 10;
