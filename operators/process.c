@@ -176,7 +176,7 @@ static bool has_due_timers(const struct leat__process *p)
 static void prefetch(const struct leat__process *p, uint32_t row)
 {
     for (uint32_t i = 0; row < p->in->count && i < p->spec->states_count; i++)
-        if (p->spec->states[i].kind != LEAT__STATE_MAP)
+        if (p->spec->states[i].kind == LEAT__STATE_VALUE || p->spec->states[i].kind == LEAT__STATE_AGGREGATE)
             leat__table_prefetch(p->states[i].table, 0, p->in->key_hash[row]);
 }
 

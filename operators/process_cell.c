@@ -289,7 +289,7 @@ int leat__cell_load(struct leat__process *p, struct leat__keyed_state *state, st
 {
     void *value = NULL;
     cell->version = leat__table_version(state->table, 0);
-    if (leat__table_find(state->table, 0, &cell->key, &cell->hash, NULL, 1, &value, p->ctx->error) < 0)
+    if (leat__table_find_one(state->table, 0, cell->key, cell->hash, &value, p->ctx->error) < 0)
         return leat__fail_here(p->ctx);
     cell->existed = value != NULL;
     cell->value = value;

@@ -197,6 +197,9 @@ void leat__table_prefetch(const struct leat_table *table, int64_t ns, uint64_t h
 /* FIXED and LIST: forgets one key of a namespace; a missing one is no error. */
 LEAT_NODISCARD int leat__table_remove(
     struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash, struct leat_error *err);
+/* The same for one key, with less ado. */
+LEAT_NODISCARD int leat__table_find_one(struct leat_table *table, int64_t ns, struct leat_sv key,
+    uint64_t hash, void **value, struct leat_error *err);
 /* FIXED: for callers that find, look, and then write after all. The version before the find; later, with the value that it
  * gave: 1, the value may be written and counts as written; 0, it has moved: upsert it. Only of values that show no
  * leat__table_bytes. */

@@ -134,7 +134,12 @@ int leat__table_lists(struct leat_table *table, int64_t ns, const struct leat_sv
     static const struct leat__list none;
     LEAT_ASSERT(table->kind == LEAT_TABLE_LIST);
     LEAT_TRY(reserve_values(table, count, err));
-    LEAT_TRY(leat__table_find(table, ns, keys, hashes, rows, count, table->values, err));
+    if (count == 1) {
+        const uint32_t r = rows ? rows[0] : 0;
+        LEAT_TRY(leat__table_find_one(table, ns, keys[r], hashes[r], table->values, err));
+    } else {
+        LEAT_TRY(leat__table_find(table, ns, keys, hashes, rows, count, table->values, err));
+    }
     for (uint32_t i = 0; i < count; i++) { /* no branch: there is no telling which keys there are */
         const struct leat__list *list = table->values[i] ? table->values[i] : &none;
         lists[i] = list->first;

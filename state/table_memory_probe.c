@@ -380,6 +380,27 @@ void leat__table_prefetch(const struct leat_table *table, int64_t ns, uint64_t h
         __builtin_prefetch(slot + table->slot_size - 1, 1);
 }
 
+int leat__table_find_one(struct leat_table *table, int64_t ns, struct leat_sv key, uint64_t hash,
+    void **value, struct leat_error *err)
+{
+    struct leat_state *state = table->state;
+    struct leat__slice *slice = leat__slice_find(table, ns);
+    *value = NULL;
+    if (!slice)
+        return 0;
+    slice->tick = ++state->tick;
+    if (state->store_class && (slice->incomplete || state->queue.busy))
+        return leat__table_find(table, ns, &key, &hash, NULL, 1, value, err);
+    unsigned char *slot = leat__slice_slot(table, slice, key, hash);
+    if (!slot)
+        return 0;
+    if (state->store_class &&
+        (leat__slot_word(slot) & (LEAT__PARTIAL | LEAT__VOID | LEAT__USED)) != LEAT__USED)
+        return leat__table_find(table, ns, &key, &hash, NULL, 1, value, err);
+    *value = leat__slot_value(table, slot);
+    return 0;
+}
+
 uint64_t leat__table_version(struct leat_table *table, int64_t ns)
 {
     const struct leat__slice *slice = leat__slice_find(table, ns);

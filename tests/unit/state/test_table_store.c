@@ -410,9 +410,10 @@ static void walk_rewrite(uint32_t t, uint32_t s)
     pick(t);
     struct model_entry *e = &live.entries[t][s][picks.k[0]];
     const uint64_t version = leat__table_version(table, spaces[s]);
-    int code = leat__table_find(table, spaces[s], picks.keys, picks.hashes, NULL, 1, picks.values, &err);
+    int code = leat__table_find_one(table, spaces[s], picks.keys[0], picks.hashes[0], picks.values, &err);
     FAIL_UNLESS(code == 0, "find: %s", err.message);
     void *value = picks.values[0];
+    assert_true((value != NULL) == e->exists);
     if (!value)
         return;
     if (below(3) == 0) {
