@@ -160,14 +160,25 @@ void nexmark_free(struct nexmark *n)
 
 /* ---- files and bytes ---- */
 
+/* Topics are keyed as the queries group, unless the URL says how. */
+static void add_key(enum nexmark_kind kind, char path[PATH_BYTES])
+{
+    static const char *const keys[] = { NULL, "id", "seller", "auction" };
+    const size_t len = strlen(path);
+    if (strncmp(path, "kafka:", 6) == 0 && !strstr(path, "key="))
+        (void)snprintf(path + len, PATH_BYTES - len, "%ckey=%s", strchr(path, '?') ? '&' : '?', keys[kind]);
+}
+
 void nexmark_declare_files(leat_topology *t, const char *dir, const char *format, uint64_t events)
 {
     for (int kind = NEXMARK_PERSON; kind <= NEXMARK_BID; kind++) {
         char name[32], path[PATH_BYTES];
         leat_stream *made = leat_generator_source(t, names[kind],
-            &(struct leat_generator_source_opts){ .fn = makers[kind], .count = nexmark_count(kind, events) });
+            &(struct leat_generator_source_opts){
+                .fn = makers[kind], .count = nexmark_count(kind, events), .event_time = "dateTime" });
         (void)snprintf(name, sizeof name, "%s-file", names[kind]);
         place_of((enum nexmark_kind)kind, dir, format, path);
+        add_key((enum nexmark_kind)kind, path);
         leat_url_sink(made, name, path, &(struct leat_url_sink_opts){ .overwrite = true });
     }
 }
