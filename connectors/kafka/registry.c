@@ -2,6 +2,7 @@
 #include "connectors/kafka/registry.h"
 #include "base/alloc.h"
 #include "connectors/kafka/properties.h"
+#include "connectors/kafka/references.h"
 #include "connectors/kafka/registry_http.h"
 #include <jansson.h>
 #include <stdio.h>
@@ -181,18 +182,26 @@ static json_t *ask(
     return answer;
 }
 
-/* The schema in an answer, if it is one that can be used. `what`: "schema 7". */
-static int take_schema(
-    const json_t *answer, const char *what, struct leat_strbuf *out, struct leat_error *err)
+/* For references. */
+static json_t *fetch_version(
+    void *arg, const char *subject, json_int_t version, int *code, struct leat_error *err)
 {
-    const char *kind = json_string_value(json_object_get(answer, "schemaType"));
-    if (kind && strcmp(kind, "AVRO") != 0)
-        return leat__error(err, LEAT_EUNSUPPORTED, "%s of the registry is %s, not Avro", what, kind);
-    if (json_array_size(json_object_get(answer, "references")) > 0)
-        return leat__error(err, LEAT_EUNSUPPORTED,
-            "%s of the registry refers to schemas of other subjects: register it as one text", what);
-    leat__strbuf_str(out, json_string_value(json_object_get(answer, "schema")));
-    return out->failed ? leat__error(err, LEAT_ENOMEM, "out of memory for %s", what) : 0;
+    struct leat_registry *registry = arg;
+    long status;
+    char doing[320];
+    leat__strbuf_clear(&registry->path);
+    leat__strbuf_str(&registry->path, "/subjects/");
+    *code = leat__registry_http_escape(registry->http, subject, &registry->path, err);
+    if (*code < 0)
+        return NULL;
+    leat__strbuf_printf(&registry->path, "/versions/%lld", (long long)version);
+    json_t *answer = ask(registry, NULL, &status, code, err);
+    if (!answer || (status == 200 && json_is_string(json_object_get(answer, "schema"))))
+        return answer;
+    (void)snprintf(doing, sizeof doing, "fetch version %lld of subject \"%s\"", (long long)version, subject);
+    *code = refused(registry, status, answer, doing, err);
+    json_decref(answer);
+    return NULL;
 }
 
 int leat__registry_fetch(
@@ -210,7 +219,7 @@ int leat__registry_fetch(
     (void)snprintf(what, sizeof what, "schema %d", id);
     (void)snprintf(doing, sizeof doing, "fetch schema %d", id);
     code = status == 200 && json_is_string(json_object_get(answer, "schema"))
-        ? take_schema(answer, what, out, err)
+        ? leat__registry_inline(answer, what, fetch_version, registry, out, err)
         : refused(registry, status, answer, doing, err);
     json_decref(answer);
     return code;
@@ -238,12 +247,14 @@ int leat__registry_latest(
     if (!answer)
         return code;
     (void)snprintf(doing, sizeof doing, "fetch the newest schema of subject \"%s\"", subject);
-    if (is_missing(status, answer))
+    if (is_missing(status, answer)) {
         code = 0;
-    else if (status != 200 || !json_is_string(json_object_get(answer, "schema")))
+    } else if (status != 200 || !json_is_string(json_object_get(answer, "schema"))) {
         code = refused(registry, status, answer, doing, err);
-    else
-        code = take_schema(answer, "the newest schema", out, err) < 0 ? err->code : 1;
+    } else {
+        code = leat__registry_inline(answer, "the newest schema", fetch_version, registry, out, err);
+        code = code < 0 ? code : 1;
+    }
     json_decref(answer);
     return code;
 }

@@ -37,7 +37,7 @@ void leat__registry_subject(const struct leat_registry *registry, const char *to
     const char *record, struct leat_strbuf *out);
 
 /* The text of schema number `id`, to `out` (emptied first). LEAT_ENOTFOUND: the registry does not have it;
- * LEAT_EUNSUPPORTED: it is no Avro, or refers to other schemas. */
+ * LEAT_EUNSUPPORTED: it is no Avro. What it refers to in other subjects is in the text (references.h). */
 LEAT_NODISCARD int leat__registry_fetch(
     struct leat_registry *registry, int32_t id, struct leat_strbuf *out, struct leat_error *err);
 

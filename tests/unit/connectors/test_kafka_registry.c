@@ -2,7 +2,9 @@
  * failures that pass and that stay. */
 #include "base/alloc.h"
 #include "base/env.h"
+#include "connectors/kafka/references.h"
 #include "connectors/kafka/registry.h"
+#include "record/schema.h"
 #include "tests/support/registry.h"
 #include "tests/support/store_dirs.h"
 #include "tests/support/unit.h"
@@ -306,6 +308,127 @@ static void test_kafka_registry__given_tls__when_a_certificate_is_not_known__the
     store_dirs_free(dir);
 }
 
+/* ---- references ---- */
+
+/* Registers what refers to others; the registry's number of it. */
+static int32_t post(const char *subject, const char *schema, const char *references)
+{
+    char command[4096];
+    int number = -1;
+    (void)snprintf(command, sizeof command,
+        "python3 -c 'import json, sys, urllib.request as u; a = sys.argv; r = u.Request(a[1] + "
+        "\"/subjects/\" + a[2] + "
+        "\"/versions\", json.dumps({\"schema\": a[3], \"references\": json.loads(a[4])}).encode()); "
+        "print(json.load(u.urlopen(r))[\"id\"])' %s %s '%s' '%s'",
+        registry_url(server), subject, schema, references);
+    FILE *out = popen(command, "r");
+    assert_non_null(out);
+    FAIL_UNLESS(fscanf(out, "%d", &number) == 1, "%s", command);
+    assert_int_equal(pclose(out), 0);
+    return number;
+}
+
+#define COLOR "{\"type\":\"enum\",\"name\":\"Color\",\"namespace\":\"shop\",\"symbols\":[\"RED\"]}"
+#define ITEM \
+    "{\"type\":\"record\",\"name\":\"Item\",\"namespace\":\"shop\",\"fields\":[{\"name\":\"color\"," \
+    "\"type\":" \
+    "\"Color\"},{\"name\":\"size\",\"type\":{\"type\":\"fixed\",\"name\":\"Size\",\"size\":2}}]}"
+#define BASKET \
+    "{\"type\":\"record\",\"name\":\"Basket\",\"namespace\":\"sales\",\"fields\":[" \
+    "{\"name\":\"first\",\"type\":\"shop.Size\"}," \
+    "{\"name\":\"items\",\"type\":{\"type\":\"array\",\"items\":\"shop.Item\"}}," \
+    "{\"name\":\"best\",\"type\":[\"null\",\"shop.Item\"]},{\"name\":\"colors\",\"type\":{\"type\":\"map\"," \
+    "\"values\":\"shop.Color\"}},{\"name\":\"next\",\"type\":[\"null\",\"Basket\"]}]}"
+/* Each name with its definition where it is first used. */
+#define WHOLE \
+    "{\"type\":\"record\",\"name\":\"Basket\",\"namespace\":\"sales\",\"fields\":[" \
+    "{\"name\":\"first\",\"type\":{\"type\":\"fixed\",\"name\":\"Size\",\"size\":2,\"namespace\":\"shop\"}}" \
+    "," \
+    "{\"name\":\"items\",\"type\":{\"type\":\"array\",\"items\":" \
+    "{\"type\":\"record\",\"name\":\"Item\",\"namespace\":\"shop\",\"fields\":[{\"name\":\"color\"," \
+    "\"type\":" COLOR "},{\"name\":\"size\",\"type\":\"shop.Size\"}]}}}," \
+    "{\"name\":\"best\",\"type\":[\"null\",\"shop.Item\"]},{\"name\":\"colors\",\"type\":{\"type\":\"map\"," \
+    "\"values\":\"shop.Color\"}},{\"name\":\"next\",\"type\":[\"null\",\"Basket\"]}]}"
+
+static void test_kafka_registry__given_schemas_that_refer_to_others__when_fetched__then_they_are_one_text(
+    void **state)
+{
+    (void)state;
+    struct leat_registry *registry = client_of(registry_url(server), "schema.registry.retries=0");
+    struct leat_strbuf text = { 0 };
+    struct leat_error err = { 0 };
+    struct leat_schema *schema;
+    (void)must_register(registry, "color", COLOR);
+    (void)post("item", ITEM, "[{\"name\":\"shop.Color\",\"subject\":\"color\",\"version\":1}]");
+    const int32_t id =
+        post("basket", BASKET, "[{\"name\":\"shop.Item\",\"subject\":\"item\",\"version\":1}]");
+    if (leat__registry_fetch(registry, id, &text, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_string_equal(text.data, WHOLE);
+    if (leat__schema_parse(text.data, text.len, &schema, &err) < 0)
+        fail_msg("%s", err.message);
+    leat__schema_free(schema);
+    assert_int_equal(leat__registry_latest(registry, "basket", &text, &err), 1);
+    assert_string_equal(text.data, WHOLE);
+    leat__strbuf_release(&text);
+    leat__registry_free(registry);
+}
+
+/* What a registry that means no good may answer: versions of subjects by number, "" for none. */
+static const struct {
+    const char *name, *answer, *versions[2];
+    int code;
+    const char *text;
+} hostile[] = {
+    { "itself", "{\"schema\":\"\\\"a.B\\\"\",\"references\":[{\"subject\":\"s\",\"version\":0}]}",
+        { "{\"schema\":\"\\\"int\\\"\",\"references\":[{\"subject\":\"s\",\"version\":0}]}", "" }, 0, "" },
+    { "no JSON", "{\"schema\":\"{\",\"references\":[]}", { "", "" }, LEAT_ESCHEMA,
+        "schema 7 of the registry is no JSON" },
+    { "no subject", "{\"schema\":\"1\",\"references\":[{}]}", { "", "" }, LEAT_ESCHEMA,
+        "a reference without subject" },
+    { "not there", "{\"schema\":\"1\",\"references\":[{\"subject\":\"s\",\"version\":1}]}", { "", "" },
+        LEAT_ENOTFOUND, "none" },
+    { "not Avro", "{\"schema\":\"1\",\"references\":[{\"subject\":\"s\",\"version\":0}]}",
+        { "{\"schemaType\":\"JSON\",\"schema\":\"{}\"}", "" }, LEAT_EUNSUPPORTED, "is JSON, not Avro" },
+    { "nameless", "{\"schema\":\"1\",\"references\":[{\"subject\":\"s\",\"version\":0}]}",
+        { "{\"schema\":\"{\\\"type\\\":\\\"fixed\\\"}\"}", "" }, LEAT_ESCHEMA, "a type without a name" },
+    { "for ever", "{\"schema\":\"1\",\"references\":[{\"subject\":\"more\",\"version\":0}]}", { "", "" },
+        LEAT_ELIMIT, "too many references" },
+};
+
+static json_t *answer_badly(
+    void *arg, const char *subject, json_int_t version, int *code, struct leat_error *err)
+{
+    const char *const *versions = arg;
+    char text[160];
+    if (strcmp(subject, "more") == 0) {
+        (void)snprintf(text, sizeof text,
+            "{\"schema\":\"1\",\"references\":[{\"subject\":\"more\",\"version\":%d}]}", (int)version + 1);
+        return json_loads(text, 0, NULL);
+    }
+    if (versions[version][0])
+        return json_loads(versions[version], 0, NULL);
+    *code = leat__error(err, LEAT_ENOTFOUND, "none");
+    return NULL;
+}
+
+static void test_kafka_registry__given_references_that_mean_no_good__when_resolved__then_it_ends(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(hostile); i++) {
+        struct leat_strbuf text = { 0 };
+        struct leat_error err = { 0 };
+        json_t *answer = json_loads(hostile[i].answer, 0, NULL);
+        assert_non_null(answer);
+        const int code = leat__registry_inline(
+            answer, "schema 7", answer_badly, (void *)(uintptr_t)hostile[i].versions, &text, &err);
+        FAIL_UNLESS(code == hostile[i].code && strstr(err.message, hostile[i].text), "%s: %d %s",
+            hostile[i].name, code, err.message);
+        json_decref(answer);
+        leat__strbuf_release(&text);
+    }
+}
+
 static void test_kafka_registry__given_settings_that_can_not_be__when_made__then_they_are_named(void **state)
 {
     (void)state;
@@ -347,6 +470,10 @@ int main(void)
             test_kafka_registry__given_several_addresses__when_the_first_is_dead__then_the_next_answers),
         cmocka_unit_test(
             test_kafka_registry__given_tls__when_a_certificate_is_not_known__then_the_side_is_named),
+        cmocka_unit_test(
+            test_kafka_registry__given_schemas_that_refer_to_others__when_fetched__then_they_are_one_text),
+        cmocka_unit_test(
+            test_kafka_registry__given_references_that_mean_no_good__when_resolved__then_it_ends),
         cmocka_unit_test(test_kafka_registry__given_settings_that_can_not_be__when_made__then_they_are_named),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
