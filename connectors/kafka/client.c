@@ -362,6 +362,8 @@ static int code_of(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
         return LEAT_EDATA;
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
         return LEAT_ELIMIT;

@@ -210,10 +210,17 @@ int leat__kafka_not_written(const struct leat_kafka_target *target, struct leat_
 {
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         return too_large(target, client, handles, err);
-    const int ours = leat__kafka_error(client, code, NULL, "write a message", err);
-    if (code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+    const char *doing = "write a message";
+    if (code == RD_KAFKA_RESP_ERR_INVALID_RECORD)
+        doing = "write a message, for a compacted topic takes none without a key";
+    else if (code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP)
+        doing = "write a message, for the topic takes no timestamp so far from now (message.timestamp.*)";
+    const int ours = leat__kafka_error(client, code, NULL, doing, err);
+    if (code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION && ours != LEAT_EEXISTS)
         return ours;
-    err->code = LEAT_ECONNECT; /* it was there when the row was placed: this broker does not know of it yet */
+    /* It was there when the row was placed, and this broker does not know of it yet. Or the brokers have forgotten a
+     * producer that has no name which somebody else could have: a new one does it. */
+    err->code = LEAT_ECONNECT;
     return LEAT_ECONNECT;
 }
 

@@ -42,12 +42,18 @@ static uint32_t bytes_max_of(const rd_kafka_event_t *event)
     return 0;
 }
 
+static int config_timeout_ms(rd_kafka_t *rk)
+{
+    const int64_t socket_ms = leat__kafka_number(rd_kafka_conf(rk), "socket.timeout.ms");
+    return socket_ms > 0 && socket_ms < CONFIG_TIMEOUT_MS ? (int)socket_ms : CONFIG_TIMEOUT_MS;
+}
+
 void leat__kafka_topic_ask(rd_kafka_t *rk, const char *name, rd_kafka_queue_t *queue)
 {
     char text[256];
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-    (void)rd_kafka_AdminOptions_set_request_timeout(options, CONFIG_TIMEOUT_MS, text, sizeof text);
+    (void)rd_kafka_AdminOptions_set_request_timeout(options, config_timeout_ms(rk), text, sizeof text);
     rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_ConfigResource_destroy(resource);

@@ -25,7 +25,6 @@
 
 #define ABORT_TIMEOUT_MS 5000 /* what is not aborted then is when the slot is fenced */
 #define POLL_MS 100
-#define CAUSE_POLLS 10 /* for a report that is under way */
 #define ATTEMPTS_MAX 3u /* to get a producer that has met with no trouble */
 #define POLL_EVERY 512 /* messages */
 
@@ -38,6 +37,8 @@ struct leat_kafka_producer {
     char *marker_key; /* JOB-LIFE/NODE/SLOT */
     int32_t marker_partition;
     uint64_t owner; /* drawn when it was made */
+    bool takes_over; /* its own marker is not there yet ... */
+    struct leat_kafka_marker former; /* ... but this one, of owner 0 where there was none */
     bool is_new; /* seized, and not fenced yet */
     uint64_t given, arrived; /* messages of the open transaction */
     rd_kafka_resp_err_t failure; /* of the first that did not arrive */
@@ -188,7 +189,9 @@ static int shut_out(struct leat_kafka_producer *p, const char *doing, struct lea
     const int there = leat__kafka_markers_read(p->target->producers->markers, p->marker_key, &marker, err);
     if (there < 0)
         return there;
-    if (there && marker.owner == p->owner)
+    if (!there)
+        marker = (struct leat_kafka_marker){ 0 };
+    if ((there && marker.owner == p->owner) || (p->takes_over && marker.owner == p->former.owner))
         return leat__error(err, LEAT_ETIMEOUT,
             "could not %s: the brokers have ended the transaction, for it took longer than "
             "transaction.timeout.ms",
@@ -226,16 +229,24 @@ static void abort_transaction(struct leat_kafka_producer *p)
         rd_kafka_error_destroy(error);
 }
 
-/* `code`: of the call, if it was one that has failed. The report that tells the cause may be under way. */
+/* `code`: of the call, if it was one that has failed. Where it is but a consequence the cause is what the transaction can
+ * not go on for, which librdkafka tells whoever wants to begin another one. */
 static int not_written(struct leat_kafka_producer *p, rd_kafka_resp_err_t code, struct leat_error *err)
 {
-    for (int i = 0; i < CAUSE_POLLS && is_consequence(p->failure ? p->failure : code); i++)
-        (void)rd_kafka_poll(p->client->rk, POLL_MS);
+    char text[256] = "";
     if (p->failure)
         code = p->failure;
-    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+    rd_kafka_error_t *cause = is_consequence(code) ? rd_kafka_begin_transaction(p->client->rk) : NULL;
+    if (cause && !is_consequence(rd_kafka_error_code(cause))) {
+        code = rd_kafka_error_code(cause);
+        (void)snprintf(text, sizeof text, "%s", rd_kafka_error_string(cause));
+    }
+    if (cause)
+        rd_kafka_error_destroy(cause);
+    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+        code == RD_KAFKA_RESP_ERR_INVALID_RECORD || code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP)
         return leat__kafka_not_written(p->target, p->client, &p->handles, code, err);
-    return failed(p, code, NULL, "write a message", err);
+    return failed(p, code, text, "write a message", err);
 }
 
 /* ---- a transaction ---- */
@@ -397,7 +408,11 @@ static int take_over(struct leat_kafka_producer *p, bool is_known, uint64_t *epo
     p->marker_partition = leat__kafka_markers_partition(p->target->producers->markers, p->marker_key);
     p->is_new = false;
     *epoch = marker.epoch;
-    return run(p, marker.epoch, NULL, err);
+    p->former = marker;
+    p->takes_over = true;
+    const int code = run(p, marker.epoch, NULL, err);
+    p->takes_over = false;
+    return code;
 }
 
 static int fence(const struct leat_kafka_target *target, struct leat_env *env, const struct leat_slot *slot,

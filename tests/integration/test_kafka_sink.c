@@ -382,9 +382,10 @@ static void test_kafka_sink__given_requests_that_fail_in_each_way__when_sent__th
         "fault Produce %u late 50",
         "fault Produce %u error 45", /* OUT_OF_ORDER_SEQUENCE_NUMBER */
         "fault Produce %u error 47",
+        "fault Produce %u error -1",
+        "fault Produce %u error 59", /* UNKNOWN_PRODUCER_ID */
         "fault Produce %u error 7", /* REQUEST_TIMED_OUT */
         "fault AddPartitionsToTxn %u drop",
-        "fault AddPartitionsToTxn %u error 53", /* rights, for once */
         "fault AddPartitionsToTxn %u error 47",
         "fault InitProducerId %u drop",
         "fault InitProducerId %u error 14", /* COORDINATOR_LOAD_IN_PROGRESS */

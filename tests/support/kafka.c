@@ -132,7 +132,7 @@ static void start_mock(struct kafka *k)
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     k->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
     FAIL_UNLESS(k->client, "no client: %s", reason);
-    k->mock = rd_kafka_mock_cluster_new(k->client, 1);
+    k->mock = rd_kafka_mock_cluster_new(k->client, 3);
     FAIL_UNLESS(k->mock, "no mock cluster");
     (void)snprintf(k->bootstrap, sizeof k->bootstrap, "%s", rd_kafka_mock_cluster_bootstraps(k->mock));
 }

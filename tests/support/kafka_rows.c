@@ -129,7 +129,8 @@ int kafka_rows_job_run(struct kafka_rows_job *job, const struct leat_kafka_sourc
         .checkpoint_interval_us = job->interval_us ? job->interval_us : 5000,
         .checkpoint_min_pause_us = 1,
         .restart = { .backoff_us = 10000, .backoff_max_us = 10000 } };
-    epochs_sink(leat_peek(leat_kafka_source(t, "in", opts), "counted", &count_peek), "out", &job->out);
+    epochs_sink(leat_peek(leat_kafka_source(t, job->name ? job->name : "in", opts), "counted", &count_peek),
+        "out", &job->out);
     FAIL_UNLESS(leat_job_new(t, &job_opts, &job->job, err) == 0, "%s", err->message);
     running = job;
     __atomic_store_n(&job->rows, 0, __ATOMIC_SEQ_CST);

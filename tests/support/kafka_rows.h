@@ -27,6 +27,7 @@ void kafka_rows_expect(const char *what, struct lines *wanted, struct lines *got
 /* A job that goes on over several runs; its committed rows are in `out`. */
 struct kafka_rows_job {
     char root[64]; /* of its checkpoints */
+    const char *name; /* of the source; NULL: "in" */
     struct epochs out;
     uint64_t stop_after; /* rows of one run; 0: never */
     bool cancels; /* instead of stopping */
