@@ -347,7 +347,9 @@ void oracle_aggregate_of(struct oracle *o, const struct plan_node *node, size_t 
     oracle_sink_stream(o, sink, out);
     sink->node = node;
     sink->level = ws.level;
-    sink->stepwise = ws.level == ORACLE_EXACT && o->paced && !out->blurred;
+    /* Panes of sessions that become one are taken back then, or with the next pane: that is left open. */
+    const bool open = node->window == LEAT_WINDOW_SESSION && node->accumulation == LEAT_RETRACTING;
+    sink->stepwise = ws.level == ORACLE_EXACT && o->paced && !out->blurred && !open;
     const bool adds_up = ws.level == ORACLE_FINAL && node->accumulation == LEAT_RETRACTING;
     out->unsure = ws.level != ORACLE_EXACT && !adds_up;
 }

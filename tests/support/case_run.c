@@ -39,9 +39,16 @@ struct run {
     struct leat_json_decoder *decoders[CASE_INPUTS_MAX];
     /* The batch that is being filled. */
     struct leat_batch *batch;
+    struct leat_batch *twin; /* of a stream that is joined with itself: the same for input 1 */
     uint32_t input;
     struct leat_strbuf out;
 };
+
+/* The operator reads the file's only input twice. */
+static bool is_self_join(const struct run *r)
+{
+    return r->file->inputs_count == 1 && r->h->node->inputs_count == 2;
+}
 
 const struct leat_type *case_type(const struct case_setup *setup, const char *name)
 {
@@ -55,10 +62,12 @@ const struct leat_type *case_type(const struct case_setup *setup, const char *na
 
 static void flush(struct run *r)
 {
-    struct leat_batch *batch = r->batch;
-    r->batch = NULL;
+    struct leat_batch *batch = r->batch, *twin = r->twin;
+    r->batch = r->twin = NULL;
     if (batch)
         (void)harness_batch(r->h, r->input, batch); /* the harness keeps its error for the output */
+    if (twin)
+        (void)harness_batch(r->h, 1, twin);
 }
 
 static int64_t event_time(const struct run *r, const struct case_line *line, const void *record)
@@ -86,28 +95,17 @@ static void check_time(const struct run *r, const struct case_line *line, int64_
             line->line, (long long)us);
 }
 
-static void add_record(struct run *r, const struct case_line *line)
+static struct leat_batch *begin_batch(struct run *r, uint32_t input, const struct case_line *line)
 {
-    const bool late = line->verb == CASE_LATE;
+    struct leat_batch *batch = harness_rows(r->h, input);
+    batch->late = line->verb == CASE_LATE;
+    batch->late_wm_us = batch->late ? line->time_us : LEAT_TIME_MIN;
+    return batch;
+}
+
+static void add_row(struct run *r, const struct case_line *line, struct leat_batch *batch)
+{
     struct leat_error err = { 0 };
-    struct leat_batch *batch = r->batch;
-    if (r->way->crashes) {
-        flush(r);
-        (void)harness_crash(r->h, NULL);
-        batch = NULL;
-    }
-    if (batch &&
-        (r->input != line->input || batch->count == r->batch_rows || (batch->late != 0) != late ||
-            (late && batch->late_wm_us != line->time_us))) {
-        flush(r);
-        batch = NULL;
-    }
-    if (!batch) {
-        batch = r->batch = harness_rows(r->h, line->input);
-        r->input = line->input;
-        batch->late = late;
-        batch->late_wm_us = late ? line->time_us : LEAT_TIME_MIN;
-    }
     const size_t len = strlen(line->json);
     char *json = calloc(1, len + JSON_SLACK);
     assert_non_null(json);
@@ -122,6 +120,31 @@ static void add_record(struct run *r, const struct case_line *line)
     leat__batch_set_change(batch, batch->count - 1, (uint8_t)line->change);
 }
 
+static void add_record(struct run *r, const struct case_line *line)
+{
+    const bool late = line->verb == CASE_LATE;
+    struct leat_batch *batch = r->batch;
+    if (r->way->crashes) {
+        flush(r);
+        (void)harness_crash(r->h, NULL);
+        batch = NULL;
+    }
+    if (batch &&
+        (r->input != line->input || batch->count == r->batch_rows || (batch->late != 0) != late ||
+            (late && batch->late_wm_us != line->time_us))) {
+        flush(r);
+        batch = NULL;
+    }
+    if (!batch) {
+        r->batch = begin_batch(r, line->input, line);
+        r->twin = is_self_join(r) ? begin_batch(r, 1, line) : NULL;
+        r->input = line->input;
+    }
+    add_row(r, line, r->batch);
+    if (r->twin)
+        add_row(r, line, r->twin);
+}
+
 static void do_line(struct run *r, const struct case_line *line)
 {
     if (line->verb == CASE_RECORD || line->verb == CASE_LATE) {
@@ -134,18 +157,24 @@ static void do_line(struct run *r, const struct case_line *line)
     switch (line->verb) {
     case CASE_WATERMARK:
         (void)harness_watermark(r->h, line->input, line->time_us);
+        if (is_self_join(r))
+            (void)harness_watermark(r->h, 1, line->time_us);
         break;
     case CASE_IDLE:
         (void)harness_idle(r->h, line->input);
+        if (is_self_join(r))
+            (void)harness_idle(r->h, 1);
         break;
     case CASE_ADVANCE:
         harness_advance(r->h, line->time_us);
         break;
     case CASE_END:
         (void)harness_end(r->h, line->input);
+        if (is_self_join(r))
+            (void)harness_end(r->h, 1);
         break;
     case CASE_END_ALL:
-        for (uint32_t i = 0; i < r->file->inputs_count; i++)
+        for (uint32_t i = 0; i < r->h->node->inputs_count; i++)
             (void)harness_end(r->h, i);
         break;
     case CASE_BARRIER:

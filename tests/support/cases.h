@@ -47,6 +47,8 @@
 #define CASE_SCHEMAS_MAX 8u
 #define CASE_INPUTS_MAX LEAT_NODE_INPUTS_MAX
 
+/* A file with one input for an operator with two joins that stream with itself: each line is for both sides. */
+
 /* What a line above ---- says. */
 enum case_verb {
     CASE_RECORD = 1,

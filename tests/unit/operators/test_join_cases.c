@@ -4,6 +4,7 @@
 #include "tests/support/unit.h"
 #include <glob.h>
 #include <leat/join.h>
+#include <leat/table.h>
 #include <stdio.h>
 
 /* Joins on `key` into the file's `row`: the ids of both, and the text of one. Late records are taken. */
@@ -198,7 +199,87 @@ static leat_stream *declare_window_day(const struct case_setup *setup)
             .window = { .kind = LEAT_WINDOW_CALENDAR, .unit = LEAT_DAY, .zone = "Europe/Berlin" } });
 }
 
+/* ---- a stream with itself ---- */
+
+static void show_both(
+    const struct case_setup *setup, const struct leat_type **out, struct leat_projection *fields)
+{
+    *out = case_type(setup, "row");
+    fields[0] = (struct leat_projection){ "left.id", "left" };
+    fields[1] = (struct leat_projection){ "right.id", "right" };
+    fields[2] = (struct leat_projection){ "coalesce(left.key, right.key)", "key" };
+}
+
+static leat_stream *self_interval(const struct case_setup *setup, struct leat_join_opts opts)
+{
+    opts.left_key = "key";
+    show_both(setup, &opts.out, opts.fields);
+    leat_stream *joined = leat_join(setup->inputs[0], setup->inputs[0], "join", &opts);
+    (void)leat_late_left(joined);
+    (void)leat_late_right(joined);
+    return joined;
+}
+static leat_stream *declare_self_next(const struct case_setup *setup)
+{
+    return self_interval(setup, (struct leat_join_opts){ .before_us = -1, .after_us = 5, .key_as = "key" });
+}
+static leat_stream *declare_self_full(const struct case_setup *setup)
+{
+    return self_interval(setup,
+        (struct leat_join_opts){
+            .within_us = 5, .kind = LEAT_JOIN_FULL, .where = "left.value < right.value", .key_as = "key" });
+}
+static leat_stream *declare_self_parent(const struct case_setup *setup)
+{
+    return self_interval(
+        setup, (struct leat_join_opts){ .right_key = "text", .within_us = 5, .kind = LEAT_JOIN_LEFT });
+}
+
+static leat_stream *declare_self_window(const struct case_setup *setup)
+{
+    struct leat_window_join_opts opts = { .left_key = "key",
+        .window = tens,
+        .kind = LEAT_JOIN_FULL,
+        .where = "left.id < right.id",
+        .key_as = "key" };
+    show_both(setup, &opts.out, opts.fields);
+    leat_stream *joined = leat_window_join(setup->inputs[0], setup->inputs[0], "join", &opts);
+    (void)leat_late_left(joined);
+    (void)leat_late_right(joined);
+    return joined;
+}
+
+/* The newest other record that is not later: of one that is its own partner the condition takes none. */
+static leat_stream *declare_self_asof(const struct case_setup *setup)
+{
+    struct leat_asof_join_opts opts = { .left_key = "key",
+        .tolerance_us = 5,
+        .kind = LEAT_JOIN_LEFT,
+        .where = "left.id <> right.id",
+        .key_as = "key" };
+    show_both(setup, &opts.out, opts.fields);
+    leat_stream *joined = leat_asof_join(setup->inputs[0], setup->inputs[0], "join", &opts);
+    (void)leat_late_left(joined);
+    (void)leat_late_right(joined);
+    return joined;
+}
+
+static leat_stream *declare_self_tables(const struct case_setup *setup)
+{
+    struct leat_join_tables_opts opts = {
+        .left_key = "key", .kind = LEAT_JOIN_FULL, .where = "left.value < right.value", .key_as = "key"
+    };
+    show_both(setup, &opts.out, opts.fields);
+    return leat_join_tables(setup->inputs[0], setup->inputs[0], "join", &opts);
+}
+
 static const struct case_operator operators[] = {
+    { "self-next", declare_self_next },
+    { "self-full", declare_self_full },
+    { "self-parent", declare_self_parent },
+    { "self-window", declare_self_window },
+    { "self-asof", declare_self_asof },
+    { "self-tables", declare_self_tables },
     { "window-inner", declare_window_inner },
     { "window-left", declare_window_left },
     { "window-right", declare_window_right },
@@ -236,7 +317,7 @@ static void run_file(void **state)
 
 int main(void)
 {
-    static const char *const folders[] = { "join_outer", "join_asof", "join_window" };
+    static const char *const folders[] = { "join_outer", "join_asof", "join_window", "join_self" };
     struct CMUnitTest tests[128];
     size_t count = 0;
     glob_t found = { 0 };
