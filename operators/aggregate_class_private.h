@@ -62,7 +62,8 @@ struct leat__agg_class {
 typedef bool leat__agg_choose_fn(struct leat__agg *agg, const struct leat__aggregate_spec *spec);
 leat__agg_choose_fn leat__agg_choose_number, leat__agg_choose_text, leat__agg_choose_moments,
     leat__agg_choose_bits, leat__agg_choose_histogram, leat__agg_choose_pick, leat__agg_choose_set,
-    leat__agg_choose_list, leat__agg_choose_tree, leat__agg_choose_hll, leat__agg_choose_quantile;
+    leat__agg_choose_list, leat__agg_choose_tree, leat__agg_choose_hll, leat__agg_choose_quantile,
+    leat__agg_choose_trace;
 
 /* Makes one set of those that count the same distinct values under several conditions: see struct leat__agg. */
 void leat__agg_share_sets(struct leat_node *node, struct leat__aggregate_spec *spec);

@@ -197,7 +197,7 @@ static void print_column(
 static void print_options(const struct leat__agg *agg, struct leat_strbuf *out)
 {
     if (agg->kind == LEAT_AGGREGATE_TOP_N || agg->kind == LEAT_AGGREGATE_BOTTOM_N ||
-        (agg->kind == LEAT_AGGREGATE_COLLECT_LIST && agg->n))
+        (agg->kind == LEAT_AGGREGATE_COLLECT_LIST && agg->n) || agg->kind == LEAT_AGGREGATE_TRACE_LINKS)
         leat__strbuf_printf(out, " n %llu", (unsigned long long)agg->n);
     if (agg->error != 0)
         leat__strbuf_printf(out, " error %.17g", agg->error);

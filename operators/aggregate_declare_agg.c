@@ -6,6 +6,8 @@
 
 #define COLUMNS_OF_AGG 3u /* of, where, by */
 #define N_MAX 262144u
+#define LINKS_DEFAULT 8u
+#define LINKS_MAX 64u
 #define SEPARATOR_BYTES_MAX 255u
 #define BOUNDS_MAX 1000u
 #define ERROR_DEFAULT 0.01
@@ -48,6 +50,7 @@ static const struct kind {
     [LEAT_AGGREGATE_BOOL_AND] = { "bool_and", leat__agg_choose_bits, TAKES_BOOLEANS, false },
     [LEAT_AGGREGATE_BOOL_OR] = { "bool_or", leat__agg_choose_bits, TAKES_BOOLEANS, false },
     [LEAT_AGGREGATE_HISTOGRAM] = { "histogram", leat__agg_choose_histogram, TAKES_NUMBERS, true },
+    [LEAT_AGGREGATE_TRACE_LINKS] = { "trace_links", leat__agg_choose_trace, TAKES_STRINGS, true },
 };
 
 static bool is_kind(enum leat_aggregate_kind kind)
@@ -286,20 +289,22 @@ static bool declare_n(
     struct leat_node *node, struct leat__agg *agg, const struct leat_aggregate *given, const char *option)
 {
     const bool is_top = agg->kind == LEAT_AGGREGATE_TOP_N || agg->kind == LEAT_AGGREGATE_BOTTOM_N;
-    const bool is_for_it = is_top || agg->kind == LEAT_AGGREGATE_COLLECT_LIST;
-    if (!check_given(
-            node, option, agg, given->n != 0, is_for_it, "`n` is for top_n, bottom_n and collect_list"))
+    const bool is_trace = agg->kind == LEAT_AGGREGATE_TRACE_LINKS;
+    const bool is_for_it = is_top || is_trace || agg->kind == LEAT_AGGREGATE_COLLECT_LIST;
+    const uint64_t most = is_trace ? LINKS_MAX : N_MAX;
+    if (!check_given(node, option, agg, given->n != 0, is_for_it,
+            "`n` is for top_n, bottom_n, collect_list and trace_links"))
         return false;
-    agg->n = given->n;
+    agg->n = is_trace && given->n == 0 ? LINKS_DEFAULT : given->n;
     if (is_top && given->n == 0) {
         leat__declare_error(
             node, option, LEAT_EDECLARE, "`n` is missing: how many values %s gives", kinds[agg->kind].name);
         return false;
     }
-    if (given->n > N_MAX)
-        leat__declare_error(
-            node, option, LEAT_ELIMIT, "`n` is %llu; %u are the limit", (unsigned long long)given->n, N_MAX);
-    return given->n <= N_MAX;
+    if (given->n > most)
+        leat__declare_error(node, option, LEAT_ELIMIT, "`n` is %llu; %llu are the limit",
+            (unsigned long long)given->n, (unsigned long long)most);
+    return given->n <= most;
 }
 
 static bool declare_error_bound(

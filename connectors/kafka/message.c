@@ -48,6 +48,10 @@ static const struct meta_kind {
         "an array of records with a string and bytes or a string, or a map of bytes or strings" },
     [LEAT_KAFKA_META_KEY] = { META(key), TEXTS, "a string or bytes" },
     [LEAT_KAFKA_META_TOMBSTONE] = { META(tombstone), BIT(LEAT_KIND_BOOLEAN), "a boolean that is never null" },
+    [LEAT_KAFKA_META_TRACEPARENT] = { META(traceparent), BIT(LEAT_KIND_STRING), "a string" },
+    [LEAT_KAFKA_META_TRACESTATE] = { META(tracestate), BIT(LEAT_KIND_STRING), "a string" },
+    [LEAT_KAFKA_META_TRACE_LINKS] = { META(trace_links), BIT(LEAT_KIND_STRING) | BIT(LEAT_KIND_ARRAY),
+        "an array of strings, or a string" },
 #undef META
 };
 
@@ -86,11 +90,14 @@ static int set_meta_field(struct maker *m, uint32_t which, const char *name)
         fits = set_headers(m->layout, field->type);
     if (fits && which == LEAT_KAFKA_META_TOMBSTONE)
         fits = field->has_offset == LEAT_NOT_NULLABLE;
+    if (fits && which == LEAT_KAFKA_META_TRACE_LINKS && field->type->kind == LEAT_KIND_ARRAY)
+        fits = field->type->item->kind == LEAT_KIND_STRING;
     if (!fits)
         return leat__error(
             m->err, LEAT_EDECLARE, "%s: field \"%s\" must be %s", kind->option, name, kind->expected);
     if (!m->in_value[index])
         return leat__error(m->err, LEAT_EDECLARE, "%s: field \"%s\" is named twice", kind->option, name);
+    m->layout->has_trace |= which >= LEAT_KAFKA_META_TRACEPARENT;
     place->is_set = true;
     place->field = field;
     m->in_value[index] = false;
@@ -105,8 +112,13 @@ static int set_meta(struct maker *m)
         if (name)
             LEAT_TRY(set_meta_field(m, i, name));
     }
+    if (m->opts->meta.tracestate && !m->opts->meta.traceparent)
+        return leat__error(m->err, LEAT_EDECLARE, "meta.tracestate: means nothing without meta.traceparent");
     if (m->opts->writing && m->opts->meta.offset)
         return leat__error(m->err, LEAT_EDECLARE, "meta.offset: the brokers give offsets: leave it out");
+    if (!m->opts->writing && m->opts->meta.trace_links)
+        return leat__error(m->err, LEAT_EDECLARE,
+            "meta.trace_links: only of sinks; a source has the header in meta.headers");
     return 0;
 }
 

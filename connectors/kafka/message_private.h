@@ -12,6 +12,9 @@ enum leat_kafka_meta_field {
     LEAT_KAFKA_META_HEADERS,
     LEAT_KAFKA_META_KEY,
     LEAT_KAFKA_META_TOMBSTONE,
+    LEAT_KAFKA_META_TRACEPARENT,
+    LEAT_KAFKA_META_TRACESTATE,
+    LEAT_KAFKA_META_TRACE_LINKS,
     LEAT_KAFKA_META_COUNT,
 };
 
@@ -28,6 +31,10 @@ struct leat_kafka_part {
     const struct leat_field *raw; /* LEAT_FORMAT_RAW: its only field */
 };
 
+#define LEAT_KAFKA_TRACEPARENT "traceparent"
+#define LEAT_KAFKA_TRACESTATE "tracestate"
+#define LEAT_KAFKA_TRACE_LINKS "leat.trace.links" /* traceparents with commas between */
+
 struct leat_kafka_layout {
     const struct leat_type *type;
     struct leat_kafka_part value, key;
@@ -37,6 +44,7 @@ struct leat_kafka_layout {
     const char *topic; /* of records that name none, or NULL */
     struct leat_kafka_meta_place meta[LEAT_KAFKA_META_COUNT];
     int64_t (*timestamp_to_us)(int64_t value); /* of meta.timestamp; NULL: microseconds already */
+    bool has_trace; /* any field of trace context */
     /* meta.headers */
     bool headers_are_map;
     const struct leat_field *header_name,

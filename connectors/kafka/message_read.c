@@ -7,6 +7,7 @@
 #include "connectors/kafka/frame.h"
 #include "record/csv.h"
 #include "record/json.h"
+#include "record/trace_context.h"
 
 /* Decodes one part of messages. */
 struct part_reader {
@@ -364,6 +365,55 @@ static int put_topic(struct leat_kafka_reader *r, const rd_kafka_message_t *mess
     return 0;
 }
 
+/* The last header of that name; data NULL: there is none. */
+static struct leat_sv find_header(const rd_kafka_headers_t *headers, const char *name)
+{
+    const void *value;
+    size_t len;
+    if (rd_kafka_header_get_last(headers, name, &value, &len) || !value)
+        return (struct leat_sv){ NULL, 0 };
+    return (struct leat_sv){ value, len };
+}
+
+/* As a tracestate is: so it is a string, too. */
+static bool is_printable(struct leat_sv text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] < 0x20 || text.data[i] > 0x7e)
+            return false;
+    return true;
+}
+
+static int put_trace_text(struct leat_batch *batch, unsigned char *row, const struct leat_field *field,
+    struct leat_sv text, struct leat_error *err)
+{
+    struct leat_sv copy;
+    LEAT_TRY(copy_bytes(batch, text.data, text.len, &copy, err));
+    put_text(row, field, copy);
+    return 0;
+}
+
+/* A malformed traceparent is none, and a tracestate without one is none. */
+static int put_trace(const struct leat_kafka_layout *layout, const rd_kafka_message_t *message,
+    struct leat_batch *batch, unsigned char *row, struct leat_error *err)
+{
+    const struct leat_kafka_meta_place *state = &layout->meta[LEAT_KAFKA_META_TRACESTATE];
+    rd_kafka_headers_t *headers;
+    struct leat_traceparent ignored;
+    if (rd_kafka_message_headers(message, &headers))
+        return 0;
+    const struct leat_sv parent = find_header(headers, LEAT_KAFKA_TRACEPARENT);
+    if (!parent.data || !leat__traceparent_read(parent, &ignored))
+        return 0;
+    LEAT_TRY(put_trace_text(batch, row, layout->meta[LEAT_KAFKA_META_TRACEPARENT].field, parent, err));
+    if (!state->is_set)
+        return 0;
+    const struct leat_sv text = find_header(headers, LEAT_KAFKA_TRACESTATE);
+    if (text.len == 0 || !is_printable(text))
+        return 0;
+    return put_trace_text(batch, row, state->field, text, err);
+}
+
 static int put_meta(struct leat_kafka_reader *r, const rd_kafka_message_t *message, struct leat_batch *batch,
     unsigned char *row, struct leat_error *err)
 {
@@ -390,6 +440,8 @@ static int put_meta(struct leat_kafka_reader *r, const rd_kafka_message_t *messa
         LEAT_TRY(copy_bytes(batch, message->key, message->key_len, &key, err));
         put_text(row, meta[LEAT_KAFKA_META_KEY].field, key);
     }
+    if (r->layout->has_trace)
+        LEAT_TRY(put_trace(r->layout, message, batch, row, err));
     if (meta[LEAT_KAFKA_META_TOMBSTONE].is_set)
         row[meta[LEAT_KAFKA_META_TOMBSTONE].field->offset] = message->payload == NULL;
     return 0;

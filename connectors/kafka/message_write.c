@@ -9,6 +9,7 @@
 #include "record/avro.h"
 #include "record/csv.h"
 #include "record/json.h"
+#include "record/trace_context.h"
 
 #define FRAME_BYTES 10u /* before Avro: C3 01 and a fingerprint */
 #define TOPIC_BYTES_MAX 249u /* of Kafka */
@@ -27,6 +28,7 @@ struct leat_kafka_writer {
     const struct leat_kafka_layout *layout;
     struct part_writer value, key;
     struct leat_strbuf headers;
+    struct leat_strbuf links; /* value of one of them */
 };
 
 /* ---- parts ---- */
@@ -185,6 +187,7 @@ void leat__kafka_writer_free(struct leat_kafka_writer *w)
     close_part(&w->value);
     close_part(&w->key);
     leat__strbuf_release(&w->headers);
+    leat__strbuf_release(&w->links);
     leat__free(w);
 }
 
@@ -277,33 +280,122 @@ static int put_map_header(
     return put_header(out, name, value, err);
 }
 
-static int write_headers(struct leat_kafka_writer *w, const void *record, struct leat_kafka_written *written,
-    struct leat_error *err)
+/* Of a record that tells its trace, the headers that it was read with tell an old one. */
+static bool is_replaced(const struct leat_kafka_layout *layout, struct leat_sv name)
+{
+    return layout->has_trace &&
+        ((layout->meta[LEAT_KAFKA_META_TRACEPARENT].is_set &&
+             (leat_sv_eq(name, LEAT_SV(LEAT_KAFKA_TRACEPARENT)) ||
+                 leat_sv_eq(name, LEAT_SV(LEAT_KAFKA_TRACESTATE)))) ||
+            (layout->meta[LEAT_KAFKA_META_TRACE_LINKS].is_set &&
+                leat_sv_eq(name, LEAT_SV(LEAT_KAFKA_TRACE_LINKS))));
+}
+
+/* Those of meta.headers; how many were put. */
+static int put_headers(
+    struct leat_kafka_writer *w, const struct leat_field *field, const void *record, struct leat_error *err)
 {
     const struct leat_kafka_layout *layout = w->layout;
-    const struct leat_field *field = meta_of(w, LEAT_KAFKA_META_HEADERS, record);
     struct leat_array items; /* a map has the same shape */
-    if (!field)
-        return 0;
+    int count = 0;
     memcpy((void *)&items, (const char *)record + field->offset, sizeof items);
-    if (items.count == 0)
-        return 0;
-    if (items.count > INT32_MAX)
+    if (items.count > INT32_MAX - 8)
         return leat__error(err, LEAT_EDATA, "%s: too many headers", field->name);
-    leat__strbuf_clear(&w->headers);
-    put_u32(&w->headers, (uint32_t)items.count);
     for (size_t i = 0; i < items.count; i++) {
         const char *item = (const char *)items.items + i * field->type->entry_size;
+        struct leat_sv name;
+        if (layout->headers_are_map)
+            memcpy((void *)&name, item, sizeof name);
+        else
+            name = text_of(layout->header_name, item);
+        if (is_replaced(layout, name))
+            continue;
         if (layout->headers_are_map)
             LEAT_TRY(put_map_header(&w->headers, field->type, item, err));
         else
-            LEAT_TRY(put_header(&w->headers, text_of(layout->header_name, item),
+            LEAT_TRY(put_header(&w->headers, name,
                 is_null(layout->header_value, item) ? (struct leat_sv){ NULL, 0 }
                                                     : text_of(layout->header_value, item),
                 err));
+        count++;
     }
+    return count;
+}
+
+/* Adds the traceparents that are well formed to w->links. */
+static void add_link(struct leat_kafka_writer *w, struct leat_sv text)
+{
+    struct leat_traceparent ignored;
+    if (!leat__traceparent_read(text, &ignored))
+        return;
+    if (w->links.len > 0)
+        leat__strbuf_char(&w->links, ',');
+    leat__strbuf_add(&w->links, text.data, text.len);
+}
+
+static int put_links(struct leat_kafka_writer *w, const struct leat_field *field, const void *record)
+{
+    struct leat_array items;
+    leat__strbuf_clear(&w->links);
+    if (field->type->kind == LEAT_KIND_STRING) {
+        add_link(w, text_of(field, record));
+    } else {
+        memcpy((void *)&items, (const char *)record + field->offset, sizeof items);
+        for (size_t i = 0; i < items.count; i++) {
+            struct leat_sv text;
+            memcpy((void *)&text, (const char *)items.items + i * field->type->entry_size, sizeof text);
+            add_link(w, text);
+        }
+    }
+    w->headers.failed |= w->links.failed;
+    if (w->links.len == 0 || w->links.failed)
+        return 0;
+    leat__kafka_put_header(
+        &w->headers, LEAT_SV(LEAT_KAFKA_TRACE_LINKS), (struct leat_sv){ w->links.data, w->links.len });
+    return 1;
+}
+
+/* How many headers tell of traces. */
+static int put_trace(struct leat_kafka_writer *w, const void *record)
+{
+    const struct leat_field *parent = meta_of(w, LEAT_KAFKA_META_TRACEPARENT, record);
+    const struct leat_field *state = meta_of(w, LEAT_KAFKA_META_TRACESTATE, record);
+    const struct leat_field *links = meta_of(w, LEAT_KAFKA_META_TRACE_LINKS, record);
+    struct leat_traceparent ignored;
+    int count = 0;
+    if (parent && leat__traceparent_read(text_of(parent, record), &ignored)) {
+        leat__kafka_put_header(&w->headers, LEAT_SV(LEAT_KAFKA_TRACEPARENT), text_of(parent, record));
+        count++;
+        if (state && text_of(state, record).len > 0) {
+            leat__kafka_put_header(&w->headers, LEAT_SV(LEAT_KAFKA_TRACESTATE), text_of(state, record));
+            count++;
+        }
+    }
+    return links ? count + put_links(w, links, record) : count;
+}
+
+static int write_headers(struct leat_kafka_writer *w, const void *record, struct leat_kafka_written *written,
+    struct leat_error *err)
+{
+    const struct leat_field *field = meta_of(w, LEAT_KAFKA_META_HEADERS, record);
+    int count = 0;
+    if (!field && !w->layout->has_trace)
+        return 0;
+    leat__strbuf_clear(&w->headers);
+    put_u32(&w->headers, 0);
+    if (field)
+        count = put_headers(w, field, record, err);
+    LEAT_TRY(count);
+    if (w->layout->has_trace)
+        count += put_trace(w, record);
+    if (w->headers.failed)
+        return leat__error(err, LEAT_ENOMEM, "out of memory for headers");
+    if (count == 0)
+        return 0;
+    for (unsigned i = 0; i < 4; i++)
+        w->headers.data[i] = (char)(unsigned char)((uint32_t)count >> 8 * i);
     written->headers = (struct leat_sv){ w->headers.data, w->headers.len };
-    return w->headers.failed ? leat__error(err, LEAT_ENOMEM, "out of memory for headers") : 0;
+    return 0;
 }
 
 int leat__kafka_write(struct leat_kafka_writer *w, const void *record, int64_t event_us, bool tombstone,

@@ -36,6 +36,7 @@ enum leat_aggregate_kind {
     LEAT_AGGREGATE_BOOL_AND, /* booleans: every */
     LEAT_AGGREGATE_BOOL_OR, /* any */
     LEAT_AGGREGATE_HISTOGRAM, /* array of long: values below bounds[0], in [bounds[i-1], bounds[i]), from the last on */
+    LEAT_AGGREGATE_TRACE_LINKS, /* strings: array of up to `n` (0: 8) different traceparents of those that are sampled */
 };
 
 enum leat_on_overflow { LEAT_OVERFLOW_FAIL = 1 /* default */, LEAT_OVERFLOW_SATURATE, LEAT_OVERFLOW_WRAP };
@@ -79,7 +80,7 @@ struct leat_aggregate {
     const struct leat_aggregate_fn *fn; /* USER */
     const char *where; /* a condition: only records for which it holds count; NULL: all */
     const char *by; /* MIN_BY, MAX_BY */
-    uint64_t n; /* TOP_N, BOTTOM_N, COLLECT_LIST */
+    uint64_t n; /* TOP_N, BOTTOM_N, COLLECT_LIST, TRACE_LINKS */
     double q; /* APPROX_QUANTILE */
     double error; /* APPROX_* */
     const char *separator; /* STRING_JOIN; NULL: "," */
@@ -111,6 +112,8 @@ struct leat_aggregate {
 #define LEAT_FIRST(of_, as_) LEAT__AGG(LEAT_AGGREGATE_FIRST, of_, as_, NULL)
 #define LEAT_LAST(of_, as_) LEAT__AGG(LEAT_AGGREGATE_LAST, of_, as_, NULL)
 #define LEAT_COUNT_DISTINCT(of_, as_) LEAT__AGG(LEAT_AGGREGATE_COUNT_DISTINCT, of_, as_, NULL)
+/* A sample of the traces that a result comes from (docs/guide/kafka.md): an array of strings. */
+#define LEAT_TRACE_LINKS(of_, as_) LEAT__AGG(LEAT_AGGREGATE_TRACE_LINKS, of_, as_, NULL)
 #define LEAT_USER(fn_) \
     { LEAT_AGGREGATE_USER, NULL, NULL, (fn_), NULL, NULL, 0, 0, 0, NULL, NULL, 0 }
 /* clang-format on */

@@ -46,6 +46,11 @@ struct leat_kafka_meta {
     const char
         *tombstone; /* boolean: the message has no value (not the same as an empty one), only its key. Without
                               this field such a message is a bad row of a source */
+    /* W3C trace context (docs/guide/kafka.md). Strings, best nullable: the headers traceparent and tracestate, which go where the
+     * record goes. What is malformed is null, or not written; never an error. */
+    const char *traceparent, *tracestate;
+    const char *
+        trace_links; /* of a sink: array of strings (LEAT_TRACE_LINKS), or a string: header leat.trace.links */
 };
 
 /* How keys and values are written. Of enum leat_format: LEAT_FORMAT_JSON, _JSON_AVRO, _CSV (a line without header: the

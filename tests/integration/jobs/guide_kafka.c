@@ -1,6 +1,7 @@
 /* tests/integration/jobs/guide_kafka.c -- the program of docs/guide/kafka.md: sales from Kafka into files, and a
  * topic. */
 #include "kafka_sale.h"
+#include "shelf_total.h"
 #include <leat/leat.h>
 
 static leat_topology *declare(void)
@@ -42,7 +43,36 @@ static leat_topology *declare(void)
     return t;
 }
 
+/* What a minute has sold, with links to traces of its sales. */
+static void declare_totals(leat_topology *t)
+{
+    leat_stream *traced = leat_kafka_source(t, "traced",
+        &(struct leat_kafka_source_opts){
+            .topics = "sales",
+            .type = &kafka_sale_type,
+            .format = LEAT_FORMAT_JSON,
+            .meta = { .timestamp = "written_at", .traceparent = "trace" },
+            .event_time = "written_at",
+        });
+    leat_windowed_stream *minutes = leat_window(leat_group_by(traced, "shelves", "shelf"), "minutes",
+        &(struct leat_window_opts){ .kind = LEAT_WINDOW_TUMBLING, .size_us = LEAT_MINUTES(1) });
+    leat_stream *totals = leat_aggregate(minutes, "totals",
+        &(struct leat_aggregate_opts){
+            .aggs = { LEAT_SUM("amount", "total"), LEAT_TRACE_LINKS("trace", "links") },
+            .out = &shelf_total_type,
+        });
+    leat_kafka_sink(totals, "shelf-totals",
+        &(struct leat_kafka_sink_opts){
+            .topic = "shelf-totals",
+            .format = LEAT_FORMAT_JSON,
+            .key = { .fields = "shelf" },
+            .meta = { .trace_links = "links" },
+        });
+}
+
 int main(int argc, char **argv)
 {
-    return leat_main(argc, argv, declare(), NULL);
+    leat_topology *t = declare();
+    declare_totals(t);
+    return leat_main(argc, argv, t, NULL);
 }

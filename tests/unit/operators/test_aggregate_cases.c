@@ -48,6 +48,8 @@ static const struct leat_aggregate known[] = {
     LEAT_SUM_WHERE("100 / v", "v <> 0", "shares"),
     LEAT_MAX_WHERE("s", "d is null", "odd_one"),
     KIND(COLLECT_LIST, "upper(s)", "loud", .where = "d > 0.5"),
+    LEAT_TRACE_LINKS("s", "links"),
+    KIND(TRACE_LINKS, "s", "two_links", .n = 2),
 };
 
 static const struct leat_type *field_type(const struct leat_type *type, const char *name)
