@@ -155,11 +155,14 @@ static bool is_set(rd_kafka_conf_t *conf, const char *name, const char *value)
     return rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK && strcmp(text, value) == 0;
 }
 
-/* What an unsecured token is made of: words "name=value". librdkafka 2.0 crashes on others. */
+/* What an unsecured token is made of: words "name=value". librdkafka 2.0 crashes on others, and when it renews such a token,
+ * which it does as the end of its life comes near: so that is ten years away, and nobody sets it. */
+#define TOKEN_LIFE " lifeSeconds=315360000"
+
 static bool is_token_config(const char *text)
 {
     static const char *const names[] = {
-        "principal=", "principalClaimName=", "scope=", "scopeClaimName=", "lifeSeconds=", "extension_"
+        "principal=", "principalClaimName=", "scope=", "scopeClaimName=", "extension_"
     };
     bool has_principal = false;
     for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
@@ -171,8 +174,6 @@ static bool is_token_config(const char *text)
         if (i == sizeof names / sizeof names[0] || !value || value + 1 == text + len ||
             memchr(text, '"', len))
             return false;
-        if (i == 4 && (strspn(value + 1, "0123456789") < (size_t)(text + len - value - 1) || len > 20))
-            return false;
         has_principal |= i == 0;
         text += len;
     }
@@ -181,8 +182,8 @@ static bool is_token_config(const char *text)
 
 static int check_tokens(rd_kafka_conf_t *conf, struct leat_error *err)
 {
-    char config[1024] = "";
-    size_t size = sizeof config;
+    char config[1024 + sizeof TOKEN_LIFE] = "";
+    size_t size = sizeof config - sizeof TOKEN_LIFE;
     if (!is_set(conf, "sasl.mechanisms", "OAUTHBEARER") || is_set(conf, "sasl.oauthbearer.method", "oidc"))
         return 0;
     if (!is_set(conf, "enable.sasl.oauthbearer.unsecure.jwt", "true"))
@@ -195,9 +196,10 @@ static int check_tokens(rd_kafka_conf_t *conf, struct leat_error *err)
     if (rd_kafka_conf_get(conf, "sasl.oauthbearer.config", config, &size) != RD_KAFKA_CONF_OK ||
         !is_token_config(config))
         return leat__error(err, LEAT_EDECLARE,
-            "property \"sasl.oauthbearer.config\" of an unsecured token is words as principal=NAME "
-            "lifeSeconds=NUMBER scope=A,B extension_NAME=VALUE; the principal must be there");
-    return 0;
+            "property \"sasl.oauthbearer.config\" of an unsecured token is words as principal=NAME scope=A,B "
+            "extension_NAME=VALUE; the principal must be there");
+    memcpy(config + strlen(config), TOKEN_LIFE, sizeof TOKEN_LIFE);
+    return leat__kafka_set(conf, "sasl.oauthbearer.config", config, err);
 }
 
 static int set_all(const struct leat_kafka_conn *conn, enum leat_kafka_role role, struct leat_env *env,
@@ -281,8 +283,6 @@ static void set_callbacks(rd_kafka_conf_t *conf, struct leat_kafka_client *clien
     rd_kafka_conf_set_error_cb(conf, on_error);
     if (is_set(conf, "enable.ssl.certificate.verification", "true"))
         (void)rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
-    if (is_set(conf, "sasl.mechanisms", "OAUTHBEARER")) /* tokens are renewed although nobody polls */
-        rd_kafka_conf_enable_sasl_queue(conf, 1);
 }
 
 int leat__kafka_new(const struct leat_kafka_conn *conn, enum leat_kafka_role role, rd_kafka_conf_t *conf,
@@ -298,7 +298,6 @@ int leat__kafka_new(const struct leat_kafka_conn *conn, enum leat_kafka_role rol
     made->conn = conn;
     made->owner = owner;
     set_callbacks(conf, made);
-    const bool renews = is_set(conf, "sasl.mechanisms", "OAUTHBEARER");
     made->rk = rd_kafka_new(
         role == LEAT_KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (!made->rk) {
@@ -307,9 +306,6 @@ int leat__kafka_new(const struct leat_kafka_conn *conn, enum leat_kafka_role rol
         leat__free(made);
         return leat__error(err, LEAT_EDECLARE, "librdkafka takes no such configuration: %s", text);
     }
-    rd_kafka_error_t *error = renews ? rd_kafka_sasl_background_callbacks_enable(made->rk) : NULL;
-    if (error)
-        rd_kafka_error_destroy(error); /* then tokens are renewed by who polls */
     *client = made;
     return 0;
 }
@@ -428,7 +424,7 @@ int leat__kafka_error(struct leat_kafka_client *client, rd_kafka_resp_err_t code
     char said[sizeof client->said] = "";
     if (is_wait(ours) || ours == LEAT_EACCESS)
         read_said(client, said);
-    if ((is_wait(ours) || code == (rd_kafka_resp_err_t)client->refusal.code) &&
+    if ((is_wait(ours) || (int)code == __atomic_load_n(&client->refusal.code, __ATOMIC_RELAXED)) &&
         leat__kafka_refusal_read(&client->refusal, &refusal))
         ours = tell_refusal(&refusal, brokers, doing, err);
     else

@@ -148,12 +148,12 @@ static void test_secret__given_a_text_that_quotes_one__when_redacted__then_it_do
 static const struct {
     const char *properties, *text;
 } tokens[] = {
-    { "enable.sasl.oauthbearer.unsecure.jwt=true\nsasl.oauthbearer.config=principal=a lifeSeconds=60", NULL },
+    { "enable.sasl.oauthbearer.unsecure.jwt=true\nsasl.oauthbearer.config=principal=a scope=b,c", NULL },
     { "", "says not where tokens come from" },
     { "enable.sasl.oauthbearer.unsecure.jwt=true", "principal must be there" },
     { "enable.sasl.oauthbearer.unsecure.jwt=true\nsasl.oauthbearer.config=canary-nonsense",
         "principal must be there" },
-    { "enable.sasl.oauthbearer.unsecure.jwt=true\nsasl.oauthbearer.config=principal=a lifeSeconds=x",
+    { "enable.sasl.oauthbearer.unsecure.jwt=true\nsasl.oauthbearer.config=principal=a lifeSeconds=60",
         "principal must be there" },
     { "enable.sasl.oauthbearer.unsecure.jwt=true\nsasl.oauthbearer.config=principal=", "principal must be" },
 };
@@ -173,8 +173,14 @@ static void test_secret__given_oauthbearer__when_configured__then_what_would_cra
         FAIL_UNLESS((code == 0) == (tokens[i].text == NULL) &&
                 (code == 0 || strstr(err.message, tokens[i].text)) && !strstr(err.message, "canary"),
             "%zu: %s", i, err.message);
-        if (code == 0)
+        if (code == 0) {
+            char value[256];
+            size_t size = sizeof value;
+            assert_int_equal(
+                rd_kafka_conf_get(conf, "sasl.oauthbearer.config", value, &size), RD_KAFKA_CONF_OK);
+            assert_string_equal(value, "principal=a scope=b,c lifeSeconds=315360000");
             rd_kafka_conf_destroy(conf);
+        }
     }
 }
 
