@@ -60,7 +60,7 @@ differential: ## PLANS=50000 random plans against the batch oracle, from SEED=1 
 	@cmake --build $(BUILD)/release -j$(JOBS) --target tests_differential
 	@LEAT_SEED=$(SEED) LEAT_ROUNDS=$(PLANS) $(BUILD)/release/tests/test_differential
 
-test-kafka: ## the tests of Kafka against a real broker (Java 17, Maven)
+test-kafka: ## the tests of Kafka against a real broker (Java 17, Maven); KILLS=50 of jobs
 	@scripts/setup
 	@$(call build,dev)
 	@scripts/test-kafka $(BUILD)/dev

@@ -1,9 +1,10 @@
-/* base/point.h -- named places at which a test can kill the process.
+/* base/point.h -- named places at which a test can kill or stop the process.
  *
  * Every step of the checkpoint protocol and of recovery passes a point. In a process whose environment has
  * LEAT_KILL_AT=name:n the n-th passage of that point (n from 1, any thread) is its last: the process sends
- * itself SIGKILL. Everywhere else a point is one load and one branch. All points stand in one table, so that
- * a driver can go through all of them and none is forgotten. */
+ * itself SIGKILL. With LEAT_STOP_AT=name:n it is SIGSTOP, so that another process can take over before it goes
+ * on. Everywhere else a point is one load and one branch. All points stand in one table, so that a driver can
+ * go through all of them and none is forgotten. */
 #ifndef LEAT_BASE_POINT_H
 #define LEAT_BASE_POINT_H
 #include <leat/api.h>
@@ -55,7 +56,7 @@ static inline void leat__point(enum leat_point point)
         leat__point_pass(point);
 }
 const char *leat__point_name(enum leat_point point);
-/* Reads LEAT_KILL_AT; a job calls it when it starts. LEAT_EINVAL names a point that does not exist. */
+/* Reads LEAT_KILL_AT and LEAT_STOP_AT; a job calls it when it starts. LEAT_EINVAL names a point that does not exist. */
 struct leat_error;
 LEAT_NODISCARD int leat__point_arm(struct leat_error *err);
 #endif

@@ -23,7 +23,7 @@ static bool is_slow;
 
 static void set_up(void)
 {
-    kafka = kafka_start(getenv("LEAT_TEST_BOOTSTRAP") ? KAFKA_REAL : KAFKA_TEST);
+    kafka = kafka_start(kafka_kind_wanted());
     place_begin("letters");
     topic = kafka_name(kafka, "orders");
     dead = kafka_name(kafka, "orders-dead");

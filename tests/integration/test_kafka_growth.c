@@ -28,7 +28,7 @@ static struct leat_kafka_sink_opts opts;
 
 static void set_up(enum leat_delivery delivery)
 {
-    kafka = kafka_start(getenv("LEAT_TEST_BOOTSTRAP") ? KAFKA_REAL : KAFKA_TEST);
+    kafka = kafka_start(kafka_kind_wanted());
     place_begin("kafka-growth");
     place.rate_per_s = 4000;
     topic = kafka_name(kafka, "out");

@@ -15,7 +15,7 @@ static struct registry *registry;
 static int start(void **state)
 {
     (void)state;
-    kafka = kafka_start(KAFKA_TEST);
+    kafka = kafka_start(kafka_kind_wanted());
     registry = registry_start(NULL);
     return 0;
 }

@@ -22,12 +22,10 @@ static struct kafka *kafka;
 static const char *topic, *markers;
 static struct place_events events;
 static struct leat_kafka_sink_opts opts;
-static bool is_real;
 
 static void set_up(void)
 {
-    is_real = getenv("LEAT_TEST_BOOTSTRAP") != NULL;
-    kafka = kafka_start(is_real ? KAFKA_REAL : KAFKA_TEST);
+    kafka = kafka_start(kafka_kind_wanted());
     place_begin("kafka");
     topic = kafka_name(kafka, "out");
     markers = kafka_name(kafka, "markers");
@@ -392,7 +390,7 @@ static void test_kafka_sink__given_requests_that_fail_in_each_way__when_sent__th
         "fault FindCoordinator %u close",
     };
     (void)state;
-    if (getenv("LEAT_TEST_BOOTSTRAP"))
+    if (kafka_kind_wanted() == KAFKA_REAL)
         SKIP_BECAUSE("faults are the test broker's");
     for (size_t i = 0; i < COUNT_OF(faults); i++) {
         run_with(faults[i], i % 2 ? 3 : 5);

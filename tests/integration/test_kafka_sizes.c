@@ -24,7 +24,7 @@ static int begin_all(void **state)
 {
     uint64_t x = 88172645463325252u;
     (void)state;
-    kafka = kafka_start(getenv("LEAT_TEST_BOOTSTRAP") ? KAFKA_REAL : KAFKA_TEST);
+    kafka = kafka_start(kafka_kind_wanted());
     noise = malloc(LARGEST);
     zeros = calloc(1, LARGEST);
     for (uint32_t i = 0; i < LARGEST; i++) {

@@ -35,6 +35,12 @@ const char *kafka_kind_name(enum kafka_kind kind)
     return names[kind];
 }
 
+enum kafka_kind kafka_kind_wanted(void)
+{
+    const char *given = getenv("LEAT_TEST_BOOTSTRAP");
+    return given && *given ? KAFKA_REAL : KAFKA_TEST;
+}
+
 static void make_dir(struct kafka *k)
 {
     (void)snprintf(k->dir, sizeof k->dir, "/tmp/leat-kafka-XXXXXX");

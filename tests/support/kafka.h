@@ -22,6 +22,8 @@ void kafka_stop(struct kafka *kafka);
 /* host:port for bootstrap.servers. */
 const char *kafka_bootstrap(const struct kafka *kafka);
 const char *kafka_kind_name(enum kafka_kind kind);
+/* KAFKA_REAL where LEAT_TEST_BOOTSTRAP names one, else KAFKA_TEST: what tests run against that need no faults. */
+enum kafka_kind kafka_kind_wanted(void);
 /* `name` with a suffix that no other run has: topics, groups, transactional ids of a broker that is shared. Lives as long as
  * `kafka`; the same for the same name. */
 const char *kafka_name(struct kafka *kafka, const char *name);

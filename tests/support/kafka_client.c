@@ -157,6 +157,8 @@ void kafka_topic_create(struct kafka *k, const char *topic, int32_t partitions, 
     rd_kafka_queue_t *queue = rd_kafka_queue_new(k->client);
     rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, 1, reason, sizeof reason);
     FAIL_UNLESS(wanted, "topic %s: %s", topic, reason);
+    /* Tests write times of long ago, and retention goes by them. */
+    (void)rd_kafka_NewTopic_set_config(wanted, "retention.ms", "-1");
     each_config(configs, set_of_new, wanted);
     rd_kafka_CreateTopics(k->client, &wanted, 1, NULL, queue);
     rd_kafka_event_t *event = await(queue, "CreateTopics");
