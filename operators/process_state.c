@@ -199,7 +199,7 @@ void leat__states_forget(struct leat__process *p)
             leat__list_forget(state);
         else if (state->spec->kind == LEAT__STATE_MAP)
             leat__map_forget(state);
-        if (state->serde.rows && leat__serde_relax(&state->serde) < 0)
+        if (state->serde.rows && !state->serde.flat && leat__serde_relax(&state->serde) < 0)
             leat__process_fail(p, leat__rows_nomem(p->ctx, "keyed state"));
     }
 }

@@ -18,6 +18,7 @@
 #include "state/state_private.h"
 
 #define PREFETCH_AHEAD 16u
+#define PREFETCH_SLOTS_MIN 512u
 #define MUST_GROW 1
 #define CLEAN_SLOTS 2u /* of free memory, a row: more than a slice needs for each of its keys */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
@@ -371,8 +372,8 @@ int leat__table_find(struct leat_table *table, int64_t ns, const struct leat_sv 
 void leat__table_prefetch(const struct leat_table *table, int64_t ns, uint64_t hash)
 {
     const struct leat__slice *slice = table->last;
-    if (!slice || slice->ns != ns || slice->capacity == 0)
-        return; /* a hint: one that is not at hand is not looked for */
+    if (!slice || slice->ns != ns || slice->capacity < PREFETCH_SLOTS_MIN)
+        return; /* a hint: one that is not at hand is not looked for; a small one is near */
     const struct leat__path path = leat__slice_path(slice, leat__stored_hash(hash), slice->old.capacity > 0);
     const unsigned char *slot = path.slots + path.home * table->slot_size;
     __builtin_prefetch(slot, 1);
