@@ -351,6 +351,8 @@ static void fold(struct oracle *o, const struct plan_agg *agg, const struct leat
     case LEAT_AGGREGATE_USER:
         user(out, field, rows, count);
         break;
+    case LEAT_AGGREGATE_TRACE_LINKS: /* no plan has it: rows have no trace context */
+        break;
     }
     free(picks.at);
 }
