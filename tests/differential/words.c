@@ -201,6 +201,8 @@ static const char *class_of_agg(const struct plan_agg *agg)
         return is_number(agg->of) ? "y" : NULL;
     case LEAT_AGGREGATE_USER:
         return agg->where ? NULL : "u";
+    case LEAT_AGGREGATE_TRACE_LINKS: /* in no plan */
+        return NULL;
     }
     return NULL;
 }
