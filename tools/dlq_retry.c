@@ -27,6 +27,7 @@ struct part {
 struct target {
     char *topic;
     uint32_t partitions;
+    rd_kafka_topic_t *handle; /* without one the first message waits up to a second; NULL in a dry run */
 };
 
 struct retrying {
@@ -199,12 +200,15 @@ static int choose_target(
         return no_memory(r);
     r->targets = targets;
     struct target *made = &targets[r->targets_count];
+    *made = (struct target){ 0 };
     made->topic = strndup(topic.data, topic.len);
     if (!made->topic)
         return no_memory(r);
     r->targets_count++;
     LEAT_TRY(leat__kafka_partitions(
         r->consumer, made->topic, LEAT_KAFKA_TOOL_TIMEOUT_MS, &made->partitions, &tool->error));
+    if (r->producer && !(made->handle = rd_kafka_topic_new(r->producer->rk, made->topic, NULL)))
+        return fail(r, rd_kafka_last_error(), NULL, "open a topic");
     *target = made;
     return 0;
 }
@@ -225,7 +229,7 @@ static int put_back(struct retrying *r, const struct leat_dlq_message *letter, c
     if (!headers)
         return no_memory(r);
     const rd_kafka_vu_t vus[] = {
-        { .vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = target->topic },
+        { .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = target->handle },
         { .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = choose_partition(r, letter, target) },
         { .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
         { .vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = letter->timestamp_ms > 0 ? letter->timestamp_ms : 0 },
@@ -429,6 +433,9 @@ static void release(struct retrying *r)
         if (error)
             rd_kafka_error_destroy(error); /* the next retry of the group does it */
     }
+    for (uint32_t i = 0; i < r->targets_count; i++)
+        if (r->targets[i].handle)
+            rd_kafka_topic_destroy(r->targets[i].handle);
     leat__kafka_free(r->producer);
     for (uint32_t i = 0; r->parts && i < r->parts_count; i++) {
         leat__dlq_left_release(&r->parts[i].before);

@@ -238,8 +238,11 @@ int leat__kafka_tool_range(struct leat_kafka_tool *tool, struct leat_kafka_clien
 
 struct leat_kafka_client *leat__kafka_tool_consumer(struct leat_kafka_tool *tool, const char *group)
 {
-    struct leat_kafka_client *client = leat__kafka_tool_open(
-        tool, LEAT_KAFKA_CONSUMER, "group.id", group, "enable.partition.eof", "true", NULL);
+    /* How long the end of a partition is waited for, unless somebody says otherwise. */
+    const bool is_given = tool->conn.properties_file ||
+        (tool->conn.properties && strstr(tool->conn.properties, "fetch.wait.max.ms"));
+    struct leat_kafka_client *client = leat__kafka_tool_open(tool, LEAT_KAFKA_CONSUMER, "group.id", group,
+        "enable.partition.eof", "true", is_given ? NULL : "fetch.wait.max.ms", "100", NULL);
     if (client)
         (void)rd_kafka_poll_set_consumer(client->rk);
     return client;
