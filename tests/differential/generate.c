@@ -512,6 +512,29 @@ static void draw_crashes(struct draws *d, struct plan *plan)
         run->parallelism2 = between(d, 1, 5);
 }
 
+/* Some windows get a user's trigger whatever they had: sessions, where what it has counted has to be merged, and windows
+ * that end at each record, where late ones come into those that have fired. The numbers are drawn apart. */
+static void draw_user_triggers(struct plan *plan, const struct scale *scale, uint64_t seed)
+{
+    struct draws d = { .seed = seed ^ UINT64_C(0x7269676765727321) };
+    for (size_t i = 0; i < plan->nodes_count; i++) {
+        struct plan_node *node = &plan->nodes[i];
+        const bool sliding = node->window == LEAT_WINDOW_SLIDING;
+        const bool shaped = node->window == LEAT_WINDOW_SESSION || sliding;
+        if (node->kind != PLAN_AGGREGATE || !shaped || !one_in(&d, sliding ? 2 : 4))
+            continue;
+        memset(node->triggers, 0, sizeof node->triggers);
+        node->triggers[0].kind = LEAT_TRIGGER_WATERMARK;
+        node->triggers[1] = (struct plan_trigger){ .kind = LEAT_TRIGGER_USER, .n = between(&d, 2, 4) };
+        if (sliding || one_in(&d, 2))
+            node->lateness = ONE_OF(&d, 10, 100, 1000) * scale->unit;
+        if (node->lateness > 0 &&
+            one_in(&d, 2)) /* else a late record gives a pane, whatever the trigger says */
+            node->triggers[2] =
+                (struct plan_trigger){ .kind = LEAT_TRIGGER_COUNT, .n = between(&d, 3, 9), .late = 1 };
+    }
+}
+
 struct plan *plan_generate(uint64_t seed)
 {
     struct draws d = { .seed = seed };
@@ -535,5 +558,6 @@ struct plan *plan_generate(uint64_t seed)
     draw_rows(&d, &scale, plan);
     draw_crashes(&d, plan);
     plan_draw_silences(plan, seed);
+    draw_user_triggers(plan, &scale, seed);
     return plan;
 }

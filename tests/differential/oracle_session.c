@@ -84,9 +84,21 @@ static bool bounded_row(struct windows *ws, const struct event *row, wide w)
     return true;
 }
 
+/* A session that the row would have been in, but for its split's watermark: the two stand beside each other then, and
+ * which of them a later row meets first is left open. */
+static bool passes_by(const struct windows *ws, const struct event *row, wide w)
+{
+    for (size_t i = 0; i < ws->count; i++)
+        if (is_kept(ws, ws->at[i], row, ws->w) && !is_kept(ws, ws->at[i], row, w) &&
+            meets(ws, ws->at[i], row->at, (wide)row->at + gap_of(ws, row)))
+            return true;
+    return false;
+}
+
 bool oracle_session_row(struct windows *ws, const struct event *row)
 {
     const wide w = row->w > ws->w ? row->w : ws->w;
+    ws->unsure = ws->unsure || passes_by(ws, row, w);
     if (ws->node->max_length > 0)
         return bounded_row(ws, row, w);
     wide start = row->at, end = (wide)row->at + gap_of(ws, row);
