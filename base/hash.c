@@ -16,6 +16,17 @@ uint64_t leat__hash(const void *data, size_t len)
                     : hash_any(data, len);
 }
 
+void leat__hash_all(const struct leat_sv *keys, uint32_t count, uint64_t *hashes)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct leat_sv key = keys[i];
+        if (key.len == 8 && key.data)
+            hashes[i] = XXH3_64bits(key.data, 8);
+        else
+            hashes[i] = key.data ? hash_any(key.data, key.len) : 0;
+    }
+}
+
 struct leat_hash_stream {
     XXH3_state_t state; /* aligned to 64 */
 };

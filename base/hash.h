@@ -3,8 +3,11 @@
 #ifndef LEAT_BASE_HASH_H
 #define LEAT_BASE_HASH_H
 #include <leat/api.h>
+#include <leat/type.h>
 
 uint64_t leat__hash(const void *data, size_t len);
+/* Of many; 0 where data is NULL. */
+void leat__hash_all(const struct leat_sv *keys, uint32_t count, uint64_t *hashes);
 /* The same hash of bytes that come in pieces. */
 struct leat_hash_stream;
 struct leat_hash_stream *leat__hash_stream_new(void); /* of no bytes yet; NULL when out of memory */

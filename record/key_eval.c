@@ -267,11 +267,14 @@ static int eval_integers(
 {
     const unsigned char *row = batch->rows + key->parts[0].place.offset;
     const bool is_int = key->shape == LEAT__KEY_OF_INT;
-    LEAT_TRY(reserve_bytes(s, (size_t)batch->count * 8));
+    const uint32_t count = batch->count;
+    const size_t stride = batch->stride;
+    LEAT_TRY(reserve_bytes(s, (size_t)count * 8));
     unsigned char *at = s->bytes;
-    for (uint32_t i = 0; i < batch->count; i++, row += batch->stride) {
+    struct leat_sv *keys = s->keys;
+    for (uint32_t i = 0; i < count; i++, row += stride) {
         const void *from = row;
-        s->keys[i] = (struct leat_sv){ (const char *)at, 8 };
+        keys[i] = (struct leat_sv){ (const char *)at, 8 };
         at = put_integer(at, is_int ? *(const int32_t *)from : *(const int64_t *)from);
     }
     return 0;
@@ -525,6 +528,5 @@ int leat__key_eval(const struct leat_key *key, struct leat_key_scratch *scratch,
 
 void leat__key_hash(const struct leat_sv *keys, struct leat_batch *batch)
 {
-    for (uint32_t i = 0; i < batch->count; i++)
-        batch->key_hash[i] = keys[i].data ? leat__hash(keys[i].data, keys[i].len) : 0;
+    leat__hash_all(keys, batch->count, batch->key_hash);
 }

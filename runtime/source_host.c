@@ -540,17 +540,39 @@ static int note_watermark(struct leat_source_host *host, struct host_split *spli
     return send_progress(host);
 }
 
+/* The end of the times from `i` on of which each is above the one before, and above `above_us`. */
+static uint32_t rise(const int64_t *times, uint32_t i, uint32_t count, int64_t above_us)
+{
+    while (i < count && times[i] > above_us)
+        above_us = times[i++];
+    return i;
+}
+
+static int64_t later_us(int64_t a_us, int64_t b_us)
+{
+    return a_us > b_us ? a_us : b_us;
+}
+
 /* Sends the rows of a split's batch, cut where lateness changes. *batch as in emit_rows. */
 static int emit_timed(struct leat_source_host *host, struct host_split *split, struct leat_batch **batch)
 {
     const int64_t out_of_orderness_us = host->inst->plan->node->time.max_out_of_orderness_us;
     const uint32_t count = (*batch)->count;
+    const int64_t *times = (*batch)->event_us;
     int64_t newest_us = split->newest_us, wm_us = split->wm_us;
     uint32_t from = 0;
     bool late = false;
 
     for (uint32_t i = 0; i < count; i++) {
-        const int64_t event_us = (*batch)->event_us[i];
+        const uint32_t risen = late ? i : rise(times, i, count, newest_us > wm_us ? newest_us : wm_us);
+        if (risen > i) { /* none of these is late */
+            i = risen;
+            newest_us = times[i - 1];
+            wm_us = later_us(wm_us, watermark_behind(newest_us, out_of_orderness_us));
+        }
+        if (i == count)
+            break;
+        const int64_t event_us = times[i];
         const bool is_late = event_us <= wm_us && wm_us > LEAT_TIME_MIN;
         if (__builtin_expect(is_late != late, 0)) {
             if (i > from)
@@ -562,8 +584,7 @@ static int emit_timed(struct leat_source_host *host, struct host_split *split, s
         }
         if (event_us > newest_us) {
             newest_us = event_us;
-            const int64_t behind_us = watermark_behind(newest_us, out_of_orderness_us);
-            wm_us = behind_us > wm_us ? behind_us : wm_us;
+            wm_us = later_us(wm_us, watermark_behind(newest_us, out_of_orderness_us));
         }
     }
     if (count > from)
