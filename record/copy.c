@@ -402,6 +402,33 @@ void leat__copy_to(struct leat_copier *copier, const void *record, void *memory)
     }
 }
 
+size_t leat__copy_within(struct leat_copier *copier, const void *record, void *memory, size_t room)
+{
+    size_t size = ALIGN_UP((size_t)copier->size);
+    if (!copier->only_strings) {
+        size = leat__copy_size(copier, record);
+        if (size <= room)
+            leat__copy_to(copier, record, memory);
+        return size;
+    }
+    const struct leat__op *ops = copier->program.ops;
+    const unsigned char *from = record;
+    unsigned char *to = memory;
+    if (size <= room)
+        leat__copy_bytes(to, from, copier->size);
+    for (const struct leat__op *op = ops; op->code == COPY_VIEW; op++) {
+        const struct leat_sv view = *(const struct leat_sv *)(const void *)(from + op->offset);
+        const size_t at = size;
+        size += ALIGN_UP(view.len);
+        if (size > room)
+            continue; /* only how much there is */
+        view_at(to + op->offset)->data = view.len ? (const char *)to + at : (const char *)&nothing;
+        if (view.len)
+            leat__copy_bytes(to + at, view.data, view.len);
+    }
+    return size;
+}
+
 void leat__copy_rebase(struct leat_copier *copier, void *record, ptrdiff_t moved)
 {
     struct visit v = { .copier = copier, .moved = moved };

@@ -52,6 +52,8 @@ size_t leat__copy_size(struct leat_copier *copier, const void *record);
 /* Writes a self-contained copy into `memory` (aligned to 8, leat__copy_size bytes): the struct first, its
  * views pointing into the same block. It may be moved only with leat__copy_rebase. */
 void leat__copy_to(struct leat_copier *copier, const void *record, void *memory);
+/* Both at once: writes the copy if it takes no more than `room`; how much it takes. What it writes else is of no use. */
+size_t leat__copy_within(struct leat_copier *copier, const void *record, void *memory, size_t room);
 /* After a self-contained copy was moved by memcpy: corrects its views by the distance moved. */
 void leat__copy_rebase(struct leat_copier *copier, void *record, ptrdiff_t moved);
 #endif

@@ -41,40 +41,59 @@ static inline size_t room_for(const struct leat_table *table, const void *record
     return (size + 7) & ~(size_t)7;
 }
 
-static inline struct stored_row *make_place(
-    struct leat_table *table, struct leat__slice *slice, size_t room, struct leat_error *err)
+static inline void set_row(struct stored_row *stored, int64_t event_us, uint8_t flags, size_t room)
 {
-    const size_t bytes = sizeof(struct stored_row) + room;
-    struct stored_row *stored;
-    if (bytes <= (size_t)(slice->arena_end - slice->arena_at)) {
-        stored = (struct stored_row *)(void *)slice->arena_at;
-        slice->arena_at += bytes;
-    } else {
-        stored = leat__slice_bytes(table, slice, bytes, err);
-    }
-    if (stored)
-        stored->room = room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
-    return stored;
+    *stored = (struct stored_row){ { NULL, event_us, stored + 1, &stored->flags }, flags, { 0 },
+        room < UINT32_MAX ? (uint32_t)room : UINT32_MAX };
 }
 
-static inline void fill_row(struct leat_table *table, struct stored_row *stored, const void *record,
+static void fill_row(struct leat_table *table, struct stored_row *stored, const void *record,
     int64_t event_us, uint8_t flags, bool flat)
 {
-    const uint32_t room = stored->room;
-    *stored = (struct stored_row){ { NULL, event_us, stored + 1, &stored->flags }, flags, { 0 }, room };
+    set_row(stored, event_us, flags, stored->room);
     if (flat)
         leat__copy_bytes(stored + 1, record, table->row_size);
     else
         leat__copy_to(table->copier, record, stored + 1);
 }
 
+static struct stored_row *make_place(
+    struct leat_table *table, struct leat__slice *slice, size_t room, struct leat_error *err)
+{
+    struct stored_row *stored = leat__slice_bytes(table, slice, sizeof *stored + room, err);
+    if (stored)
+        stored->room = room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
+    return stored;
+}
+
+/* The copy of a row for which the rest of the arena is too small. */
+static struct stored_row *store_elsewhere(struct leat_table *table, struct leat__slice *slice,
+    const void *record, size_t room, bool flat, struct leat_error *err)
+{
+    struct stored_row *stored = make_place(table, slice, room, err);
+    if (stored)
+        fill_row(table, stored, record, 0, 0, flat);
+    return stored;
+}
+
 static inline int add_row(struct leat_table *table, struct leat__slice *slice, struct leat__list *list,
     const void *record, int64_t event_us, uint8_t flags, bool flat, struct leat_error *err)
 {
-    struct stored_row *stored = make_place(table, slice, room_for(table, record, flat), err);
-    if (!stored)
+    struct stored_row *stored = (struct stored_row *)(void *)slice->arena_at;
+    const size_t left = (size_t)(slice->arena_end - slice->arena_at);
+    const size_t most = left > sizeof *stored ? left - sizeof *stored : 0;
+    void *copy = most ? stored + 1 : NULL;
+    size_t size = table->row_size;
+    if (!flat)
+        size = leat__copy_within(table->copier, record, copy, most);
+    else if (size <= most)
+        leat__copy_bytes(copy, record, size);
+    const size_t room = (size + 7) & ~(size_t)7;
+    if (room <= most)
+        slice->arena_at += sizeof *stored + room;
+    else if (!(stored = store_elsewhere(table, slice, record, room, flat, err)))
         return err && err->code < 0 ? err->code : LEAT_ESTATE;
-    fill_row(table, stored, record, event_us, flags, flat);
+    set_row(stored, event_us, flags, room);
     const struct leat_list_row **end =
         list->last ? &list->last->next : (const struct leat_list_row **)(void *)&list->first;
     *end = list->last = &stored->row;
@@ -125,26 +144,6 @@ int leat__table_append(struct leat_table *table, int64_t ns, const struct leat_s
     struct leat_error *err)
 {
     return leat__table_append_flagged(table, ns, keys, hashes, rows, count, batch, NULL, err);
-}
-
-int leat__table_lists(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
-    const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_list_row **lists,
-    struct leat_error *err)
-{
-    static const struct leat__list none;
-    LEAT_ASSERT(table->kind == LEAT_TABLE_LIST);
-    LEAT_TRY(reserve_values(table, count, err));
-    if (count == 1) {
-        const uint32_t r = rows ? rows[0] : 0;
-        LEAT_TRY(leat__table_find_one(table, ns, keys[r], hashes[r], table->values, err));
-    } else {
-        LEAT_TRY(leat__table_find(table, ns, keys, hashes, rows, count, table->values, err));
-    }
-    for (uint32_t i = 0; i < count; i++) { /* no branch: there is no telling which keys there are */
-        const struct leat__list *list = table->values[i] ? table->values[i] : &none;
-        lists[i] = list->first;
-    }
-    return 0;
 }
 
 int leat__table_flagged(

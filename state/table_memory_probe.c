@@ -3,7 +3,7 @@
  *   for each row: prefetch the slot of the row 16 ahead; walk from the key's home to the key or to a free
  * slot
  *
- * The walk is compiled for four cases: keys of 8 bytes or any others, making or only finding. A batch that
+ * The walk is compiled for several cases: keys of 8 bytes or any others, making or only finding. A batch that
  * fills the array stops in the middle; the array grows, and the batch starts again from its first row, so
  * that the pointers it gives are all into the new array (growth doubles: over a table's life that is less
  * than two batches a doubling).
@@ -34,6 +34,7 @@ struct probe {
     uint32_t ignored, wanted; /* flags of a slot that needs no touch: (flags | ignored) == wanted */
     uint32_t made; /* flags of a new slot */
     bool blind, reading;
+    bool lists; /* `values` are to be first rows; only where `reading` */
     uint32_t *missed; /* NULL: what is not in memory is not there */
     uint32_t missed_count;
 };
@@ -134,12 +135,20 @@ static ALWAYS_INLINE int make_key(
     return 0;
 }
 
+/* What is found for a row. (Bytes are copied since the caller's pointers may be to rows of lists.) */
+static ALWAYS_INLINE void give(void *to, bool lists, unsigned char *value)
+{
+    const void *given =
+        lists && value ? (const void *)((const struct leat__list *)(const void *)value)->first : value;
+    memcpy(to, &given, sizeof given);
+}
+
 /* A slot is found whose flags are not as the call wants them. values[i] = NULL where it can not be given. */
 static int touch(struct probe *p, uint32_t i, unsigned char *slot, struct leat_error *err)
 {
     struct leat_table *table = p->table;
     const uint64_t word = leat__slot_word(slot);
-    p->values[i] = NULL;
+    give(p->values + i, p->lists, NULL);
     if ((word & LEAT__VOID) && table->kind == LEAT_TABLE_FIXED) {
         if (p->reading)
             return 0;
@@ -157,57 +166,102 @@ static int touch(struct probe *p, uint32_t i, unsigned char *slot, struct leat_e
     if (!p->reading)
         LEAT_TRY(leat__slot_dirty(table, p->slice, slot, err));
     leat__slot_set_word(slot, leat__slot_word(slot) | LEAT__USED);
-    p->values[i] = leat__slot_value(table, slot);
+    give(p->values + i, p->lists, leat__slot_value(table, slot));
     return 0;
 }
 
-static ALWAYS_INLINE int walk(struct probe *p, bool int_keys, bool make, bool growing, struct leat_error *err)
+/* Where probes of a slice begin, apart from what is written to while they go. */
+struct places {
+    const struct leat__slice *slice;
+    const struct leat_table *table;
+    const uint64_t *hashes;
+    const uint32_t *rows;
+    unsigned char *slots, *end;
+    uint64_t salt;
+    uint32_t shift;
+    size_t slot_size;
+    bool straddles;
+};
+
+static ALWAYS_INLINE struct places places_of(const struct probe *p)
 {
     const struct leat__slice *slice = p->slice;
-    const size_t slot_size = p->table->slot_size;
-    const bool straddles = p->table->straddles;
-    const uint32_t *rows = p->rows;
-    const uint32_t ignored = p->ignored, wanted = p->wanted;
-    for (uint32_t i = 0; i < p->count; i++) {
-        if (i + PREFETCH_AHEAD < p->count) {
-            const uint32_t ahead = rows ? rows[i + PREFETCH_AHEAD] : i + PREFETCH_AHEAD;
-            const struct leat__path path =
-                leat__slice_path(slice, leat__stored_hash(p->hashes[ahead]), growing);
-            const unsigned char *line = path.slots + path.home * slot_size;
-            __builtin_prefetch(line, 1);
-            if (straddles)
-                __builtin_prefetch(line + slot_size - 1, 1);
-        }
-        const uint32_t r = rows ? rows[i] : i;
-        const uint64_t hash = leat__stored_hash(p->hashes[r]);
-        const struct leat__path path = leat__slice_path(slice, hash, growing);
-        uint64_t at = path.home;
-        unsigned char *slot = path.slots + at * slot_size;
-        for (;;) {
-            if (slot_has(slot, int_keys, p->keys[r], hash)) {
-                p->values[i] =
-                    slot + (int_keys ? sizeof(struct leat__slot_int) : sizeof(struct leat__slot_bytes));
+    return (struct places){ .slice = slice,
+        .table = p->table,
+        .hashes = p->hashes,
+        .rows = p->rows,
+        .slots = slice->slots,
+        .end = slice->slots + slice->capacity * p->table->slot_size,
+        .salt = slice->salt,
+        .shift = slice->shift,
+        .slot_size = p->table->slot_size,
+        .straddles = p->table->straddles };
+}
+
+/* The slot at home of the key of row i, on its way to the cache. */
+static ALWAYS_INLINE unsigned char *approach(const struct places *at, uint32_t i, bool growing)
+{
+    const uint64_t hash = leat__stored_hash(at->hashes[at->rows ? at->rows[i] : i]);
+    unsigned char *slot;
+    if (growing) {
+        const struct leat__path path = leat__slice_path(at->slice, hash, true);
+        slot = path.slots + path.home * at->slot_size;
+    } else {
+        slot = at->slots + ((hash * at->salt) >> at->shift) * at->slot_size;
+    }
+    __builtin_prefetch(slot, 1);
+    if (at->straddles)
+        __builtin_prefetch(slot + at->slot_size - 1, 1);
+    return slot;
+}
+
+/* The slot behind one that belongs to another key. */
+static ALWAYS_INLINE unsigned char *step(
+    const struct places *at, unsigned char *slot, uint64_t hash, bool growing)
+{
+    unsigned char *next = slot + at->slot_size;
+    if (!growing)
+        return next == at->end ? at->slots : next;
+    const struct leat__path path = leat__slice_path(at->slice, hash, true);
+    return next == path.slots + (path.mask + 1) * at->slot_size ? path.slots : next;
+}
+
+static ALWAYS_INLINE int walk(
+    struct probe *p, bool int_keys, bool make, bool growing, bool lists, struct leat_error *err)
+{
+    const uint32_t head = int_keys ? sizeof(struct leat__slot_int) : sizeof(struct leat__slot_bytes);
+    const uint32_t count = p->count, ignored = p->ignored, wanted = p->wanted;
+    const struct places places = places_of(p);
+    const struct leat_sv *keys = p->keys;
+    void **values = p->values;
+    unsigned char *homes[PREFETCH_AHEAD]; /* of the next rows, in a ring */
+    for (uint32_t i = 0; i < PREFETCH_AHEAD && i < count; i++)
+        homes[i] = approach(&places, i, growing);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t r = places.rows ? places.rows[i] : i;
+        const uint64_t hash = leat__stored_hash(places.hashes[r]);
+        const struct leat_sv key = keys[r];
+        unsigned char *slot = homes[i % PREFETCH_AHEAD];
+        if (i + PREFETCH_AHEAD < count)
+            homes[i % PREFETCH_AHEAD] = approach(&places, i + PREFETCH_AHEAD, growing);
+        for (;; slot = step(&places, slot, hash, growing)) {
+            if (slot_has(slot, int_keys, key, hash)) {
+                give(values + i, lists, slot + head);
                 if (__builtin_expect(
                         (((uint32_t)leat__slot_word(slot) & LEAT__FLAGS) | ignored) != wanted, 0))
                     LEAT_TRY(touch(p, i, slot, err));
                 break;
             }
             if (leat__slot_word(slot) == 0) {
-                if (!make) {
-                    p->values[i] = NULL;
-                    if (p->missed)
-                        p->missed[p->missed_count++] = i;
-                    break;
-                }
-                if (slice->count == slice->limit)
+                if (make && p->slice->count == p->slice->limit)
                     return MUST_GROW;
-                LEAT_TRY(make_key(p, slot, p->keys[r], hash, err));
-                p->values[i] =
-                    slot + (int_keys ? sizeof(struct leat__slot_int) : sizeof(struct leat__slot_bytes));
+                if (make)
+                    LEAT_TRY(make_key(p, slot, key, hash, err));
+                give(values + i, lists, make ? slot + head : NULL);
+                if (!make && p->missed)
+                    p->missed[p->missed_count++] = i;
                 break;
             }
-            at = (at + 1) & path.mask;
-            slot = path.slots + at * slot_size;
         }
     }
     return 0;
@@ -215,27 +269,117 @@ static ALWAYS_INLINE int walk(struct probe *p, bool int_keys, bool make, bool gr
 
 static int walk_int_make(struct probe *p, struct leat_error *err)
 {
-    return walk(p, true, true, false, err);
+    return walk(p, true, true, false, false, err);
 }
+
+/* ---- keys of 8 bytes, without a branch on whether they are there, which a processor can not guess ---- */
+
+/* Walks to the key, or to the free slot where it is not. */
+static ALWAYS_INLINE struct leat__slot_int *walk_int(
+    const struct places *places, unsigned char *slot, uint64_t key, uint64_t hash)
+{
+    for (;; slot = step(places, slot, hash, false)) {
+        struct leat__slot_int *s = (struct leat__slot_int *)(void *)slot;
+        const uint64_t differs = ((s->hash ^ hash) & ~(uint64_t)LEAT__FLAGS) | (s->key ^ key);
+        if ((differs == 0) | (s->hash == 0))
+            return s;
+    }
+}
+
+/* Only finding. A free slot is all zeros: it has no first row, and not the flags of a key that needs no touch, if there
+ * are any. */
+static ALWAYS_INLINE int find_int(struct probe *p, bool lists, struct leat_error *err)
+{
+    const uint32_t count = p->count, ignored = p->ignored, wanted = p->wanted;
+    const struct places places = places_of(p);
+    const struct leat_sv *keys = p->keys;
+    void **values = p->values;
+    unsigned char *homes[PREFETCH_AHEAD]; /* of the next rows, in a ring */
+    for (uint32_t i = 0; i < PREFETCH_AHEAD && i < count; i++)
+        homes[i] = approach(&places, i, false);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t r = places.rows ? places.rows[i] : i;
+        const uint64_t hash = leat__stored_hash(places.hashes[r]);
+        unsigned char *slot = homes[i % PREFETCH_AHEAD];
+        if (i + PREFETCH_AHEAD < count)
+            homes[i % PREFETCH_AHEAD] = approach(&places, i + PREFETCH_AHEAD, false);
+        struct leat__slot_int *s = walk_int(&places, slot, load64(keys[r].data), hash);
+        give(values + i, lists, s->hash || lists ? (unsigned char *)(s + 1) : NULL);
+        if (__builtin_expect((((uint32_t)s->hash & LEAT__FLAGS) | ignored) == wanted, 1))
+            continue;
+        if (s->hash)
+            LEAT_TRY(touch(p, i, (unsigned char *)s, err));
+        else if (p->missed)
+            p->missed[p->missed_count++] = i;
+    }
+    return 0;
+}
+
+static int find_int_values(struct probe *p, struct leat_error *err)
+{
+    return find_int(p, false, err);
+}
+
+static int find_int_lists(struct probe *p, struct leat_error *err)
+{
+    return find_int(p, true, err);
+}
+
+/* Without a store, where no slot has flags: a key that is there is written once more. */
+static int make_int_plain(struct probe *p)
+{
+    struct leat__slice *slice = p->slice;
+    const uint32_t count = p->count;
+    const struct places places = places_of(p);
+    const uint64_t limit = slice->limit, begun = slice->count;
+    const struct leat_sv *keys = p->keys;
+    void **values = p->values;
+    uint64_t taken = begun;
+    uint32_t i = 0;
+    unsigned char *homes[PREFETCH_AHEAD]; /* of the next rows, in a ring */
+    for (uint32_t k = 0; k < PREFETCH_AHEAD && k < count; k++)
+        homes[k] = approach(&places, k, false);
+    for (; i < count; i++) {
+        const uint32_t r = places.rows ? places.rows[i] : i;
+        const uint64_t hash = leat__stored_hash(places.hashes[r]), key = load64(keys[r].data);
+        unsigned char *slot = homes[i % PREFETCH_AHEAD];
+        if (i + PREFETCH_AHEAD < count)
+            homes[i % PREFETCH_AHEAD] = approach(&places, i + PREFETCH_AHEAD, false);
+        struct leat__slot_int *s = walk_int(&places, slot, key, hash);
+        if (taken == limit && s->hash == 0)
+            break;
+        taken += s->hash == 0;
+        *s = (struct leat__slot_int){ .hash = hash, .key = key };
+        give(values + i, false, (unsigned char *)(s + 1));
+    }
+    LEAT_ASSERT(taken == begun || slice->cursors_open == 0);
+    slice->count = taken;
+    slice->keys += taken - begun;
+    slice->version += taken - begun;
+    p->table->keys_count += taken - begun;
+    return i < count ? MUST_GROW : 0;
+}
+
+/* ---- all walks ---- */
 
 static int walk_bytes_make(struct probe *p, struct leat_error *err)
 {
-    return walk(p, false, true, false, err);
-}
-
-static int walk_int_find(struct probe *p, struct leat_error *err)
-{
-    return walk(p, true, false, false, err);
+    return walk(p, false, true, false, false, err);
 }
 
 static int walk_bytes_find(struct probe *p, struct leat_error *err)
 {
-    return walk(p, false, false, false, err);
+    return walk(p, false, false, false, false, err);
+}
+
+static int walk_bytes_lists(struct probe *p, struct leat_error *err)
+{
+    return walk(p, false, false, false, true, err);
 }
 
 static int walk_growing(struct probe *p, bool make, struct leat_error *err)
 {
-    return walk(p, p->table->int_keys, make, true, err);
+    return walk(p, p->table->int_keys, make, true, p->lists, err);
 }
 
 static int find_in_memory(struct probe *p, struct leat_error *err)
@@ -243,7 +387,9 @@ static int find_in_memory(struct probe *p, struct leat_error *err)
     p->missed_count = 0;
     if (__builtin_expect(p->slice->old.capacity > 0, 0))
         return walk_growing(p, false, err);
-    return p->table->int_keys ? walk_int_find(p, err) : walk_bytes_find(p, err);
+    if (p->lists)
+        return p->table->int_keys ? find_int_lists(p, err) : walk_bytes_lists(p, err);
+    return p->table->int_keys ? find_int_values(p, err) : walk_bytes_find(p, err);
 }
 
 static int make_in_memory(struct probe *p, struct leat_error *err)
@@ -255,8 +401,9 @@ static int make_in_memory(struct probe *p, struct leat_error *err)
         if (__builtin_expect(p->slice->old.capacity > 0, 0))
             leat__slice_move(p->table, p->slice, p->count);
         const int code = __builtin_expect(p->slice->old.capacity > 0, 0) ? walk_growing(p, true, err)
-            : p->table->int_keys                                         ? walk_int_make(p, err)
-                                                                         : walk_bytes_make(p, err);
+            : !p->table->int_keys                                        ? walk_bytes_make(p, err)
+            : p->table->state->store_class                               ? walk_int_make(p, err)
+                                                                         : make_int_plain(p);
         if (code != MUST_GROW)
             return code;
         LEAT_TRY(leat__slice_grow(p->table, p->slice, err));
@@ -347,26 +494,49 @@ int leat__table_upsert_blind(struct leat_table *table, int64_t ns, const struct 
     return upsert(&p, ns, err);
 }
 
+static int find(struct probe *p, int64_t ns, struct leat_error *err)
+{
+    p->reading = true;
+    p->slice = leat__slice_find(p->table, ns);
+    if (!p->slice || p->count == 0) {
+        memset(p->values, 0, p->count * sizeof *p->values);
+        return 0;
+    }
+    if (!p->table->state->store_class)
+        return find_in_memory(p, err);
+    LEAT_TRY(enter(p, err));
+    if (p->slice->incomplete)
+        return find_or_fetch(p, err);
+    if (p->slice->capacity)
+        return find_in_memory(p, err);
+    memset(p->values, 0, p->count * sizeof *p->values);
+    return 0;
+}
+
 int leat__table_find(struct leat_table *table, int64_t ns, const struct leat_sv *keys, const uint64_t *hashes,
     const uint32_t *rows, uint32_t count, void **values, struct leat_error *err)
 {
     struct probe p = { .table = table, .keys = keys, .hashes = hashes, .rows = rows, .count = count };
     p.values = values;
-    p.reading = true;
-    p.slice = leat__slice_find(table, ns);
-    if (!p.slice || count == 0) {
-        memset(values, 0, count * sizeof *values);
+    return find(&p, ns, err);
+}
+
+int leat__table_lists(struct leat_table *table, int64_t ns, const struct leat_sv *keys,
+    const uint64_t *hashes, const uint32_t *rows, uint32_t count, const struct leat_list_row **lists,
+    struct leat_error *err)
+{
+    struct probe p = { .table = table, .keys = keys, .hashes = hashes, .rows = rows, .count = count };
+    LEAT_ASSERT(table->kind == LEAT_TABLE_LIST);
+    if (count == 1) {
+        const uint32_t r = rows ? rows[0] : 0;
+        void *list;
+        LEAT_TRY(leat__table_find_one(table, ns, keys[r], hashes[r], &list, err));
+        lists[0] = list ? ((const struct leat__list *)list)->first : NULL;
         return 0;
     }
-    if (!table->state->store_class)
-        return find_in_memory(&p, err);
-    LEAT_TRY(enter(&p, err));
-    if (p.slice->incomplete)
-        return find_or_fetch(&p, err);
-    if (p.slice->capacity)
-        return find_in_memory(&p, err);
-    memset(values, 0, count * sizeof *values);
-    return 0;
+    p.values = (void **)(uintptr_t)lists;
+    p.lists = true;
+    return find(&p, ns, err);
 }
 
 void leat__table_prefetch(const struct leat_table *table, int64_t ns, uint64_t hash)
