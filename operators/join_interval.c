@@ -226,24 +226,44 @@ static int admit_rows(struct leat__interval *j, struct leat__ctx *ctx)
     return emit_late(j, ctx, late, w);
 }
 
+/* The first bucket of the other side that there is and that rows from j->run_from on reach. False: none. */
+static int next_bucket(struct leat__interval *j, struct leat__ctx *ctx, int64_t *bucket, bool *found)
+{
+    const struct leat__interval_spec *spec = j->spec;
+    const int64_t *times = j->in->event_us;
+    for (;;) {
+        while (j->any_run && j->run_from < j->rows_count &&
+            reach_to(spec, j->side, times[j->rows[j->run_from]]) <= j->done_until_us)
+            j->run_from++;
+        *found = j->run_from < j->rows_count;
+        if (!*found)
+            return 0;
+        int64_t start_us = reach_from(spec, j->side, times[j->rows[j->run_from]]);
+        if (j->any_run && start_us <= j->done_until_us)
+            start_us = j->done_until_us + 1; /* no overflow: the row reaches further */
+        const int64_t first = leat__interval_bucket(spec, start_us);
+        const int code = leat__table_next_namespace(j->tables[!j->side], first, bucket, ctx->error);
+        if (code < 0)
+            return leat__fail_here(ctx);
+        *found = code > 0;
+        if (!*found || *bucket == first)
+            return 0;
+        j->any_run = true;
+        j->done_until_us = leat__interval_bucket_last_us(spec, *bucket - 1);
+    }
+}
+
 /* The next rows that reach into one bucket of the other side, with their lists there. False when all is
  * found. */
 static int begin_run(struct leat__interval *j, struct leat__ctx *ctx, bool *found)
 {
     const struct leat__interval_spec *spec = j->spec;
     const int64_t *times = j->in->event_us;
-    uint32_t from = j->run_from;
-    while (j->any_run && from < j->rows_count &&
-        reach_to(spec, j->side, times[j->rows[from]]) <= j->done_until_us)
-        from++;
-    *found = from < j->rows_count;
+    int64_t bucket;
+    LEAT_TRY(next_bucket(j, ctx, &bucket, found));
     if (!*found)
         return 0;
-    int64_t start_us = reach_from(spec, j->side, times[j->rows[from]]);
-    if (j->any_run && start_us <= j->done_until_us)
-        start_us = j->done_until_us + 1; /* no overflow: the row reaches further */
-    const int64_t bucket = leat__interval_bucket(spec, start_us);
-    j->run_from = j->run_to = from;
+    const uint32_t from = j->run_to = j->run_from;
     j->any_run = true;
     j->done_until_us = leat__interval_bucket_last_us(spec, bucket);
     while (
@@ -310,11 +330,7 @@ static bool has_done_enough(const struct leat__interval *j)
 /* The pairs of one row with the rest of its list. LEAT_MORE when this call has done enough. */
 static int scan_list(struct leat__interval *j, struct leat__ctx *ctx, uint32_t row)
 {
-    const int64_t own_us = j->in->event_us[row];
-    const uint64_t hash = j->in->key_hash[row];
-    const void *own = leat_batch_at(j->in, row);
-    const struct partners partners = partners_of(j->spec, j->side, own_us);
-    const bool is_left = j->side == LEAT__LEFT;
+    const struct partners partners = partners_of(j->spec, j->side, j->in->event_us[row]);
     uint32_t early = 0;
     for (const struct leat_list_row *other = j->next; other; other = j->next) {
         const int64_t other_us = other->event_us;
@@ -323,57 +339,175 @@ static int scan_list(struct leat__interval *j, struct leat__ctx *ctx, uint32_t r
         j->scanned++;
         j->list_at++;
         j->next = other->next;
-        const bool is_pair = other_us >= partners.from_us && other_us <= partners.to_us;
-        if (j->is_plain)
-            LEAT_TRY(leat__join_output_add(j->output, ctx, is_left ? own : other->record,
-                is_left ? other->record : own, own_us > other_us ? own_us : other_us, hash, is_pair));
-        else if (is_pair)
+        if (other_us >= partners.from_us && other_us <= partners.to_us)
             LEAT_TRY(add_pair(j, ctx, row, other));
         early += other_us < partners.from_us;
         if (early == FEW && j->list_at == FEW)
-            skip_early(j, hash, partners.from_us);
+            skip_early(j, j->in->key_hash[row], partners.from_us);
     }
     return 0;
 }
 
-/* The same for the run's rows from j->at on, while their lists are short and nothing but their pairs is of interest:
- * most of the work of joins with few partners. Ends before a row that needs more, with j->next NULL. */
+/* ---- pairs that need nothing but to be given ---- */
+
+/* What rows of a run have in common. Own times in [first_us, first_us + times]: neither is their reach at the ends of
+ * time, nor are their pairs behind the watermark. The others go through scan_list. */
+struct seekers {
+    int64_t first_us;
+    uint64_t times;
+    int64_t before_us; /* to the first time that one pairs with, */
+    uint64_t width; /* and all of them */
+    const void **owns, **others; /* of the lane */
+    int64_t *event_us;
+    uint64_t *key_hash;
+};
+
+static struct seekers seekers_of(const struct leat__interval *j)
+{
+    const struct leat__join_lane *lane = &j->output->lanes[LEAT__JOIN_ON_TIME];
+    const bool is_left = j->side == LEAT__LEFT;
+    const int64_t before_us = is_left ? j->spec->before_us : j->spec->after_us;
+    const int64_t after_us = is_left ? j->spec->after_us : j->spec->before_us;
+    const int64_t lowest_us = before_us > 0 ? LEAT_TIME_MIN + before_us : LEAT_TIME_MIN; /* and none of it */
+    const int64_t last_us = after_us > 0 ? LEAT_TIME_MAX - after_us : LEAT_TIME_MAX;
+    const int64_t plain_us = j->output->plain_after_us;
+    const int64_t after = lowest_us > plain_us ? lowest_us : plain_us;
+    return (struct seekers){ .first_us = after < last_us ? after + 1 : LEAT_TIME_MAX,
+        .times = after < last_us ? (uint64_t)last_us - (uint64_t)after - 1 : 0,
+        .before_us = before_us,
+        .width = (uint64_t)before_us + (uint64_t)after_us,
+        .owns = is_left ? lane->left : lane->right,
+        .others = is_left ? lane->right : lane->left,
+        .event_us = lane->event_us,
+        .key_hash = lane->key_hash };
+}
+
+static inline bool is_seeker(const struct seekers *s, int64_t own_us)
+{
+    return (uint64_t)own_us - (uint64_t)s->first_us <= s->times && own_us != LEAT_TIME_MAX;
+}
+
+/* A list on its way: what is next of it, and where pairs go. */
+struct gathering {
+    const struct leat_list_row *next;
+    uint32_t pairs, looked, early;
+};
+
+/* Pairs a row with the next rows of a list, at most `most`, for which the lane has room. Which of them are pairs is
+ * hard to guess, for a processor too: so all are written, and those that are none written over. */
+static inline __attribute__((always_inline)) void gather(const struct seekers *s, struct gathering *g,
+    const void *own, int64_t own_us, uint64_t hash, uint32_t most)
+{
+    const struct leat_list_row *other = g->next;
+    const int64_t from_us = own_us - s->before_us;
+    uint32_t n = g->pairs, early = 0, i = 0;
+    do {
+        const int64_t us = other->event_us;
+        s->owns[n] = own;
+        s->others[n] = other->record;
+        s->event_us[n] = us > own_us ? us : own_us;
+        s->key_hash[n] = hash;
+        n += (uint64_t)us - (uint64_t)from_us <= s->width;
+        early += us < from_us;
+        other = other->next;
+    } while (++i < most && other);
+    *g = (struct gathering){ other, n, g->looked + i, early };
+}
+
+/* The rest of the list of the row at j->at, like scan_list. */
+static int scan_long(struct leat__interval *j, struct leat__ctx *ctx, uint32_t row)
+{
+    const struct seekers s = seekers_of(j);
+    struct leat__join_lane *lane = &j->output->lanes[LEAT__JOIN_ON_TIME];
+    while (j->next) {
+        if (has_done_enough(j))
+            return pause_run(j, ctx);
+        const uint32_t room = lane->room - lane->count, allowed = LEAT__JOIN_SCANNED_PER_CALL - j->scanned;
+        struct gathering g = { .next = j->next, .pairs = lane->count };
+        gather(&s, &g, leat_batch_at(j->in, row), j->in->event_us[row], j->in->key_hash[row],
+            room < allowed ? room : allowed);
+        j->next = g.next;
+        j->list_at += g.looked;
+        j->scanned += g.looked;
+        lane->count = g.pairs;
+        if (lane->count == lane->room)
+            LEAT_TRY(leat__join_output_full(j->output, ctx));
+    }
+    return 0;
+}
+
+static inline void prefetch_row(const struct leat_list_row *row)
+{
+    __builtin_prefetch(row);
+    __builtin_prefetch((const char *)row + 64); /* of the record */
+}
+
+/* All pairs of the run's rows from j->at on whose lists are short: most of the work of joins with few partners. Ends
+ * in the list of a row that has more, before a row that needs more care, and where the lane is full. */
+static void gather_short(struct leat__interval *j, const struct seekers *seekers)
+{
+    static const struct leat_list_row nobody = { .event_us = LEAT_TIME_MIN };
+    const struct seekers s = *seekers; /* nothing that is written changes these */
+    struct leat__join_lane *lane = &j->output->lanes[LEAT__JOIN_ON_TIME];
+    const uint32_t count = j->run_to - j->run_from, *rows = j->rows + j->run_from;
+    const struct leat_list_row *const *lists = j->lists;
+    const int64_t *event_us = j->in->event_us;
+    const uint64_t *key_hash = j->in->key_hash;
+    const unsigned char *records = j->in->rows;
+    const size_t stride = j->in->stride;
+    const uint32_t pairs_max = lane->room - FEW;
+    struct gathering g = { .pairs = lane->count, .looked = j->scanned };
+    uint32_t at = j->at;
+    for (; at < count && g.pairs <= pairs_max && g.looked < LEAT__JOIN_SCANNED_PER_CALL; at++) {
+        const uint32_t row = rows[at];
+        const int64_t own_us = event_us[row];
+        if (at + PREFETCH_AHEAD < count)
+            prefetch_row(lists[at + PREFETCH_AHEAD]);
+        if (!is_seeker(&s, own_us))
+            break;
+        g.next = lists[at] ? lists[at] : &nobody;
+        gather(&s, &g, records + row * stride, own_us, key_hash[row], FEW);
+        if (g.next)
+            break;
+    }
+    lane->count = g.pairs;
+    j->scanned = g.looked;
+    j->at = at;
+    j->next = g.next;
+    if (g.next) {
+        j->list_at = FEW;
+        if (g.early == FEW)
+            skip_early(j, key_hash[rows[at]], event_us[rows[at]] - s.before_us);
+    }
+}
+
+/* The same, with room made. */
 static int scan_short(struct leat__interval *j, struct leat__ctx *ctx)
 {
-    static const struct leat_list_row nobody;
-    const uint32_t count = j->run_to - j->run_from;
-    const uint32_t *rows = j->rows + j->run_from;
-    const struct leat_batch *in = j->in;
-    const bool is_left = j->side == LEAT__LEFT;
-    uint32_t at = j->at;
-    for (; at < count; at++) {
-        if (at + PREFETCH_AHEAD < count) {
-            const char *ahead = (const char *)j->lists[at + PREFETCH_AHEAD];
-            __builtin_prefetch(ahead);
-            __builtin_prefetch(ahead + 64); /* of the record */
-        }
-        const struct leat_list_row *other = j->lists[at] ? j->lists[at] : &nobody;
-        const struct leat_list_row *second = other->next;
-        if (second && second->next && second->next->next)
+    struct leat__join_lane *lane = &j->output->lanes[LEAT__JOIN_ON_TIME];
+    const struct seekers s = seekers_of(j);
+    for (uint32_t begun = NO_ROW; j->at < j->run_to - j->run_from && begun != j->at;) {
+        if (has_done_enough(j) || j->list_at > 0)
             break;
-        const uint32_t row = rows[at];
-        const int64_t own_us = in->event_us[row];
-        const void *own = leat_batch_at(in, row);
-        const struct partners partners = partners_of(j->spec, j->side, own_us);
-        if (has_done_enough(j))
+        if (lane->room - lane->count < FEW)
+            LEAT_TRY(leat__join_output_full(j->output, ctx));
+        if (lane->room < FEW)
             break;
-        for (; other; other = other->next) {
-            const int64_t other_us = other->event_us;
-            const bool is_pair =
-                (other_us >= partners.from_us) & (other_us <= partners.to_us) & (other->record != NULL);
-            j->scanned++;
-            LEAT_TRY(leat__join_output_add(j->output, ctx, is_left ? own : other->record,
-                is_left ? other->record : own, own_us > other_us ? own_us : other_us, in->key_hash[row],
-                is_pair));
-        }
+        begun = j->at;
+        gather_short(j, &s);
     }
-    j->at = at;
-    return 0;
+    return lane->count == lane->room ? leat__join_output_full(j->output, ctx) : 0;
+}
+
+/* What is left to be done of the row at j->at. */
+static int scan_row(struct leat__interval *j, struct leat__ctx *ctx)
+{
+    const uint32_t row = j->rows[j->run_from + j->at];
+    const struct seekers s = seekers_of(j);
+    if (j->list_at == 0)
+        j->next = j->lists[j->at];
+    return j->is_plain && is_seeker(&s, j->in->event_us[row]) ? scan_long(j, ctx, row)
+                                                              : scan_list(j, ctx, row);
 }
 
 /* Finds the pairs of the run. LEAT_MORE when this call has done enough; j->at and j->next say where it goes
@@ -387,9 +521,7 @@ static int scan_run(struct leat__interval *j, struct leat__ctx *ctx)
             LEAT_TRY(scan_short(j, ctx));
         if (j->at == count)
             break;
-        if (j->list_at == 0)
-            j->next = j->lists[j->at];
-        const int code = scan_list(j, ctx, j->rows[j->run_from + j->at]);
+        const int code = scan_row(j, ctx);
         if (code != 0)
             return code;
         j->at++;

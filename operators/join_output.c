@@ -263,6 +263,8 @@ static int flush_lane(struct leat__join_output *output, struct leat__ctx *ctx, s
         LEAT_TRY(make_rows(output, ctx, lane));
     }
     lane->count = lane->missing = 0; /* (1) */
+    if (lane->changes) /* whoever adds only inserts does not say so */
+        memset(lane->change, LEAT_INSERT, output->rows_max);
     lane->changes = false;
     if (lane->out && (lane->out->count == output->rows_max || leat__batch_is_full(lane->out)))
         return emit_out(output, ctx, lane);

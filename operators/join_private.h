@@ -80,7 +80,7 @@ struct leat__join_lane {
     const void **left, **right;
     int64_t *event_us;
     uint64_t *key_hash;
-    uint8_t *change;
+    uint8_t *change; /* LEAT_INSERT where nothing else was said */
     int64_t *window[2]; /* starts and ends; NULL: no field shows them */
     uint32_t count, room; /* count < room: when that is reached they are flushed */
     uint32_t missing; /* pairs with one record */
@@ -135,7 +135,6 @@ static inline int leat__join_output_add(struct leat__join_output *output, struct
     lane->right[i] = right;
     lane->event_us[i] = event_us;
     lane->key_hash[i] = key_hash;
-    lane->change[i] = LEAT_INSERT;
     if (__builtin_expect(event_us <= output->plain_after_us, 0)) {
         const struct leat__join_pair pair = {
             .left = left, .right = right, .event_us = event_us, .key_hash = key_hash
