@@ -294,7 +294,7 @@ int leat__join_output_pair(
 
 void leat__join_output_begin(struct leat__join_output *output, const struct leat__ctx *ctx)
 {
-    /* A lane with windows has more to set than leat__join_output_add knows. */
+    /* A lane with windows has more to set. */
     output->plain_after_us =
         output->lanes[LEAT__JOIN_ON_TIME].window[0] ? LEAT_TIME_MAX : passed_us(output, ctx);
 }

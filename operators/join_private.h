@@ -88,11 +88,9 @@ struct leat__join_lane {
     struct leat_batch *out; /* NULL: none yet */
 };
 
-struct
-    leat__join_output { /* one per instance; apart from what the inline functions below use join_output.c's */
+struct leat__join_output { /* one per instance; lanes and plain_after_us apart join_output.c's */
     struct leat__join_lane lanes[LEAT__JOIN_LANES];
-    int64_t
-        plain_after_us; /* later pairs of leat__join_output_add are on time, and all that they need is set there */
+    int64_t plain_after_us; /* later pairs are on time and need nothing but what any lane has */
     const struct leat__join_spec *spec;
     struct leat_expr_scratch *where;
     struct leat__projection_scratch *projection;
@@ -121,29 +119,12 @@ struct leat__join_pair {
 /* Takes note of a pair; flushes and gives batches as needed. Errors as of leat__emit. */
 LEAT_NODISCARD int leat__join_output_pair(
     struct leat__join_output *output, struct leat__ctx *ctx, const struct leat__join_pair *pair);
-/* The same for many, if they are pairs: both records are there, it is an insert, no window. Before the first one of a call, and
- * after the watermark has changed: leat__join_output_begin. */
+/* Pairs of two records that are inserts may be written straight behind those of lanes[LEAT__JOIN_ON_TIME]: left, right,
+ * event_us, key_hash; then leat__join_output_full when count has come to room, which it must not pass. For times above
+ * plain_after_us, which leat__join_output_begin sets: before the first one of a call, and after the watermark has
+ * changed. (None are where pairs show windows.) */
 void leat__join_output_begin(struct leat__join_output *output, const struct leat__ctx *ctx);
 LEAT_NODISCARD int leat__join_output_full(struct leat__join_output *output, struct leat__ctx *ctx);
-static inline int leat__join_output_add(struct leat__join_output *output, struct leat__ctx *ctx,
-    const void *left, const void *right, int64_t event_us, uint64_t key_hash, bool is_pair)
-{
-    struct leat__join_lane *lane = &output->lanes[LEAT__JOIN_ON_TIME];
-    const uint32_t i = lane->count;
-    /* Whether it is one is hard to guess, for a processor too: so it is written before that is known. */
-    lane->left[i] = left;
-    lane->right[i] = right;
-    lane->event_us[i] = event_us;
-    lane->key_hash[i] = key_hash;
-    if (__builtin_expect(event_us <= output->plain_after_us, 0)) {
-        const struct leat__join_pair pair = {
-            .left = left, .right = right, .event_us = event_us, .key_hash = key_hash
-        };
-        return is_pair ? leat__join_output_pair(output, ctx, &pair) : 0;
-    }
-    lane->count = i + is_pair;
-    return lane->count == lane->room ? leat__join_output_full(output, ctx) : 0;
-}
 LEAT_NODISCARD int leat__join_output_flush(struct leat__join_output *output, struct leat__ctx *ctx);
 /* Flushes and gives all that there is. */
 LEAT_NODISCARD int leat__join_output_end(struct leat__join_output *output, struct leat__ctx *ctx);

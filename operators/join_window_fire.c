@@ -138,7 +138,7 @@ static int next_window(struct leat__window_join *j, struct leat__ctx *ctx)
 
 /* ---- keys ---- */
 
-/* The next keys of a cursor to the pairing, which copies them. How many. */
+/* The next keys of a cursor to the pairing, which copies them unless the cursor, over its rows, stays. How many. */
 static int64_t stage_keys(struct leat__window_join *j, struct leat__ctx *ctx)
 {
     struct leat_cursor_item items[ITEMS];
@@ -146,6 +146,12 @@ static int64_t stage_keys(struct leat__window_join *j, struct leat__ctx *ctx)
     if (count < 0)
         return leat__fail_here(ctx);
     leat__pairing_begin_keys(&j->pairing);
+    if (j->phase == LEAT__WINDOW_JOIN_PAIRS && j->parts[j->pairing.side].count == 1 &&
+        leat__cursor_pins(j->cursor)) {
+        leat__pairing_pin_keys(&j->pairing, items, (uint32_t)count);
+        leat__pairing_begin(&j->pairing);
+        return count;
+    }
     for (int64_t i = 0; i < count; i++)
         LEAT_TRY(leat__pairing_add_key(&j->pairing, ctx, items[i].key, items[i].hash));
     leat__pairing_begin(&j->pairing);

@@ -1,7 +1,7 @@
 /* operators/join_window_pairs.c -- all pairs of some keys: rows of the one side, block by block, meet the lists of
  * the other side, piece by piece.
  *
- * Calls on state make all that points into it void. So rows of a block are copies; of the other side only one
+ * Calls on state make all that points into it void. So rows of a block are copies, but where a cursor keeps them; of the other side only one
  * part is looked at at a time, and what was paired with its rows is flushed before the next call on state. A call
  * that has done enough keeps its place as numbers. Of a list in which that place is far from the begin, the
  * piece is copied, too, when it is found again: to walk there for each batch of results would cost more than these.
@@ -29,7 +29,6 @@ int leat__pairing_init(struct leat__pairing *p, struct leat__ctx *ctx, const str
     p->checks_max = out_rows < LEAT__PAIRING_CHECKS ? out_rows : LEAT__PAIRING_CHECKS;
     LEAT_TRY(leat__join_output_new(spec, ctx, &p->output));
     leat__join_output_judged(p->output, true);
-    p->shows_windows = spec->window[0].type || spec->window[1].type;
     for (uint32_t side = 0; side < LEAT__SIDES; side++) {
         const struct leat_type *type = leat__input_type(ctx->node, side);
         const uint32_t rows = leat__pool_batch_rows(ctx->pool, type);
@@ -37,10 +36,11 @@ int leat__pairing_init(struct leat__pairing *p, struct leat__ctx *ctx, const str
         if (leat__copier_new(type, &p->copiers[side]) < 0)
             return leat__rows_nomem(ctx, "a join");
     }
+    p->block_rows = leat__calloc(p->block_max, sizeof *p->block_rows);
     p->block_keys = leat__calloc(p->block_max, sizeof *p->block_keys);
     p->matched = leat__calloc(p->block_max, sizeof *p->matched);
     p->order = leat__calloc(p->block_max, sizeof *p->order);
-    return p->block_keys && p->matched && p->order ? 0 : leat__rows_nomem(ctx, "a join");
+    return p->block_rows && p->block_keys && p->matched && p->order ? 0 : leat__rows_nomem(ctx, "a join");
 }
 
 void leat__pairing_release(struct leat__pairing *p)
@@ -51,6 +51,7 @@ void leat__pairing_release(struct leat__pairing *p)
     leat__batch_release(p->block);
     leat__batch_release(p->piece_copy);
     leat__strbuf_release(&p->key_bytes);
+    leat__free(p->block_rows);
     leat__free(p->block_keys);
     leat__free(p->matched);
     leat__free(p->order);
@@ -82,6 +83,7 @@ void leat__pairing_begin_call(struct leat__pairing *p)
 void leat__pairing_begin_keys(struct leat__pairing *p)
 {
     p->keys_count = 0;
+    p->is_pinned = false;
     leat__strbuf_clear(&p->key_bytes);
 }
 
@@ -95,9 +97,23 @@ int leat__pairing_add_key(struct leat__pairing *p, struct leat__ctx *ctx, struct
     return p->key_bytes.failed ? leat__rows_nomem(ctx, "keys") : 0;
 }
 
+void leat__pairing_pin_keys(struct leat__pairing *p, const struct leat_cursor_item *items, uint32_t count)
+{
+    LEAT_ASSERT(count <= LEAT__PAIRING_KEYS && p->keys_count == 0);
+    for (uint32_t k = 0; k < count; k++) {
+        p->keys[k] = items[k].key;
+        p->hashes[k] = items[k].hash;
+        p->own_lists[k] = items[k].value;
+    }
+    p->keys_count = count;
+    p->is_pinned = true;
+}
+
 static void settle_keys(struct leat__pairing *p)
 {
     size_t at = 0;
+    if (p->is_pinned)
+        return;
     for (uint32_t k = 0; k < p->keys_count; k++) {
         p->keys[k].data = p->key_bytes.data ? p->key_bytes.data + at : "";
         at += p->keys[k].len;
@@ -110,6 +126,7 @@ void leat__pairing_begin(struct leat__pairing *p)
     p->phase = LEAT__PAIRING_LOAD;
     p->load_part = p->load_key = 0;
     p->load_at = 0;
+    p->load_next = NULL;
     p->loaded = false;
 }
 
@@ -117,23 +134,34 @@ static int get_block(struct leat__pairing *p, struct leat__ctx *ctx)
 {
     leat__batch_release(p->block);
     p->block = NULL;
-    return leat__rows_get(ctx, leat__input_type(ctx->node, p->side), &p->block);
+    p->block_count = 0;
+    return p->is_pinned ? 0 : leat__rows_get(ctx, leat__input_type(ctx->node, p->side), &p->block);
+}
+
+/* Copies a row to the block. */
+static int add_to_block(struct leat__pairing *p, struct leat__ctx *ctx, const void *record, uint32_t key)
+{
+    if (leat__copy_push(p->copiers[p->side], p->block, record) < 0)
+        return leat__rows_nomem(ctx, "records");
+    p->block_rows[p->block_count] = leat_batch_at(p->block, p->block->count - 1);
+    p->block_keys[p->block_count++] = (uint16_t)key;
+    return 0;
 }
 
 /* The rows of the block by key, none of them matched; MEET begins. */
 static void begin_meet(struct leat__pairing *p)
 {
     memset(p->starts, 0, (p->keys_count + 1) * sizeof p->starts[0]);
-    for (uint32_t i = 0; i < p->block->count; i++)
+    for (uint32_t i = 0; i < p->block_count; i++)
         p->starts[p->block_keys[i] + 1]++;
     for (uint32_t k = 0; k < p->keys_count; k++)
         p->starts[k + 1] += p->starts[k];
-    for (uint32_t i = 0; i < p->block->count; i++)
+    for (uint32_t i = 0; i < p->block_count; i++)
         p->order[p->starts[p->block_keys[i]]++] = i;
     for (uint32_t k = p->keys_count; k > 0; k--)
         p->starts[k] = p->starts[k - 1];
     p->starts[0] = 0;
-    memset(p->matched, 0, p->block->count);
+    memset(p->matched, 0, p->block_count);
     p->phase = LEAT__PAIRING_MEET;
     p->part = p->key = 0;
     p->in_key = p->has_lists = p->piece_stands = false;
@@ -144,9 +172,7 @@ int leat__pairing_begin_row(
 {
     settle_keys(p);
     LEAT_TRY(get_block(p, ctx));
-    if (leat__copy_push(p->copiers[p->side], p->block, leat_batch_at(batch, row)) < 0)
-        return leat__rows_nomem(ctx, "a record");
-    p->block_keys[0] = 0;
+    LEAT_TRY(add_to_block(p, ctx, leat_batch_at(batch, row), 0));
     p->loaded = true;
     begin_meet(p);
     return 0;
@@ -171,13 +197,41 @@ static int load_list(struct leat__pairing *p, struct leat__ctx *ctx, const struc
     for (; row; row = row->next) {
         if (leat__batch_is_full(p->block))
             return LEAT_MORE;
-        p->block_keys[p->block->count] = (uint16_t)p->load_key;
-        if (leat__copy_push(p->copiers[p->side], p->block, row->record) < 0)
-            return leat__rows_nomem(ctx, "records");
+        LEAT_TRY(add_to_block(p, ctx, row->record, p->load_key));
         p->load_at++;
     }
     p->load_at = 0;
     return 0;
+}
+
+/* The next rows of the keys, which stay where they are. */
+static void load_pinned(struct leat__pairing *p)
+{
+    uint32_t n = 0;
+    for (; p->load_key < p->keys_count; p->load_key++, p->load_next = NULL) {
+        const struct leat_list_row *row = p->load_next ? p->load_next : p->own_lists[p->load_key];
+        if (p->load_key + AHEAD < p->keys_count)
+            __builtin_prefetch(p->own_lists[p->load_key + AHEAD]);
+        for (; row && n < p->block_max; row = row->next) {
+            p->block_rows[n] = row->record;
+            p->block_keys[n++] = (uint16_t)p->load_key;
+        }
+        if (row) {
+            p->load_next = row;
+            break;
+        }
+    }
+    p->loaded = p->load_key == p->keys_count;
+    p->block_count = n;
+}
+
+static void end_load(struct leat__pairing *p)
+{
+    p->scanned += p->block_count;
+    if (p->block_count == 0)
+        p->phase = LEAT__PAIRING_DONE;
+    else
+        begin_meet(p);
 }
 
 /* The next rows of the keys. */
@@ -185,6 +239,11 @@ static int load(struct leat__pairing *p, struct leat__ctx *ctx)
 {
     const struct leat__pairing_parts *parts = p->parts[p->side];
     LEAT_TRY(get_block(p, ctx));
+    if (p->is_pinned) {
+        load_pinned(p);
+        end_load(p);
+        return 0;
+    }
     for (; p->load_part < parts->count; p->load_part++) {
         const struct leat__pairing_part *part = &parts->list[p->load_part];
         const uint32_t first = p->load_key;
@@ -203,11 +262,7 @@ static int load(struct leat__pairing *p, struct leat__ctx *ctx)
     }
     p->loaded = true;
 full:
-    p->scanned += p->block->count;
-    if (p->block->count == 0)
-        p->phase = LEAT__PAIRING_DONE;
-    else
-        begin_meet(p);
+    end_load(p);
     return 0;
 }
 
@@ -254,7 +309,7 @@ static int flush(struct leat__pairing *p, struct leat__ctx *ctx)
 
 static int meet(struct leat__pairing *p, struct leat__ctx *ctx, uint32_t row, const void *other)
 {
-    const void *own = leat_batch_at(p->block, row);
+    const void *own = p->block_rows[row];
     if (!p->judges) {
         p->matched[row] = 1;
         return p->gives_pairs ? give(p, ctx, p->key, own, other) : 0;
@@ -325,21 +380,35 @@ static int pause_meeting(struct leat__pairing *p, struct leat__ctx *ctx)
     return LEAT_MORE;
 }
 
-/* All pairs of a row with the rest of the piece, where nothing is to be asked about them. */
-static int meet_plain(struct leat__pairing *p, struct leat__ctx *ctx, uint32_t row)
+/* All pairs of a row with the rest of the piece, where nothing is to be asked about them and the watermark has not
+ * passed them. */
+static int meet_plain(struct leat__pairing *p, struct leat__ctx *ctx, uint32_t row, int64_t event_us)
 {
-    const void *own = leat_batch_at(p->block, row);
+    struct leat__join_lane *lane = &p->output->lanes[LEAT__JOIN_ON_TIME];
+    const void **owns = p->side == LEAT__LEFT ? lane->left : lane->right;
+    const void **others = p->side == LEAT__LEFT ? lane->right : lane->left;
+    const void *own = p->block_rows[row];
     const uint64_t hash = p->hashes[p->key];
-    const int64_t event_us = p->windows ? p->windows[p->key].end : p->made.event_us;
-    const bool is_left = p->side == LEAT__LEFT;
     p->matched[row] |= p->at < p->piece_count;
     while (p->at < p->piece_count) {
         if (leat__pairing_is_spent(p))
             return pause_meeting(p, ctx);
-        p->scanned++;
-        const void *other = p->piece[p->at++];
-        LEAT_TRY(leat__join_output_add(
-            p->output, ctx, is_left ? own : other, is_left ? other : own, event_us, hash, true));
+        uint32_t most = p->piece_count - p->at;
+        most = lane->room - lane->count < most ? lane->room - lane->count : most;
+        most = LEAT__PAIRING_SCANNED - p->scanned < most ? LEAT__PAIRING_SCANNED - p->scanned : most;
+        const void *const *piece = p->piece + p->at;
+        const uint32_t first = lane->count;
+        for (uint32_t i = 0; i < most; i++) {
+            owns[first + i] = own;
+            others[first + i] = piece[i];
+            lane->event_us[first + i] = event_us;
+            lane->key_hash[first + i] = hash;
+        }
+        lane->count += most;
+        p->at += most;
+        p->scanned += most;
+        if (lane->count == lane->room)
+            LEAT_TRY(leat__join_output_full(p->output, ctx));
     }
     return 0;
 }
@@ -348,13 +417,14 @@ static int meet_plain(struct leat__pairing *p, struct leat__ctx *ctx, uint32_t r
 static int meet_piece(struct leat__pairing *p, struct leat__ctx *ctx)
 {
     const uint32_t end = p->starts[p->key + 1];
-    const bool is_plain = p->gives_pairs && !p->judges && !p->shows_windows;
+    const int64_t event_us = p->windows ? p->windows[p->key].end : p->made.event_us;
     leat__join_output_begin(p->output, ctx);
+    const bool is_plain = p->gives_pairs && !p->judges && event_us > p->output->plain_after_us;
     for (; p->row < end; p->row++, p->at = 0) {
         const uint32_t row = p->order[p->row];
         if (!p->gives_pairs && p->matched[row])
             continue;
-        const int code = is_plain ? meet_plain(p, ctx, row) : 0;
+        const int code = is_plain ? meet_plain(p, ctx, row, event_us) : 0;
         if (code != 0)
             return code;
         for (; p->at < p->piece_count; p->at++) {
@@ -429,14 +499,14 @@ static int meet_all(struct leat__pairing *p, struct leat__ctx *ctx)
 /* Rows of the block that have found nobody. */
 static int give_lone(struct leat__pairing *p, struct leat__ctx *ctx)
 {
-    for (; p->gives_lone && p->row < p->block->count; p->row++) {
+    for (; p->gives_lone && p->row < p->block_count; p->row++) {
         if (p->matched[p->row])
             continue;
         if (leat__pairing_is_spent(p)) {
             LEAT_TRY(flush(p, ctx));
             return LEAT_MORE;
         }
-        LEAT_TRY(give(p, ctx, p->block_keys[p->row], leat_batch_at(p->block, p->row), NULL));
+        LEAT_TRY(give(p, ctx, p->block_keys[p->row], p->block_rows[p->row], NULL));
     }
     p->phase = p->loaded ? LEAT__PAIRING_DONE : LEAT__PAIRING_LOAD;
     return flush(p, ctx); /* the block goes */

@@ -52,7 +52,7 @@ enum leat__pairing_phase { LEAT__PAIRING_LOAD, LEAT__PAIRING_MEET, LEAT__PAIRING
 /* All pairs of some keys. Rows of one side, up to a batch of them, are copied to a block; then each part of the
  * other side is gone through, a piece of a list at a time, and every row of the piece meets every row of the block
  * that has its key. Nothing of that points into state between calls, and a place in a long list is looked for once
- * for very many pairs. */
+ * for very many pairs. Where a cursor keeps the rows of the block in their place they are not copied. */
 struct leat__pairing {
     const struct leat__join_spec *spec;
     struct leat__join_output *output;
@@ -70,14 +70,19 @@ struct leat__pairing {
     uint64_t hashes[LEAT__PAIRING_KEYS];
     uint32_t keys_count;
     struct leat_strbuf key_bytes;
+    bool is_pinned; /* a cursor of the caller's keeps keys and rows of `side` where they are: */
+    const struct leat_list_row *own_lists[LEAT__PAIRING_KEYS];
 
     enum leat__pairing_phase phase;
     /* LOAD: the next row. */
     uint32_t load_part, load_key;
     uint64_t load_at;
+    const struct leat_list_row *load_next; /* with is_pinned, the row at load_at > 0 */
     bool loaded; /* there is nothing more */
-    struct leat_batch *block;
-    uint16_t *block_keys; /* of its rows */
+    struct leat_batch *block; /* copies; NULL with is_pinned */
+    const void **block_rows; /* the block, in it or in state, */
+    uint32_t block_count;
+    uint16_t *block_keys; /* and their keys */
     uint8_t *matched;
     uint32_t *order; /* rows by key */
     uint32_t starts[LEAT__PAIRING_KEYS + 1]; /* in `order` */
@@ -103,7 +108,6 @@ struct leat__pairing {
     uint32_t checks, checks_max; /* of one batch of results at most */
 
     uint32_t scanned; /* in this call */
-    bool shows_windows; /* of each pair */
 };
 LEAT_NODISCARD int leat__pairing_init(
     struct leat__pairing *p, struct leat__ctx *ctx, const struct leat__join_spec *spec);
@@ -119,6 +123,8 @@ static inline bool leat__pairing_is_spent(const struct leat__pairing *p)
 void leat__pairing_begin_keys(struct leat__pairing *p);
 LEAT_NODISCARD int leat__pairing_add_key(
     struct leat__pairing *p, struct leat__ctx *ctx, struct leat_sv key, uint64_t hash);
+/* Instead of both: items of a cursor that pins them, over the only part of `side`. It stays open until all is done. */
+void leat__pairing_pin_keys(struct leat__pairing *p, const struct leat_cursor_item *items, uint32_t count);
 /* After the keys: the rows of `side` are those in the parts; or the one row. */
 void leat__pairing_begin(struct leat__pairing *p);
 LEAT_NODISCARD int leat__pairing_begin_row(

@@ -249,6 +249,11 @@ int leat__cursor_open(
     return 0;
 }
 
+bool leat__cursor_pins(const struct leat_cursor *cursor)
+{
+    return cursor->pins;
+}
+
 static inline uint64_t hash_of(
     const struct leat_cursor *cursor, const unsigned char *slot, struct leat_sv key)
 {

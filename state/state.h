@@ -296,5 +296,8 @@ LEAT_NODISCARD int64_t leat__cursor_next(
 /* Before the first call of next, if its caller wishes: a piece of the work that ORDERED makes. 1: there is more of it,
  * which next would do at once; 0: there is none. */
 int leat__cursor_prepare(struct leat_cursor *cursor);
+/* Whether all of the namespace is in memory, where the cursor keeps it: then keys and lists of all items stay valid
+ * until it is closed, whatever is called meanwhile that leaves the namespace alone. */
+bool leat__cursor_pins(const struct leat_cursor *cursor);
 void leat__cursor_close(struct leat_cursor *cursor);
 #endif
