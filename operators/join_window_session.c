@@ -1,7 +1,8 @@
 /* operators/join_window_session.c -- pairs of two streams in the same session, which is of the records of both.
  *
  *   a batch      row by row: which sessions of its key it joins, as in session_set.c, in the order of the rows; they become
- *                one. The rows go into lists, those of slot 0, as most of them are, all at once
+ *                one. Keys are looked up some at a time, and a row of the only session of its key extends it in place.
+ *                The rows go into lists, those of slot 0, as most of them are, all at once
  *   a watermark  takes the timers of keys that are due, notes the sessions that have ended and forgets them, then
  *                makes the pairs of some of these together and removes their rows
  *
@@ -15,7 +16,7 @@
  *
  * Invariants: (1) of each key a timer is set at or before the end of each of its sessions; its value knows it, and any
  * other one is void; (2) between calls that did not give LEAT_MORE no session has an end <= the watermark, and no list
- * is in a slot that is not of a session; (3) pending rows are those of the batch before j->at that joined slot 0. */
+ * is in a slot that is not of a session, and no key is without one; (3) pending rows are those of the batch before j->at that joined slot 0. */
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "operators/join_window_private.h"
@@ -24,6 +25,7 @@
 
 #define PENDING LEAT__PAIRING_KEYS /* sessions that fire together */
 #define SESSIONS_NS 0
+#define LOOKUPS_MAX 256u /* keys that are looked up together */
 
 /* Saved as it is. */
 struct session {
@@ -76,6 +78,9 @@ struct session_join {
     const struct leat_sv *in_keys;
     uint32_t *late, *pending; /* rows */
     uint32_t late_capacity, pending_capacity, late_count, pending_count;
+    void *known[LOOKUPS_MAX]; /* what keys of rows known_from .. known_to - 1 have, */
+    uint32_t known_from, known_to; /* until the state is called again */
+    uint32_t lookups; /* to be made together */
     int64_t late_wm_us, forwarded_us;
     struct leat_batch *moved; /* rows on their way from one slot to another */
 
@@ -297,6 +302,12 @@ static int set_timer(struct session_join *j, struct leat__ctx *ctx)
     return leat__timers_set(&j->timers, ctx, end_us, (struct leat_sv){ "", 0 }, j->key);
 }
 
+static int forget_key(struct session_join *j, struct leat__ctx *ctx)
+{
+    const int code = leat__table_remove(j->sessions, SESSIONS_NS, j->key, j->hash, ctx->error);
+    return code < 0 ? leat__fail_here(ctx) : 0;
+}
+
 /* Writes the set back, which is void afterwards. A key without sessions goes. */
 static int save_set(struct session_join *j, struct leat__ctx *ctx)
 {
@@ -318,9 +329,7 @@ static int save_set(struct session_join *j, struct leat__ctx *ctx)
                 j->set.count);
     }
     if (size == 0)
-        return leat__table_remove(j->sessions, SESSIONS_NS, j->key, j->hash, ctx->error) < 0
-            ? leat__fail_here(ctx)
-            : 0;
+        return forget_key(j, ctx);
     value->count = j->set.count;
     value->has_timer = j->value.has_timer;
     value->timer_us = j->value.timer_us;
@@ -428,7 +437,7 @@ static int place(struct session_join *j, struct leat__ctx *ctx, uint32_t row)
     join_sessions(j, us, &merged);
     if (leat__time_passed(merged.end, j->late_wm_us)) {
         j->late[j->late_count++] = row;
-        return 0;
+        return j->value.count == 0 ? forget_key(j, ctx) : 0; /* (2): look_up has made it */
     }
     LEAT_TRY(merge_joined(j, ctx, &merged, &slot));
     LEAT_TRY(save_set(j, ctx));
@@ -466,15 +475,63 @@ static void count_keys(const struct session_join *j, struct leat__ctx *ctx)
     __atomic_store_n(&ctx->counters->state_keys, leat__table_keys_count_all(j->sessions), __ATOMIC_RELAXED);
 }
 
+/* What the keys of the next rows have; those that have nothing are made. */
+static int look_up(struct session_join *j, struct leat__ctx *ctx)
+{
+    const uint32_t at = j->at;
+    uint32_t to = at;
+    while (to < j->in->count && to - at < j->lookups && j->in_keys[to].data)
+        to++;
+    j->known_from = at;
+    j->known_to = to;
+    if (leat__table_upsert(j->sessions, SESSIONS_NS, j->in_keys + at, j->in->key_hash + at, NULL, to - at,
+            j->known, ctx->error) < 0)
+        return leat__fail_here(ctx);
+    return 0;
+}
+
+/* Puts a row into the only session of its key, where all that changes is how far that goes. */
+static bool place_at_once(struct session_join *j, uint32_t row)
+{
+    const struct key_value *value = j->known[row - j->known_from];
+    const int64_t us = j->in->event_us[row];
+    struct session merged = { us, us, leat__time_add(us, j->spec->window.gap_us), 0, 0 };
+    if (value->count != 1 || !value->has_timer) /* (1): it is still early enough */
+        return false;
+    struct session *session = value->list;
+    if (session->slot != 0 || leat__time_passed(session->end, j->late_wm_us) ||
+        !take_in(&j->spec->window, session, &merged))
+        return false;
+    *session = merged;
+    j->pending[j->pending_count++] = row;
+    return true;
+}
+
+static int add_row(struct session_join *j, struct leat__ctx *ctx)
+{
+    if (!j->in_keys[j->at].data)
+        return place_null(j, ctx, j->at);
+    if (j->at >= j->known_to) {
+        j->lookups = j->lookups * 2 < LOOKUPS_MAX ? j->lookups * 2 : LOOKUPS_MAX;
+        LEAT_TRY(look_up(j, ctx));
+    }
+    if (place_at_once(j, j->at))
+        return 0;
+    j->lookups = j->at - j->known_from < 2 ? 1 : (j->at - j->known_from) / 2;
+    j->known_to = j->at; /* what was known is void */
+    return place(j, ctx, j->at);
+}
+
 static int add_rows(struct session_join *j, struct leat__ctx *ctx)
 {
+    j->known_to = j->at;
     for (; j->at < j->in->count; j->at++) {
         if (leat__pairing_is_spent(&j->pairing)) {
             LEAT_TRY(append_pending(j, ctx));
             LEAT_TRY(leat__join_output_flush(j->pairing.output, ctx));
             return LEAT_MORE;
         }
-        LEAT_TRY(j->in_keys[j->at].data ? place(j, ctx, j->at) : place_null(j, ctx, j->at));
+        LEAT_TRY(add_row(j, ctx));
     }
     LEAT_TRY(append_pending(j, ctx));
     LEAT_TRY(leat__join_output_end(j->pairing.output, ctx));
@@ -495,6 +552,7 @@ static int session_join_on_batch(
     j->side = input;
     j->late_wm_us = batch->late && batch->late_wm_us > w ? batch->late_wm_us : w;
     j->at = j->late_count = j->pending_count = 0;
+    j->lookups = j->lookups ? j->lookups : 1;
     leat__pairing_begin_call(&j->pairing);
     LEAT_TRY(leat__rows_keys(ctx, j->spec->join.keys[input], j->key_scratch, &j->in, &j->in_keys));
     if (!j->in)
