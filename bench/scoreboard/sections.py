@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 
+import kafka
+
 
 class NotThere(Exception):
     """The section can not run here; the text says why."""
@@ -326,6 +328,7 @@ ALL = {
                   ('job', [('warm_ms', 'warm'), ('cold_ms', 'page cache cold')], 'ms'), 'From the start of the job to its first output.'),
     'S11': Section('Footprint', footprint, [('what', 'what', '%s'), ('value', 'value', '%.1f'), ('unit', 'unit', '%s'),
                                             ('target', 'target', '%d')]),
+    'S12': Section('Kafka', lambda bench: kafka.measure(bench, NotThere), kafka.COLUMNS, kafka.PLOT, kafka.NOTE),
     'S13': Section('Two workers on two cores', scaling, [
         ('query', 'query', '%s'), ('one_wall_s', 'one, s', '%.3f'), ('two_wall_s', 'two, s', '%.3f'),
         ('speedup', 'times', '%.2f'), ('target', 'target', '%.1f')], ('query', [('speedup', 'times as fast'), ('target', 'target')], 'x'),
