@@ -33,6 +33,7 @@ enum outcome {
     PASSES = 1, /* the client asks again */
     RENEWS, /* a new producer does it */
     RESTARTS, /* the job, from its newest checkpoint */
+    GOES_ON, /* the one or the other: by which of the requests meets it */
     FAILS, /* the job, for good */
 };
 
@@ -379,8 +380,8 @@ static const struct error of_source[] = {
     { LIST_OFFSETS, AT_ONCE, E(_TRANSPORT), PASSES },
 
     { FETCH, AT_ONCE, E(UNKNOWN), RESTARTS },
-    { LIST_OFFSETS, AT_ONCE, E(NOT_LEADER_FOR_PARTITION), RESTARTS }, /* when it begins */
-    { LIST_OFFSETS, AT_ONCE, E(LEADER_NOT_AVAILABLE), RESTARTS },
+    { LIST_OFFSETS, AT_ONCE, E(NOT_LEADER_FOR_PARTITION), GOES_ON }, /* when it begins */
+    { LIST_OFFSETS, AT_ONCE, E(LEADER_NOT_AVAILABLE), GOES_ON },
 
     { FETCH, AT_ONCE, E(TOPIC_AUTHORIZATION_FAILED), FAILS, LEAT_EACCESS, "(TOPIC_AUTHORIZATION_FAILED)",
         AUTHORIZATION },
