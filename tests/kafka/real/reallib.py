@@ -24,7 +24,7 @@ START = 1767225600 * 1000000
 STEP = 20000  # microseconds from one event to the next, at most twice as much
 RUN_SECONDS_MAX = 240
 KILLS_LEAST = 5
-LIFE_SECONDS_MAX = 2.0  # of a process that is killed: some time before it writes, some while it does
+LIFE_SECONDS_MAX = 3.0  # of a process that is killed: some time before it writes, some while it does
 
 
 class Wrong(AssertionError):
@@ -38,6 +38,24 @@ def call(*command, given=None, seconds=RUN_SECONDS_MAX, **options):
     if done.returncode != 0:
         raise Wrong('%s: exit code %d: %s' % (' '.join(command), done.returncode, done.stderr.decode(errors='replace')))
     return done.stdout
+
+
+children = []  # of this program that may still run
+
+
+def begin(command, **options):
+    """A process beside this one, which end_all ends."""
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
+    children.append(child)
+    return child
+
+
+def end_all(*_):
+    """On SIGTERM: nothing is left behind, not even what stands still."""
+    for child in children:
+        if child.poll() is None:
+            child.kill()
+    os._exit(1)
 
 
 def wait_until(what, is_so, seconds=120):
@@ -163,8 +181,8 @@ class Job:
                    '--checkpoint-interval', self.interval, '--quiet', *self.options, *options]
         variables = dict(variables or {}, LEAT_KAFKA_BROKERS=self.kafka.address)
         self.commands.append(' '.join('%s=%s' % item for item in variables.items()) + ' ' + ' '.join(command))
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                text=True, env=dict(os.environ, **variables))
+        return begin(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                     env=dict(os.environ, **variables))
 
     def end(self, child, code=0):
         """Waits for it; what it said."""
@@ -280,6 +298,7 @@ class Kills:
     def __init__(self, seed, most, seconds):
         self.rng, self.most, self.seconds = random.Random(seed), most, seconds
         self.count, self.began = 0, None
+        self.writing = 0  # of processes that had written
 
     def go_on(self):
         """Not for longer than it should, but for a few however slow the machine is."""
@@ -289,7 +308,7 @@ class Kills:
 
     def options(self):
         rng = self.rng
-        return ['--parallelism', str(rng.choice([1, 1, 2, 3])), '--batch-rows', str(rng.choice([16, 64, 1024])),
+        return ['--parallelism', str(rng.choice([1, 1, 2, 3])), '--batch-rows', str(rng.choice([16, 64, 256])),
                 '--state-budget', rng.choice(['1B', '64KiB', '64MiB'])]
 
     def one(self, job):
