@@ -161,8 +161,8 @@ static void wait_until(int64_t due_us, rd_kafka_t *rk)
 
 static void *write_load(void *arg)
 {
-    static const char *const settings[][2] = { { "enable.idempotence", "true" }, { "compression.type", "lz4" },
-        { "queue.buffering.max.messages", "1000000" } };
+    static const char *const settings[][2] = { { "enable.idempotence", "true" },
+        { "compression.type", "lz4" }, { "queue.buffering.max.messages", "1000000" } };
     struct load *load = arg;
     uint8_t message[MESSAGE_BYTES];
     rd_kafka_t *rk = kafka_client(RD_KAFKA_PRODUCER, kafka_conf(settings, 3));

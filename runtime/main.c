@@ -30,6 +30,7 @@ static void print_log(
 static leat_job *signalled_job;
 static int signals_count; /* atomic: two threads may take a signal each at once */
 static int signal_first; /* atomic */
+static bool signals_told; /* atomic: that the job stops */
 static bool signals_quiet;
 static uint32_t signals_exit; /* atomic: there is no job any more */
 
@@ -56,8 +57,11 @@ static void on_signal(int number)
         return;
     if (count == 1) {
         say("leat: stopping; once more to cancel\n");
+        __atomic_store_n(&signals_told, true, __ATOMIC_SEQ_CST);
         leat_job_stop(job);
     } else {
+        while (!__atomic_load_n(&signals_told, __ATOMIC_SEQ_CST))
+            ; /* another thread is about to: none is interrupted here by the next signal (handle_signal) */
         say("leat: cancelling\n");
         leat_job_cancel(job);
     }
@@ -67,6 +71,9 @@ static void handle_signal(int number, void (*handler)(int))
 {
     struct sigaction action = { .sa_handler = handler };
     (void)sigemptyset(&action.sa_mask);
+    (void)sigaddset(&action.sa_mask, SIGINT);
+    (void)sigaddset(&action.sa_mask, SIGTERM);
+    (void)sigaddset(&action.sa_mask, SIGHUP);
     (void)sigaction(number, &action, NULL); /* can not fail for the signals meant here */
 }
 
@@ -200,6 +207,7 @@ static int run(leat_topology *t, const struct leat_main_args *args)
     const bool with_hangup = !is_ignored(SIGHUP);
     signals_quiet = args->quiet;
     __atomic_store_n(&signals_count, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&signals_told, false, __ATOMIC_SEQ_CST);
     __atomic_store_n(&signals_exit, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&signalled_job, job, __ATOMIC_SEQ_CST);
     handle_signals(with_hangup);
