@@ -173,9 +173,9 @@ static void read_words(struct words *words, const char *text)
         add_trigger(words, (struct leat_trigger)LEAT_ON_WATERMARK);
 }
 
-leat_windowed_stream *agg_windows(leat_stream *in, const char *text)
+leat_windowed_stream *agg_windows(leat_stream *in, const char *text, const struct leat_trigger_fn *trigger)
 {
-    struct words words = { .window.kind = LEAT_WINDOW_TUMBLING, .by = "k" };
+    struct words words = { .window.kind = LEAT_WINDOW_TUMBLING, .by = "k", .trigger = trigger };
     read_words(&words, text);
     return leat_window(leat_group_by(in, "keyed", words.by), "windows", &words.window);
 }

@@ -52,8 +52,8 @@ void agg_release(struct agg_setup *s);
  * NULL. */
 leat_stream *agg_declare(
     leat_stream *in, const char *words, const struct leat_type *out, const struct leat_aggregate_fn *user);
-/* The windows alone. */
-leat_windowed_stream *agg_windows(leat_stream *in, const char *words);
+/* The windows alone; `trigger` is for the word, or NULL. */
+leat_windowed_stream *agg_windows(leat_stream *in, const char *words, const struct leat_trigger_fn *trigger);
 /* With a trigger for the word `trigger`. */
 leat_stream *agg_declare_triggered(leat_stream *in, const char *words, const struct leat_type *out,
     const struct leat_aggregate_fn *user, const struct leat_trigger_fn *trigger);

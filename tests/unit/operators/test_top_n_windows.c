@@ -75,6 +75,47 @@ static void make_steps(bool late)
     }
 }
 
+/* ---- a trigger of one's own ---- */
+
+struct seen {
+    int64_t records;
+};
+
+static enum leat_fire on_record(
+    struct leat_ctx *ctx, const void *record, const struct leat_bounds *window, void *state)
+{
+    const struct event *event = record;
+    struct seen *seen = state;
+    (void)window;
+    if (++seen->records % 3 == 0)
+        leat_timer_set(ctx, LEAT_EVENT_TIME, event->ts + 4);
+    return seen->records % 2 ? LEAT_CONTINUE : LEAT_FIRE;
+}
+
+static enum leat_fire on_timer(struct leat_ctx *ctx, int64_t time_us, enum leat_time_kind time,
+    const struct leat_bounds *window, void *state)
+{
+    (void)ctx;
+    (void)time_us;
+    (void)time;
+    (void)window;
+    return ((const struct seen *)state)->records % 2 ? LEAT_FIRE : LEAT_CONTINUE;
+}
+
+static void merge(struct leat_ctx *ctx, void *into, const void *from)
+{
+    (void)ctx;
+    ((struct seen *)into)->records += ((const struct seen *)from)->records;
+}
+
+/* Its input is of the type that each setup makes. */
+static struct leat_trigger_fn trigger = { .size = sizeof trigger,
+    .name = "trigger",
+    .state_size = sizeof(struct seen),
+    .on_record = on_record,
+    .on_timer = on_timer,
+    .merge = merge };
+
 /* ---- the two sides ---- */
 
 struct kind {
@@ -85,7 +126,7 @@ struct kind {
 
 static leat_stream *declare_top(const struct kind *kind, leat_stream *in, const struct leat_type *out)
 {
-    return leat_window_top_n(agg_windows(in, kind->words), "best",
+    return leat_window_top_n(agg_windows(in, kind->words, &trigger), "best",
         &(struct leat_top_n_opts){
             .n = BEST, .by = kind->by, .descending = kind->descending, .rank = "rank", .out = out });
 }
@@ -93,7 +134,7 @@ static leat_stream *declare_top(const struct kind *kind, leat_stream *in, const 
 /* The greatest v, which `by` and `descending` must come to. */
 static leat_stream *declare_values(const struct kind *kind, leat_stream *in, const struct leat_type *out)
 {
-    return leat_aggregate(agg_windows(in, kind->words), "best",
+    return leat_aggregate(agg_windows(in, kind->words, &trigger), "best",
         &(struct leat_aggregate_opts){
             .aggs = { { .kind = LEAT_AGGREGATE_TOP_N, .of = "v", .n = BEST, .as = "best" } }, .out = out });
 }
@@ -106,6 +147,7 @@ static void start(struct agg_setup *s, const struct kind *kind, bool of_values, 
     (void)snprintf(schema, sizeof schema, RECORD("result", "%s%s"), of_values ? BEST_FIELDS : ROW_FIELDS,
         of_values || !kind->shows_panes ? "" : PANE);
     const struct leat_type *out = agg_type_of(s, schema);
+    trigger.in = event;
     s->t = leat_topology_new("test");
     leat_stream *in = harness_source(s->t, "in", event, "ts");
     s->h = harness_new(of_values ? declare_values(kind, in, out) : declare_top(kind, in, out),
@@ -274,6 +316,13 @@ test_window_top_n__given_every_window_and_trigger__then_panes_have_the_records_o
         { "size=6,sliding,lateness=5,retracting", "v", true, false, true },
         { "last=4,every=2", "v", true, false, false },
         { "global,count=5", "v", true, true, false },
+        { "size=10,trigger", "v", true, true, false },
+        { "size=10,trigger,lateness=8,discarding", "v", true, true, true },
+        { "size=10,trigger,retracting", "0 - v", false, false, false },
+        { "size=20,slide=10,trigger,lateness=8", "v", true, true, true },
+        { "gap=2,trigger,lateness=10", "v", true, true, true },
+        { "size=6,sliding,trigger", "v", true, true, false },
+        { "global,trigger", "v", true, true, false },
     };
     (void)state;
     agg_seed();
