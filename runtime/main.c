@@ -53,11 +53,14 @@ static void on_signal(int number)
     const int count = __atomic_add_fetch(&signals_count, 1, __ATOMIC_SEQ_CST);
     if (count == 1)
         __atomic_store_n(&signal_first, number, __ATOMIC_SEQ_CST);
+    if (count == 1) {
+        if (job)
+            say("leat: stopping; once more to cancel\n");
+        __atomic_store_n(&signals_told, true, __ATOMIC_SEQ_CST);
+    }
     if (!job || count > 2)
         return;
     if (count == 1) {
-        say("leat: stopping; once more to cancel\n");
-        __atomic_store_n(&signals_told, true, __ATOMIC_SEQ_CST);
         leat_job_stop(job);
     } else {
         while (!__atomic_load_n(&signals_told, __ATOMIC_SEQ_CST))
